@@ -1,0 +1,48 @@
+# Everything happens inside .venv and .pdp; `make clean` removes both.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+HTTP   ?= 127.0.0.1:8443
+
+.PHONY: run test check install install-dev lock bench fuzz clean help
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## a working .venv/bin/pdp, from the locked requirements
+
+install-dev: $(VENV)/.installed-dev ## the same, with what tests and checks need
+
+run: $(VENV)/.installed ## certificates, policies, the service on mTLS, two questions; Ctrl-C ends it
+	@$(BIN)/python -m pdp.cli.demo --http $(HTTP) policies
+
+test: $(VENV)/.installed-dev ## the whole test-suite
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+
+check: $(VENV)/.installed-dev ## formatting, lint and types
+	$(BIN)/ruff format --check pdp tests loadtests
+	$(BIN)/ruff check pdp tests loadtests
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev ## decision latency against the floor, for all shapes
+	$(BIN)/python loadtests/bench/decision.py
+
+lock: $(VENV)/.installed-dev ## resolve the requirements again
+	PIP="$(PIP)" BIN=$(BIN) sh requirements/lock.sh
+
+clean: ## remove what make made
+	rm -rf $(VENV) .pdp dist build
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements/install.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --require-hashes -r requirements/install.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements/dev.txt $(VENV)/.installed
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@

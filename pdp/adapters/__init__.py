@@ -1,0 +1,1 @@
+"""Protocols: bytes in, bytes out, over the decision service."""

@@ -1,0 +1,269 @@
+"""The answer as it leaves: the shape of `/v1/decide`'s body, and the way to it from a `Decision`.
+
+Everything in it is plain: no enums, no row numbers, instants as text. Rule names, places and
+reasons come from policy text; they are data here, and escaped by whoever prints them.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeAlias
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from pdp.engine.explain import Explanation
+from pdp.index.rule_index import RuleIndex
+from pdp.vocabulary import (
+    AttributeValue,
+    Decision,
+    Excluding,
+    Millis,
+    Obligation,
+    ObligationKind,
+    PathStep,
+    Region,
+    Request,
+)
+
+__all__ = [
+    "Answer",
+    "ConsideredRule",
+    "DifferenceBody",
+    "ExplanationBody",
+    "NearestRule",
+    "RegionBody",
+    "RuleRef",
+    "ShadowBody",
+    "instant_text",
+    "to_answer",
+]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: A segment; null for any one; or any but those listed, by `not`, `not_prefix` and `not_suffix`.
+StepBody: TypeAlias = str | dict[str, tuple[str, ...]] | None
+
+
+class RuleRef(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule: its name, where it stands (`file:line`), and its author's reason, if that is told."""
+
+    name: str
+    at: str
+    because: str | UnsetType = UNSET
+
+
+class RegionBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The requests over which the answer holds; see `pdp.vocabulary.Region`."""
+
+    service: str
+    principal: str | None
+    method: str | None
+    path: list[StepBody]
+    rest: bool
+    context: dict[str, AttributeValue | None]
+
+
+class ShadowBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What the answer would have been with the shadow rules enforced."""
+
+    decision: str
+    reason: str
+    rules: list[RuleRef]
+
+
+class ConsideredRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule on the path about the principal, and what became of it."""
+
+    rule: RuleRef
+    effect: str
+    shadow: bool
+    outcome: str
+
+
+class DifferenceBody(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that keeps a rule from allowing: what was given, and what it wants."""
+
+    coordinate: str
+    given: str
+    wanted: str
+
+
+class NearestRule(msgspec.Struct, frozen=True, kw_only=True):
+    """The allow that is closest to the request."""
+
+    rule: RuleRef
+    differences: list[DifferenceBody]
+
+
+class ExplanationBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Why the answer came out as it did."""
+
+    considered: list[ConsideredRule]
+    nearest: NearestRule | None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to one question.
+
+    Attributes:
+        decision: `allow` or `deny`.
+        reason: Why, a value of `pdp.vocabulary.Reason`.
+        enforced: False only where an observed service lets a default deny pass.
+        rules: The rules that decided.
+        decision_id: A ULID.
+        revision: The version it was made under.
+        age_seconds: How long ago the source last confirmed that version.
+        region: Where it holds, or null for this very request only.
+        max_age_ms: How long it may be reused, counted from its arrival.
+        valid_until: The first instant at which it may differ (RFC 3339, UTC), or null for never.
+        obligations: What an allow demands: `set_header` with `value`, or `remove_header`.
+        reuse: `counted` (hits are reported by decision id) or `no`.
+        shadow: What shadow rules would have changed; left out where nothing.
+        explanation: Left out where none was asked for.
+    """
+
+    decision: str
+    reason: str
+    enforced: bool
+    rules: list[RuleRef]
+    decision_id: str
+    revision: str
+    age_seconds: int
+    region: RegionBody | None
+    max_age_ms: Millis
+    valid_until: str | None
+    obligations: list[dict[str, str]]
+    reuse: str
+    shadow: ShadowBody | UnsetType = UNSET
+    explanation: ExplanationBody | UnsetType = UNSET
+
+
+def to_answer(  # noqa: PLR0913 -- each is a part of the answer that the decision does not hold
+    decision: Decision,
+    request: Request,
+    index: RuleIndex,
+    *,
+    revision: str,
+    age_seconds: int,
+    decision_id: str,
+    max_age_limit_ms: Millis,
+    may_explain: bool,
+    explanation: Explanation | None = None,
+) -> Answer:
+    """A decision in the form in which it is sent.
+
+    Args:
+        decision: The decision.
+        request: What it was made for.
+        index: What it was made under.
+        revision: The name of that version.
+        age_seconds: How long ago the source last confirmed it.
+        decision_id: The answer's own name.
+        max_age_limit_ms: The longest reuse that operator and evidence permit.
+        may_explain: Whether whoever asked may learn more of a rule than its name and place.
+        explanation: What `pdp.engine.explain` said, for those who may know it.
+    """
+    if explanation is not None and not may_explain:
+        raise ValueError("an explanation is only for those who may explain")
+    name = _Namer(index, request.service, reasons=may_explain)
+    max_age = _max_age(decision, request.now, max_age_limit_ms)
+    shadow: ShadowBody | UnsetType = UNSET
+    if decision.shadow is not None:
+        shadow = ShadowBody(
+            decision=decision.shadow.effect.value,
+            reason=decision.shadow.reason.value,
+            rules=[name(rule) for rule in decision.shadow.rules],
+        )
+    return Answer(
+        decision=decision.effect.value,
+        reason=decision.reason.value,
+        enforced=decision.enforced,
+        rules=[name(rule) for rule in decision.rules],
+        decision_id=decision_id,
+        revision=revision,
+        age_seconds=age_seconds,
+        region=None if decision.region is None else _region(decision.region),
+        max_age_ms=max_age,
+        valid_until=None if decision.valid_until is None else instant_text(decision.valid_until),
+        obligations=[_obligation(duty) for duty in decision.obligations if duty.kind is not _REUSE],
+        reuse="counted" if max_age else "no",
+        shadow=shadow,
+        explanation=UNSET if explanation is None else _explanation(explanation, name),
+    )
+
+
+_REUSE: Final = ObligationKind.REUSE_AT_MOST
+
+
+class _Namer:
+    """Rules of one service by number, as they are told to whoever asked."""
+
+    def __init__(self, index: RuleIndex, service: str, *, reasons: bool) -> None:
+        self._index = index
+        self._service = service
+        self._reasons = reasons
+
+    def __call__(self, rule: int) -> RuleRef:
+        text = self._index.rule(self._service, rule)
+        told = self._reasons and text.because
+        return RuleRef(name=text.name, at=f"{text.file}:{text.line}", because=text.because if told else UNSET)
+
+
+def _max_age(decision: Decision, now: Millis, limit: Millis) -> Millis:
+    """The least of the limit, the time that is left and what the rules permit; 0 without a region."""
+    if decision.region is None:
+        return 0
+    bounds = [limit, *(int(duty.value) for duty in decision.obligations if duty.kind is _REUSE)]
+    if decision.valid_until is not None:
+        bounds.append(decision.valid_until - now)
+    return max(0, min(bounds))
+
+
+def _region(region: Region) -> RegionBody:
+    return RegionBody(
+        service=region.service,
+        principal=region.principal,
+        method=region.method,
+        path=[_step(step) for step in region.path],
+        rest=region.rest,
+        context=dict(region.context),
+    )
+
+
+def _step(step: PathStep) -> StepBody:
+    if not isinstance(step, Excluding):
+        return step
+    named: Mapping[str, tuple[str, ...]] = {
+        "not": step.segments, "not_prefix": step.prefixes, "not_suffix": step.suffixes
+    }
+    return {name: texts for name, texts in named.items() if texts}
+
+
+def _obligation(duty: Obligation) -> dict[str, str]:
+    if duty.kind is ObligationKind.SET_HEADER:
+        return {"set_header": duty.name, "value": duty.value}
+    return {"remove_header": duty.name}
+
+
+def _explanation(explanation: Explanation, name: _Namer) -> ExplanationBody:
+    considered = [
+        ConsideredRule(
+            rule=name(found.rule), effect=found.effect.value, shadow=found.shadow, outcome=found.outcome.value
+        )
+        for found in explanation.considered
+    ]
+    if explanation.nearest is None:
+        return ExplanationBody(considered=considered, nearest=None)
+    differences = [
+        DifferenceBody(coordinate=found.coordinate.value, given=found.given, wanted=found.wanted)
+        for found in explanation.nearest.differences
+    ]
+    nearest = NearestRule(rule=name(explanation.nearest.rule), differences=differences)
+    return ExplanationBody(considered=considered, nearest=nearest)
+
+
+def instant_text(instant: Millis) -> str:
+    """An instant as RFC 3339 in UTC, with milliseconds only where there are some."""
+    moment = _EPOCH + timedelta(milliseconds=instant)
+    text = moment.isoformat(timespec="milliseconds" if instant % 1000 else "seconds")
+    return text.removesuffix("+00:00") + "Z"

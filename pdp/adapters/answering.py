@@ -1,0 +1,146 @@
+"""Bytes to bytes: one question or a batch of them, over the decision service.
+
+Every protocol that carries JSON questions goes through here, so that all of them agree.
+"""
+
+import asyncio
+import os
+import time
+from typing import Final
+
+import msgspec
+
+from pdp.adapters.schemas import (
+    Answer,
+    BadQuestionError,
+    ErrorBody,
+    Question,
+    error_body,
+    to_answer,
+    to_request,
+)
+from pdp.adapters.strict_json import BadJsonError, decode
+from pdp.engine.explain import explain
+from pdp.identity.caller import Caller
+from pdp.limits import AT_LEAST_WAIT_SECONDS, MAX_BATCH_BODY_BYTES, MAX_BATCH_ITEMS, MAX_BODY_BYTES
+from pdp.service.decision_service import DecisionService
+from pdp.service.errors import CannotAnswerError, NotPermittedError
+from pdp.service.ids import new_decision_id
+from pdp.store.publish import Published
+from pdp.vocabulary import Millis
+
+__all__ = ["Batch", "BatchAnswer", "answer", "answer_batch"]
+
+_POLL_SECONDS: Final = 0.01
+_RANDOM_BYTES: Final = 10
+_encode = msgspec.json.Encoder().encode
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Several questions; each is checked and answered alone."""
+
+    questions: list[msgspec.Raw]
+
+
+class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The answers, in the order of the questions; an error stands where there is none."""
+
+    answers: list[Answer | ErrorBody]
+
+
+async def answer(service: DecisionService, caller: Caller, body: bytes) -> bytes:
+    """Answer the question in a body.
+
+    Raises:
+        BadJsonError: The body is not JSON that is read in one way, or not a question.
+        BadQuestionError: Something in the question has no meaning.
+        NotPermittedError: The caller may not ask it.
+        CannotAnswerError: The revision that it asks for was not seen in time.
+    """
+    now = service.now()
+    service.rights(caller, service.publisher.current, now)  # who may ask nothing is told nothing
+    question = decode(body, Question, max_bytes=MAX_BODY_BYTES)
+    if question.at_least is not None:
+        await _wait_for(service, question.at_least)
+    return _encode(_answer(service, caller, service.publisher.current, now, question))
+
+
+async def answer_batch(service: DecisionService, caller: Caller, body: bytes) -> bytes:
+    """Answer every question of a batch, all under one version; a bad item spoils no other.
+
+    Raises:
+        BadJsonError: The body is not JSON that is read in one way, or not a batch.
+        BadQuestionError: There are too many questions.
+        NotPermittedError: The caller may ask nothing.
+    """
+    now = service.now()
+    service.rights(caller, service.publisher.current, now)
+    batch = decode(body, Batch, max_bytes=MAX_BATCH_BODY_BYTES)
+    if len(batch.questions) > MAX_BATCH_ITEMS:
+        raise BadQuestionError("batch_too_large", f"a batch has at most {MAX_BATCH_ITEMS} questions")
+    questions = [_item(raw) for raw in batch.questions]
+    revisions = {
+        item.at_least for item in questions if isinstance(item, Question) and item.at_least is not None
+    }
+    for revision in sorted(revisions):
+        try:
+            await _wait_for(service, revision)
+        except CannotAnswerError:
+            continue  # said again, item by item, below
+    published = service.publisher.current
+    return _encode(
+        BatchAnswer(answers=[_or_error(service, caller, published, now, item) for item in questions])
+    )
+
+
+def _item(raw: msgspec.Raw) -> Question | ErrorBody:
+    try:
+        return decode(bytes(raw), Question, max_bytes=MAX_BODY_BYTES)
+    except BadJsonError as error:
+        return error_body(error.code, error.message)
+
+
+def _or_error(
+    service: DecisionService, caller: Caller, published: Published, now: Millis, item: Question | ErrorBody
+) -> Answer | ErrorBody:
+    if isinstance(item, ErrorBody):
+        return item
+    try:
+        if item.at_least is not None:
+            service.require_revision(item.at_least)
+        return _answer(service, caller, published, now, item)
+    except (BadQuestionError, NotPermittedError, CannotAnswerError) as error:
+        return error_body(error.code, error.message)
+
+
+def _answer(
+    service: DecisionService, caller: Caller, published: Published, now: Millis, question: Question
+) -> Answer:
+    index = published.snapshot.index
+    request = to_request(question, index, frozenset(), now)
+    answered = service.answer(caller, published, now, request, explain=question.explain)
+    return to_answer(
+        answered.decision,
+        answered.request,
+        index,
+        revision=published.snapshot.revision,
+        age_seconds=answered.age_seconds,
+        decision_id=new_decision_id(now, os.urandom(_RANDOM_BYTES)),
+        max_age_limit_ms=answered.max_age_ms,
+        may_explain=answered.may_explain,
+        explanation=explain(index, answered.request, answered.decision) if question.explain else None,
+    )
+
+
+async def _wait_for(service: DecisionService, revision: str) -> None:
+    """Wait until a revision was published, as long as questions may wait."""
+    deadline = time.monotonic() + AT_LEAST_WAIT_SECONDS
+    while True:
+        try:
+            service.require_revision(revision)
+        except CannotAnswerError:
+            if time.monotonic() >= deadline:
+                raise
+            await asyncio.sleep(_POLL_SECONDS)
+        else:
+            return

@@ -1,0 +1,140 @@
+"""The HTTP application: routes, bodies, statuses.
+
+A deny is 200: it is an answer. Everything that is not an answer is a 4xx or 5xx with a code and a
+sentence, and nothing of our insides. What a question may hold is in `pdp.adapters.schemas`, how one
+is answered in `pdp.adapters.answering`, who may ask it in `pdp.service`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
+
+from pdp import __version__
+from pdp.adapters.answering import answer, answer_batch
+from pdp.adapters.connection import CALLER
+from pdp.adapters.openapi import describe, page
+from pdp.adapters.schemas import BadQuestionError
+from pdp.adapters.strict_json import BadJsonError
+from pdp.identity.caller import Caller
+from pdp.identity.refusal import UntrustedCertificateError
+from pdp.limits import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES
+from pdp.service.decision_service import DecisionService
+from pdp.service.errors import CannotAnswerError, NotPermittedError
+
+__all__ = ["build_app"]
+
+_log: Final = logging.getLogger("pdp.http")
+_JSON: Final = "application/json"
+_Handler = Callable[[Request], Awaitable[Response]]
+
+
+class _StatusError(Exception):
+    """An answer that is none, decided before the question was read."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+def build_app(service: DecisionService) -> FastAPI:
+    """The application over one decision service."""
+    app = FastAPI(
+        title="pdp", version=__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json",
+        redirect_slashes=False,
+    )  # fmt: skip
+
+    async def decide(request: Request) -> Response:
+        caller = _caller(request)
+        body = await _body(request, MAX_BODY_BYTES)
+        return _json(200, await answer(service, caller, body))
+
+    async def decide_batch(request: Request) -> Response:
+        caller = _caller(request)
+        body = await _body(request, MAX_BATCH_BODY_BYTES)
+        return _json(200, await answer_batch(service, caller, body))
+
+    async def documentation(request: Request) -> Response:
+        _caller(request)
+        return Response(page(app.openapi()), media_type="text/html", headers=_PAGE_HEADERS)
+
+    for path in ("/v1/decide", "/decide"):
+        app.add_api_route(path, _guarded(decide), methods=["POST"], include_in_schema=path.startswith("/v1"))
+    for path in ("/v1/decide/batch", "/decide/batch"):
+        app.add_api_route(
+            path, _guarded(decide_batch), methods=["POST"], include_in_schema=path.startswith("/v1")
+        )
+    app.add_api_route("/docs", _guarded(documentation), methods=["GET"], include_in_schema=False)
+    describe(app)
+    return app
+
+
+# The page is ours and loads nothing; the browser is told so.
+_PAGE_HEADERS: Final = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
+
+
+def _guarded(handler: _Handler) -> _Handler:
+    """Turn every error into its status. An unexpected one is ours: 500, and never a decision."""
+
+    async def guarded(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except _StatusError as error:
+            return _error(error.status, error.code, error.message)
+        except (BadJsonError, BadQuestionError) as error:
+            return _error(400, error.code, error.message)
+        except NotPermittedError as error:
+            return _error(403, error.code, error.message)
+        except CannotAnswerError as error:
+            return _error(503, error.code, error.message)
+        except (ClientDisconnect, asyncio.CancelledError):
+            raise
+        except Exception:  # noqa: BLE001 - whatever it was, it must not become a decision
+            _log.exception("a request failed by a defect of pdp")
+            return _error(500, "internal", "the decision point failed; this is not a decision")
+
+    return guarded
+
+
+def _caller(request: Request) -> Caller:
+    """The caller, as its connection established it."""
+    caller = request.scope.get("state", {}).get(CALLER)
+    if isinstance(caller, Caller):
+        return caller
+    if isinstance(caller, UntrustedCertificateError):
+        raise _StatusError(
+            403, "caller_untrusted", f"the client certificate is not accepted: {caller.message}"
+        )
+    raise _StatusError(403, "caller_untrusted", "the connection has no authenticated caller")
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """The request's body, never more than the bound of it in memory."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
+        raise _StatusError(415, "unsupported_media_type", "the body is `application/json`")
+    if "content-encoding" in request.headers:
+        raise _StatusError(415, "unsupported_encoding", "the body is not compressed")
+    too_large = _StatusError(413, "body_too_large", f"the body has at most {most} bytes")
+    stated = request.headers.get("content-length", "0")
+    if not stated.isdecimal() or int(stated) > most:
+        raise too_large
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise too_large
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _error(status: int, code: str, message: str) -> Response:
+    headers = {"retry-after": "1"} if status == 503 else {}
+    return _json(status, msgspec.json.encode({"error": {"code": code, "message": message}}), headers)
+
+
+def _json(status: int, body: bytes, headers: dict[str, str] | None = None) -> Response:
+    return Response(body, status_code=status, media_type=_JSON, headers=headers)

@@ -1,0 +1,96 @@
+"""The listener: a socket, TLS and uvicorn, for as long as it is wanted.
+
+uvicorn's defaults that would believe or tell too much are off: proxy headers, websockets, the
+server header, the access log.
+"""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import final
+
+import uvicorn
+
+from pdp.adapters.app import build_app
+from pdp.adapters.connection import protocol_class
+from pdp.adapters.tls import server_context
+from pdp.identity.trust import TrustStore
+from pdp.service.decision_service import DecisionService
+from pdp.vocabulary import Millis
+
+__all__ = ["AddressInUseError", "Listener", "bind"]
+
+_KEEP_ALIVE_SECONDS = 75  # longer than proxies keep idle connections, so that they close first
+_BACKLOG = 1024
+
+
+class AddressInUseError(OSError):
+    """Something listens there already."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Bind the address; port 0 takes a free one.
+
+    Raises:
+        AddressInUseError: Something listens there already.
+        OSError: The address is not ours, or not permitted.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise AddressInUseError(error.errno, f"{host}:{port} is in use") from error
+        raise
+    return listener
+
+
+@final
+class Listener:
+    """The decision listener over mTLS."""
+
+    def __init__(
+        self,
+        service: DecisionService,
+        *,
+        certificate: Path,
+        key: Path,
+        trust: TrustStore,
+        clock: Callable[[], Millis],
+    ) -> None:
+        context = server_context(certificate, key, trust)
+        self._config = uvicorn.Config(
+            build_app(service),
+            http=protocol_class(lambda: trust, clock),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            backlog=_BACKLOG,
+            ssl_context_factory=lambda _config, _default: context,
+        )
+        self._server = uvicorn.Server(self._config)
+
+    def run(self, listener: socket.socket, *, ready: Callable[[], None]) -> None:
+        """Serve until SIGINT or SIGTERM; `ready` is called once connections are accepted."""
+        with closing(listener), asyncio.Runner(loop_factory=self._config.get_loop_factory()) as runner:
+            runner.run(self._serve(listener, ready))
+
+    async def _serve(self, listener: socket.socket, ready: Callable[[], None]) -> None:
+        announcing = asyncio.create_task(self._announce(ready))
+        await self._server.serve(sockets=[listener])
+        announcing.cancel()
+
+    async def _announce(self, ready: Callable[[], None]) -> None:
+        while not self._server.started:  # noqa: ASYNC110 - uvicorn sets a flag, not an event
+            await asyncio.sleep(0.01)
+        ready()

@@ -1,0 +1,222 @@
+"""`pdp pki`: a certificate authority for development and small sites.
+
+This module holds the commands, their arguments and what they print. The authority
+itself is `pdp.identity.authority`. Exit codes: 0 done, 2 a mistake in how it was
+called, 3 it could not be done; nothing here answers "no", so 1 is not used.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar, final
+
+import click
+
+from pdp.diagnostics import escape
+from pdp.identity.authority import (
+    INTERMEDIATE,
+    INTERMEDIATE_TTL,
+    LEAF_TTL,
+    ROOT,
+    ROOT_TTL,
+    AuthorityError,
+    Credential,
+    InvalidRequestError,
+    init,
+    issue,
+    rotate,
+    rotate_intermediate,
+)
+
+__all__ = ["pki"]
+
+_MISTAKE: Final = 2
+_COULD_NOT: Final = 3
+
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DURATION: Final = re.compile(r"([0-9]{1,9})([smhd])", re.ASCII)
+
+# `\b` asks click to leave the lines below it as they are.
+_GROUP_EXAMPLE: Final = """\b
+Example:
+  pdp pki init --trust-domain prod.example.org
+  pdp pki issue web --spiffe-id spiffe://prod.example.org/ns/shop/sa/web --dns localhost
+  pdp pki rotate web
+"""
+_INIT_EXAMPLE: Final = """\b
+Example:
+  pdp pki init --dir .pdp/pki --trust-domain prod.example.org
+"""
+_ISSUE_EXAMPLE: Final = """\b
+Example:
+  pdp pki issue web --spiffe-id spiffe://prod.example.org/ns/shop/sa/web \\
+      --dns localhost --ip 127.0.0.1 --ttl 24h
+"""
+_ROTATE_EXAMPLE: Final = """\b
+Example:
+  pdp pki rotate web
+  pdp pki rotate intermediate --ttl 90d
+"""
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+@final
+class _Duration(click.ParamType[timedelta]):
+    """A whole number of seconds, minutes, hours or days."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        match = _DURATION.fullmatch(str(value))
+        if match is None:
+            self.fail(
+                f"`{escape(str(value))[:40]}` is not a duration such as 90s, 30m, 24h or 7d", param, ctx
+            )
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+_DURATION_TYPE: Final = _Duration()
+
+
+def _shared_options(function: _Function) -> _Function:
+    """The options of every command here."""
+    folder = click.option(
+        "--dir",
+        "folder",
+        type=click.Path(path_type=Path),
+        default=Path(".pdp/pki"),
+        show_default=True,
+        metavar="DIR",
+        help="The authority's folder.",
+    )
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+    return folder(as_json(function))
+
+
+@click.group(epilog=_GROUP_EXAMPLE)
+def pki() -> None:
+    """Make and renew certificates for development and small sites."""
+
+
+@pki.command("init", epilog=_INIT_EXAMPLE)
+@click.option("--trust-domain", required=True, metavar="NAME", help="The SPIFFE trust domain to sign for.")
+@click.option("--root-ttl", type=_DURATION_TYPE, default=ROOT_TTL, metavar="DURATION", help="Default: 1825d.")
+@click.option(
+    "--intermediate-ttl",
+    type=_DURATION_TYPE,
+    default=INTERMEDIATE_TTL,
+    metavar="DURATION",
+    help="Default: 90d.",
+)
+@_shared_options
+def init_command(
+    trust_domain: str, root_ttl: timedelta, intermediate_ttl: timedelta, folder: Path, *, as_json: bool
+) -> None:
+    """Make an authority: root.pem, intermediate.pem and their keys.
+
+    Trust root.pem alone. An authority that is there already is left as it is.
+    """
+    with _answering(as_json=as_json):
+        made = init(
+            folder,
+            trust_domain=trust_domain,
+            now=datetime.now(UTC),
+            root_ttl=root_ttl,
+            intermediate_ttl=intermediate_ttl,
+        )
+        _print("made", made, folder, as_json=as_json)
+
+
+@pki.command("issue", epilog=_ISSUE_EXAMPLE)
+@click.argument("name")
+@click.option("--spiffe-id", required=True, metavar="ID", help="The workload's SPIFFE ID.")
+@click.option("--dns", multiple=True, metavar="HOST", help="A DNS name it serves as. Repeatable.")
+@click.option("--ip", "ips", multiple=True, metavar="ADDRESS", help="An address it serves on. Repeatable.")
+@click.option("--ttl", type=_DURATION_TYPE, default=LEAF_TTL, metavar="DURATION", help="Default: 24h.")
+@_shared_options
+def issue_command(
+    name: str,
+    spiffe_id: str,
+    dns: tuple[str, ...],
+    ips: tuple[str, ...],
+    ttl: timedelta,
+    folder: Path,
+    *,
+    as_json: bool,
+) -> None:
+    """Make NAME.pem (with the intermediate) and NAME-key.pem, for both ends of mutual TLS."""
+    with _answering(as_json=as_json):
+        made = issue(folder, name, spiffe_id=spiffe_id, dns=dns, ips=ips, now=datetime.now(UTC), ttl=ttl)
+        _print("issued", (made,), folder, as_json=as_json)
+
+
+@pki.command("rotate", epilog=_ROTATE_EXAMPLE)
+@click.argument("name")
+@click.option("--ttl", type=_DURATION_TYPE, metavar="DURATION", help="Default: as long as the old one.")
+@_shared_options
+def rotate_command(name: str, ttl: timedelta | None, folder: Path, *, as_json: bool) -> None:
+    """Replace NAME by a new key and certificate with the same names.
+
+    NAME may be `intermediate`: what the old one signed stays valid until it ends.
+    """
+    with _answering(as_json=as_json):
+        now = datetime.now(UTC)
+        if name == ROOT:
+            raise InvalidRequestError(
+                "a root cannot be replaced in place: make a new authority in another folder, "
+                "trust both roots, then issue from the new one"
+            )
+        if name == INTERMEDIATE:
+            made = rotate_intermediate(folder, now=now, ttl=INTERMEDIATE_TTL if ttl is None else ttl)
+        else:
+            made = rotate(folder, name, now=now, ttl=ttl)
+        _print("rotated", (made,), folder, as_json=as_json)
+
+
+@contextmanager
+def _answering(*, as_json: bool) -> Iterator[None]:
+    """Turn a refusal into its message and exit code."""
+    try:
+        yield
+    except InvalidRequestError as error:
+        _fail(error, _MISTAKE, as_json=as_json)
+    except AuthorityError as error:
+        _fail(error, _COULD_NOT, as_json=as_json)
+
+
+def _fail(error: AuthorityError, code: int, *, as_json: bool) -> NoReturn:
+    if as_json:
+        click.echo(json.dumps({"error": str(error)}))
+    else:
+        click.echo(f"error: {error}", err=True)
+    sys.exit(code)
+
+
+def _print(verb: str, made: tuple[Credential, ...], folder: Path, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({verb: [_as_data(c) for c in made], "trust": str(folder / "root.pem")}))
+        return
+    for item in made:
+        click.echo(f"{verb} {item.name}: {item.uri}")
+        click.echo(f"  certificate  {escape(str(item.certificate))}")
+        click.echo(f"  key          {escape(str(item.key))}")
+        click.echo(f"  valid until  {item.not_after:%Y-%m-%dT%H:%M:%SZ}")
+    click.echo(f"trust {escape(str(folder / 'root.pem'))}")
+
+
+def _as_data(item: Credential) -> dict[str, str]:
+    return {
+        "name": item.name,
+        "uri": item.uri,
+        "certificate": str(item.certificate),
+        "key": str(item.key),
+        "not_after": f"{item.not_after:%Y-%m-%dT%H:%M:%SZ}",
+        "fingerprint": item.fingerprint,
+    }

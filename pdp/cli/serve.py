@@ -1,0 +1,209 @@
+"""`pdp serve`: the service, from a policy directory and the certificates it is given.
+
+Starts only with a policy set that has no errors and with every security setting stated; from then
+on an edit that has errors changes nothing, and is shown.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, final
+
+import click
+
+from pdp.adapters.server import AddressInUseError, Listener, bind
+from pdp.adapters.tls import ServerCredentialError
+from pdp.diagnostics import Severity, escape, render
+from pdp.identity.trust import TrustError, TrustStore, load_trust, trust_warnings
+from pdp.service.decision_service import DecisionService
+from pdp.store.bundle import PolicyBundle, read_bundle
+from pdp.store.publish import Accepted, Event, Publisher
+from pdp.store.snapshot import Loaded, Loader
+from pdp.store.watch import DirectoryWatcher
+from pdp.vocabulary import Millis
+
+__all__ = ["Settings", "serve", "start"]
+
+_CANNOT: Final = 3
+_EXAMPLE: Final = """
+\b
+Example:
+  pdp pki init --dir .pdp/pki --trust-domain prod.example.org
+  pdp pki issue --dir .pdp/pki pdp --spiffe-id spiffe://prod.example.org/ns/pdp/sa/pdp \\
+      --dns localhost --ip 127.0.0.1
+  pdp serve policies --cert .pdp/pki/pdp.pem --key .pdp/pki/pdp-key.pem \\
+      --trust prod.example.org=.pdp/pki/root.pem
+"""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the service is started with; each is stated, none assumed."""
+
+    policies: Path
+    host: str
+    port: int
+    certificate: Path
+    key: Path
+    trust: TrustStore
+
+
+class CannotStartError(Exception):
+    """Why the service does not start, in words, with what to do about it."""
+
+
+def clock() -> Millis:
+    """The wall clock."""
+    return time.time_ns() // 1_000_000
+
+
+def start(settings: Settings, *, ready: Callable[[str, Publisher], None], say: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        settings: What to serve and how.
+        ready: Called once connections are accepted, with the address.
+        say: Gets what is to be told of edits and of trouble, a paragraph at a time.
+
+    Raises:
+        CannotStartError: A setting or the policy set keeps the service from starting.
+    """
+    try:
+        listener = bind(settings.host, settings.port)
+    except AddressInUseError as error:
+        msg = f"{settings.host}:{settings.port} is taken; choose another address with --http HOST:PORT"
+        raise CannotStartError(msg) from error
+    except OSError as error:
+        msg = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
+        raise CannotStartError(msg) from error
+    bundle = read_bundle(settings.policies)
+    loader = Loader()
+    loaded = loader.load(bundle, now=clock())
+    if loaded.snapshot is None:
+        listener.close()
+        raise CannotStartError(
+            _shown(loaded, Severity.ERROR) + "the policy set has errors, and there is no last good one"
+        )
+    publisher = Publisher(loader, loaded.snapshot, on_event=lambda event: say(describe(event)), now=clock())
+    service = DecisionService(publisher, clock=clock)
+    try:
+        server = Listener(
+            service, certificate=settings.certificate, key=settings.key, trust=settings.trust, clock=clock
+        )
+    except ServerCredentialError as error:
+        listener.close()
+        raise CannotStartError(str(error)) from error
+    watcher = _watch(settings.policies, bundle, publisher, say)
+    host, port = listener.getsockname()[:2]
+    try:
+        server.run(listener, ready=lambda: ready(f"{host}:{port}", publisher))
+    finally:
+        watcher.stop()
+
+
+def _watch(
+    root: Path, baseline: PolicyBundle, publisher: Publisher, say: Callable[[str], None]
+) -> DirectoryWatcher:
+    watcher = DirectoryWatcher(
+        root,
+        lambda bundle: _offer(publisher, bundle),
+        on_error=lambda error: say(f"watching {root}: {escape(str(error))}"),
+        on_confirmed=lambda: publisher.confirm(clock()),
+        baseline=baseline,
+    )
+    watcher.start()
+    return watcher
+
+
+def _offer(publisher: Publisher, bundle: PolicyBundle) -> None:
+    publisher.offer(bundle, clock())
+
+
+def describe(event: Event) -> str:
+    """One line for a version that is served; the diagnostics and one line for one that is not."""
+    if isinstance(event, Accepted):
+        notes = sum(d.severity is not Severity.NOTE for d in event.loaded.diagnostics)
+        warned = f", {notes} warnings (see `pdp check`)" if notes else ""
+        revision = event.published.snapshot.revision
+        changed = (
+            f"{event.granted} granted, {event.revoked} revoked"
+            if event.granted or event.revoked
+            else "no rule changed"
+        )
+        return f"revision {revision}: {changed}{warned}"
+    return f"{_shown(event.loaded, Severity.ERROR)}still serving {event.serving}"
+
+
+def _shown(loaded: Loaded, least: Severity) -> str:
+    return "".join(render(d, loaded.sources) + "\n" for d in loaded.diagnostics if d.severity <= least)
+
+
+@click.command(epilog=_EXAMPLE)
+@click.argument("policies", type=click.Path(path_type=Path))
+@click.option(
+    "--http", "address", default="127.0.0.1:8443", show_default=True, help="HOST:PORT to answer on."
+)
+@click.option("--cert", required=True, type=click.Path(path_type=Path), help="Our certificate chain, PEM.")
+@click.option("--key", required=True, type=click.Path(path_type=Path), help="Its private key, PEM.")
+@click.option(
+    "--trust", "trust", required=True, multiple=True, metavar="DOMAIN=FILE",
+    help="Roots of one trust domain, PEM. Once for each domain whose callers may ask.",
+)  # fmt: skip
+def serve(policies: Path, address: str, cert: Path, key: Path, trust: tuple[str, ...]) -> None:
+    """Answer questions about POLICIES over HTTPS; callers are authenticated by mTLS.
+
+    A saved edit is live a moment later. An edit with errors changes nothing and is shown; the last
+    good version goes on being served.
+    """
+    host, port = _address(address)
+    try:
+        store = load_trust(dict(_pair(item) for item in trust))
+        for warning in trust_warnings(store, datetime.now(UTC)):
+            click.echo(f"warning: {warning}", err=True)
+        settings = Settings(policies=policies, host=host, port=port, certificate=cert, key=key, trust=store)
+        start(settings, ready=_ready, say=_Printer().say)
+    except (TrustError, CannotStartError) as error:
+        click.echo(f"pdp: {error}", err=True)
+        sys.exit(_CANNOT)
+
+
+def _ready(address: str, publisher: Publisher) -> None:
+    snapshot = publisher.current.snapshot
+    counted = f"{snapshot.rules} rules, {len(snapshot.index.services)} services"
+    click.echo(f"serving revision {snapshot.revision} ({counted}) on https://{address}")
+    sys.stdout.flush()
+
+
+@final
+class _Printer:
+    """Prints whole paragraphs, from whichever thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def say(self, text: str) -> None:
+        """Print one paragraph."""
+        with self._lock:
+            click.echo(text)
+            sys.stdout.flush()
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535 or not host:
+        raise click.BadParameter("write HOST:PORT, such as 127.0.0.1:8443", param_hint="--http")
+    return host.strip("[]"), int(port)
+
+
+def _pair(text: str) -> tuple[str, Path]:
+    domain, equals, file = text.partition("=")
+    if not equals or not domain or not file:
+        raise click.BadParameter(
+            "write DOMAIN=FILE, such as prod.example.org=roots.pem", param_hint="--trust"
+        )
+    return domain, Path(file)

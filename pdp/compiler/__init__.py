@@ -1,0 +1,1 @@
+"""Parsed files to rows: names resolved, types checked, conditions compiled."""

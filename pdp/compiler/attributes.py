@@ -1,0 +1,83 @@
+"""The attributes that conditions may read, and how their values are normalised."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
+
+from pdp.diagnostics import did_you_mean
+from pdp.lang.ast import AttributeType
+
+__all__ = ["BUILT_IN", "address", "attribute_type", "type_problem"]
+
+_STRING = AttributeType.STRING
+_STRINGS = AttributeType.STRINGS
+
+BUILT_IN: Final[Mapping[str, AttributeType]] = {
+    "source.ip": AttributeType.ADDRESS,
+    "tls.version": _STRING,
+    "tls.cipher": _STRING,
+    "tls.sni": _STRING,
+    "tls.alpn": _STRING,
+    "request.host": _STRING,
+    "request.scheme": _STRING,
+    "request.port": AttributeType.INT,
+    "user.iss": _STRING,
+    "user.sub": _STRING,
+    "user.azp": _STRING,
+    "user.email": _STRING,
+    "user.email_verified": AttributeType.BOOL,
+    "user.aud": _STRINGS,
+    "user.scope": _STRINGS,
+    "user.groups": _STRINGS,
+    "user.roles": _STRINGS,
+    "principal.iss": _STRING,
+    "principal.sub": _STRING,
+    "principal.aud": _STRINGS,
+    "principal.scope": _STRINGS,
+}
+
+
+def attribute_type(name: str, declared: Mapping[str, AttributeType]) -> AttributeType | str:
+    """The type of an attribute, or a help line for a name that is not known."""
+    if name.startswith("header."):
+        header = name[len("header.") :]
+        if header and header == header.lower() and "_" not in header and "." not in header:
+            return _STRINGS
+        meant = f"header.{header.lower().replace('_', '-')}"
+        return f"a header is written in lower case, with `-` and without `_`: `{meant}`"
+    known = BUILT_IN.get(name) or declared.get(name)
+    return known if known is not None else did_you_mean(name, [*BUILT_IN, *declared])
+
+
+@lru_cache(maxsize=4096)
+def address(text: object) -> IPv4Address | IPv6Address | None:
+    """An address with `::ffff:a.b.c.d` as IPv4, or None for what is not one."""
+    if not isinstance(text, str) or "%" in text:
+        return None
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        return found.ipv4_mapped
+    return found
+
+
+def type_problem(type_: AttributeType, value: object) -> str:
+    """What is wrong with a value of an attribute of this type, or `""`."""
+    fits = False
+    match type_:
+        case AttributeType.STRING:
+            fits = isinstance(value, str)
+        case AttributeType.STRINGS:
+            fits = isinstance(value, str) or (
+                isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+            )
+        case AttributeType.INT:
+            fits = isinstance(value, int) and not isinstance(value, bool) and -(1 << 63) <= value < 1 << 63
+        case AttributeType.BOOL:
+            fits = isinstance(value, bool)
+        case AttributeType.ADDRESS:
+            fits = isinstance(value, str) and address(value) is not None
+    return "" if fits else f"is not of type `{type_.value}`"

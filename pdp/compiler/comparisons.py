@@ -1,0 +1,157 @@
+"""The comparisons that conditions are made of, each compiled to one closure.
+
+`key` is the name of an attribute, or the place of a capture. Every closure is total: a value of
+another type than the declared one compares as unknown, so that no rule fails at run time.
+"""
+
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from typing import TypeAlias, cast
+
+from pdp.compiler.attributes import address
+from pdp.compiler.evaluation import Evaluation, Place, Truth
+from pdp.lang import ast
+from pdp.lang.ast import AttributeType, Operator
+
+__all__ = ["compare_constant", "compare_two", "contains", "member_of"]
+
+Test: TypeAlias = Callable[[Evaluation], Truth]
+Key: TypeAlias = str | Place
+#: A value in comparable form; a tuple for a list; None where it is missing or malformed.
+Reader: TypeAlias = Callable[[Evaluation], object]
+
+
+def _reader(key: Key, type_: AttributeType) -> Reader:
+    if isinstance(key, Place):
+        place = key
+        return lambda evaluation: evaluation.segment(place)
+    name = key
+    match type_:
+        case AttributeType.STRINGS:
+            return lambda evaluation: _as_list(evaluation.context.get(name))
+        case AttributeType.ADDRESS:
+            return lambda evaluation: address(evaluation.context.get(name))
+        case AttributeType.INT:
+            return lambda evaluation: _exactly(int, evaluation.context.get(name))
+        case AttributeType.BOOL:
+            return lambda evaluation: _exactly(bool, evaluation.context.get(name))
+        case AttributeType.STRING:
+            return lambda evaluation: _exactly(str, evaluation.context.get(name))
+
+
+def _exactly(type_: type, value: object) -> object:
+    return value if type(value) is type_ else None
+
+
+def _as_list(value: object) -> tuple[object, ...] | None:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list | tuple) and value:
+        return tuple(value)
+    return None
+
+
+def _constant(value: ast.Value) -> object:
+    if isinstance(value, ast.AddressValue):
+        return address(value.text)
+    return value.value
+
+
+def _negated(test: Test) -> Test:
+    def negated(evaluation: Evaluation) -> Truth:
+        truth = test(evaluation)
+        return None if truth is None else not truth
+
+    return negated
+
+
+def _one_of(read: Reader, inside: Callable[[object], bool]) -> Test:
+    """Whether a value is inside; a list is only if its single value is, and is not if none is."""
+
+    def test(evaluation: Evaluation) -> Truth:
+        value = read(evaluation)
+        if value is None:
+            return None
+        if not isinstance(value, tuple):
+            return inside(value)
+        if not any(inside(item) for item in value):
+            return False
+        return True if len(value) == 1 else None
+
+    return test
+
+
+def compare_constant(key: Key, operator: Operator, type_: AttributeType, value: ast.Value) -> Test:
+    """`key OP value`."""
+    read = _reader(key, type_)
+    constant = _constant(value)
+    if operator in {Operator.EQ, Operator.NE}:
+        equal = _one_of(read, lambda item: item == constant)
+        return equal if operator is Operator.EQ else _negated(equal)
+    bound = cast("int", constant)
+
+    def test(evaluation: Evaluation) -> Truth:
+        number = read(evaluation)
+        if not isinstance(number, int):
+            return None
+        match operator:
+            case Operator.LT:
+                return number < bound
+            case Operator.LE:
+                return number <= bound
+            case Operator.GT:
+                return number > bound
+            case _:
+                return number >= bound
+
+    return test
+
+
+def member_of(key: Key, type_: AttributeType, values: tuple[ast.Value, ...]) -> Test:
+    """`key in { values }`; for addresses the values are addresses and blocks."""
+    read = _reader(key, type_)
+    if type_ is AttributeType.ADDRESS:
+        blocks = [_block(value.text) for value in values if isinstance(value, ast.AddressValue)]
+        return _one_of(read, lambda item: any(_inside(item, block) for block in blocks))
+    constants = frozenset(_constant(value) for value in values)
+    return _one_of(read, lambda item: item in constants)
+
+
+def _block(text: str) -> IPv4Network | IPv6Network:
+    """A block, with those below `::ffff:0:0/96` as IPv4."""
+    block = ip_network(text)
+    if isinstance(block, IPv6Network) and block.prefixlen >= 96 and block.network_address.ipv4_mapped:
+        return IPv4Network((int(block.network_address.ipv4_mapped), block.prefixlen - 96))
+    return block
+
+
+def _inside(item: object, block: IPv4Network | IPv6Network) -> bool:
+    return isinstance(item, IPv4Address | IPv6Address) and item.version == block.version and item in block
+
+
+def contains(name: str, text: str) -> Test:
+    """`name has text`."""
+    read = _reader(name, AttributeType.STRINGS)
+
+    def test(evaluation: Evaluation) -> Truth:
+        value = read(evaluation)
+        return None if value is None else text in cast("tuple[object, ...]", value)
+
+    return test
+
+
+def compare_two(
+    operator: Operator, left: tuple[Key, AttributeType], right: tuple[Key, AttributeType]
+) -> Test:
+    """`left == right` or `left != right`, where at most one side is a list."""
+    if right[1] is AttributeType.STRINGS:
+        left, right = right, left
+    read_left, read_right = _reader(*left), _reader(*right)
+
+    def test(evaluation: Evaluation) -> Truth:
+        wanted = read_right(evaluation)
+        if wanted is None:
+            return None
+        return _one_of(read_left, lambda item: item == wanted)(evaluation)
+
+    return test if operator is Operator.EQ else _negated(test)

@@ -1,0 +1,415 @@
+"""Conditions: type-checked against the known attributes, compiled once to closures.
+
+`compile_condition` turns an expression into a `Condition` whose `test` never raises and never
+walks a tree of nodes; `docs/language-reference.md`, section 4, defines what it answers.
+Truth is `True`, `False` or `None` for unknown (Kleene).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias, final
+from zoneinfo import ZoneInfoNotFoundError
+
+from pdp.compiler.attributes import attribute_type
+from pdp.compiler.comparisons import compare_constant, compare_two, contains, member_of
+from pdp.compiler.environment import Environment
+from pdp.compiler.evaluation import Evaluation, Place, Truth
+from pdp.compiler.windows import WeekWindow
+from pdp.diagnostics import Diagnostic, Span, did_you_mean
+from pdp.lang import ast
+from pdp.lang.ast import AttributeType, Operator
+
+__all__ = ["Condition", "ConditionCompiler", "conjoin", "user_condition"]
+
+_MISSING: Final = (None, ())  # an empty list is absent
+Test: TypeAlias = Callable[[Evaluation], Truth]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """A compiled condition and what it reads.
+
+    Attributes:
+        test: Its truth for one evaluation.
+        reads: Names of the attributes it may read.
+        places: Segments of the path that it may read.
+        principal: Whether it reads the principal.
+        windows: The times of week it tests.
+    """
+
+    test: Test
+    reads: frozenset[str] = frozenset()
+    places: frozenset[int] = frozenset()
+    principal: bool = False
+    windows: tuple[WeekWindow, ...] = ()
+
+
+def _together(parts: list[Condition], test: Test) -> Condition:
+    return Condition(
+        test=test,
+        reads=frozenset().union(*(part.reads for part in parts)),
+        places=frozenset().union(*(part.places for part in parts)),
+        principal=any(part.principal for part in parts),
+        windows=tuple(window for part in parts for window in part.windows),
+    )
+
+
+def conjoin(parts: list[Condition]) -> Condition:
+    """Kleene's *and* of one or more."""
+    if len(parts) == 1:
+        return parts[0]
+    tests = tuple(part.test for part in parts)
+
+    def test(evaluation: Evaluation) -> Truth:
+        result: Truth = True
+        for one in tests:
+            truth = one(evaluation)
+            if truth is False:
+                return False
+            if truth is None:
+                result = None
+        return result
+
+    return _together(parts, test)
+
+
+def _disjoin(parts: list[Condition]) -> Condition:
+    tests = tuple(part.test for part in parts)
+
+    def test(evaluation: Evaluation) -> Truth:
+        result: Truth = False
+        for one in tests:
+            truth = one(evaluation)
+            if truth is True:
+                return True
+            if truth is None:
+                result = None
+        return result
+
+    return _together(parts, test)
+
+
+def negate(part: Condition) -> Condition:
+    """Kleene's *not*."""
+    inner = part.test
+
+    def test(evaluation: Evaluation) -> Truth:
+        truth = inner(evaluation)
+        return None if truth is None else not truth
+
+    return _together([part], test)
+
+
+@final
+@dataclass(slots=True, kw_only=True)
+class ConditionCompiler:
+    """Compiles the expressions of one rule under one binding of its captures.
+
+    Attributes:
+        environment: What names stand for.
+        directory: Where the rule is written: roles and conditions may be local to it.
+        captures: What each capture stands for.
+        atom: Resolves a principal term to the number of its atom, reporting what is wrong.
+        diagnostics: Where mistakes go; the same mistake may be added more than once.
+    """
+
+    environment: Environment
+    directory: str
+    captures: Mapping[str, Place]
+    atom: Callable[[ast.PrincipalTerm], int | None]
+    diagnostics: list[Diagnostic]
+    _active: list[str] = field(default_factory=list)
+
+    def compile(self, expr: ast.Expr) -> Condition | None:
+        """The condition, or None where a mistake was reported."""
+        match expr:
+            case ast.And(items=items) | ast.Or(items=items):
+                parts = [self.compile(item) for item in items]
+                known = [part for part in parts if part is not None]
+                if len(known) < len(parts):
+                    return None
+                return conjoin(known) if isinstance(expr, ast.And) else _disjoin(known)
+            case ast.Not(item=item):
+                inner = self.compile(item)
+                return None if inner is None else negate(inner)
+            case ast.NamedCondition(name=name, span=span):
+                return self._named(name, span)
+            case ast.PrincipalIn(term=term):
+                return self._principal_in(term)
+            case ast.During():
+                return self._during(expr)
+            case ast.Has(attribute=attribute):
+                return self._has(attribute)
+            case ast.Contains():
+                return self._contains(expr)
+            case ast.In():
+                return self._in(expr)
+            case ast.Comparison():
+                return self._comparison(expr)
+
+    def _report(self, code: str, message: str, span: Span, help_: str = "") -> None:
+        self.diagnostics.append(Diagnostic(code=code, message=message, span=span, help=help_))
+
+    def _named(self, name: str, span: Span) -> Condition | None:
+        declared = self.environment.condition(name, self.directory)
+        if declared is None:
+            if name not in self.environment.damaged:
+                known = (key for _, key in self.environment.conditions)
+                help_ = did_you_mean(name, known) or "declare it: `condition NAME = ...`"
+                self._report("PDP204", f"unknown condition `{name}`", span, help_)
+            return None
+        if name in self._active:
+            self._report("PDP205", f"condition `{name}` is defined by itself", declared.name.span)
+            return None
+        self._active.append(name)
+        try:
+            return self.compile(declared.expr)
+        finally:
+            self._active.pop()
+
+    def _principal_in(self, term: ast.PrincipalTerm) -> Condition | None:
+        number = self.atom(term)
+        if number is None:
+            return None
+        wanted = number
+
+        def test(evaluation: Evaluation) -> Truth:
+            return wanted in evaluation.atoms
+
+        return Condition(test=test, principal=True)
+
+    def _during(self, expr: ast.During) -> Condition | None:
+        try:
+            window = WeekWindow(expr.days, expr.start, expr.end, expr.zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            help_ = "write an IANA name such as `Europe/Berlin`, or `UTC`"
+            self._report("PDP207", f"unknown time zone `{expr.zone}`", expr.span, help_)
+            return None
+
+        def test(evaluation: Evaluation) -> Truth:
+            return window.holds(evaluation.now)
+
+        return Condition(test=test, windows=(window,))
+
+    # -- attributes --------------------------------------------------------------------
+
+    def _type(self, attribute: ast.AttributeOperand) -> AttributeType | None:
+        found = attribute_type(attribute.name, self.environment.attributes)
+        if isinstance(found, AttributeType):
+            return found
+        if "." not in attribute.name:
+            help_ = "an attribute has a family: `header.x-tenant`; text is written in quotes"
+        else:
+            help_ = found or f"declare it: `attribute {attribute.name} is string`"
+        self._report("PDP206", f"unknown attribute `{attribute.name}`", attribute.span, help_)
+        return None
+
+    def _has(self, attribute: ast.AttributeOperand) -> Condition | None:
+        if self._type(attribute) is None:
+            return None
+        name, family = attribute.name, attribute.name.partition(".")[0]
+
+        def test(evaluation: Evaluation) -> Truth:
+            if evaluation.context.get(name) not in _MISSING:
+                return True
+            return False if family in evaluation.supplied else None
+
+        return Condition(test=test, reads=frozenset({name}))
+
+    def _contains(self, expr: ast.Contains) -> Condition | None:
+        type_ = self._type(expr.attribute)
+        if type_ is None:
+            return None
+        if type_ is not AttributeType.STRINGS:
+            help_ = f"write `{expr.attribute.name} == ...`"
+            self._report("PDP331", f"`{expr.attribute.name}` holds one {type_.value}", expr.span, help_)
+            return None
+        if not isinstance(expr.value, ast.StringValue):
+            self._report("PDP332", "a list of strings holds text", expr.value.span, "write it in quotes")
+            return None
+        return Condition(
+            test=contains(expr.attribute.name, expr.value.value), reads=frozenset({expr.attribute.name})
+        )
+
+    def _in(self, expr: ast.In) -> Condition | None:
+        if isinstance(expr.operand, ast.ValueOperand):
+            self._report("PDP333", "this compares two constants", expr.span, "name an attribute or a capture")
+            return None
+        if isinstance(expr.operand, ast.CaptureOperand):
+            place = self._place(expr.operand)
+            if place is None or not self._all_fit(AttributeType.STRING, expr.values):
+                return None
+            return self._of_place(place, member_of(place, AttributeType.STRING, expr.values))
+        type_ = self._type(expr.operand)
+        if type_ is None or not self._all_fit(type_, expr.values, blocks=True):
+            return None
+        return Condition(
+            test=member_of(expr.operand.name, type_, expr.values), reads=frozenset({expr.operand.name})
+        )
+
+    def _all_fit(self, type_: AttributeType, values: tuple[ast.Value, ...], *, blocks: bool = False) -> bool:
+        fitting = [self._fits(type_, value, blocks=blocks) for value in values]
+        return all(fitting)
+
+    def _fits(self, type_: AttributeType, value: ast.Value, *, blocks: bool) -> bool:
+        wanted: Mapping[AttributeType, type] = {
+            AttributeType.STRING: ast.StringValue,
+            AttributeType.STRINGS: ast.StringValue,
+            AttributeType.INT: ast.IntValue,
+            AttributeType.BOOL: ast.BoolValue,
+            AttributeType.ADDRESS: ast.AddressValue,
+        }
+        if not isinstance(value, wanted[type_]):
+            shown = (
+                "text in quotes" if wanted[type_] is ast.StringValue else f"a value of type `{type_.value}`"
+            )
+            self._report("PDP332", f"this is compared with {shown}", value.span)
+            return False
+        if isinstance(value, ast.AddressValue) and "/" in value.text and not blocks:
+            help_ = f"write `in {value.text}`"
+            self._report("PDP334", "an address is not equal to a block", value.span, help_)
+            return False
+        return True
+
+    # -- comparisons -------------------------------------------------------------------
+
+    def _place(self, operand: ast.CaptureOperand) -> Place | None:
+        place = self.captures.get(operand.name)
+        if place is None:
+            help_ = did_you_mean(operand.name, self.captures) or "bind it in the rule's principal or path"
+            self._report("PDP218", f"capture `{{{operand.name}}}` is not bound", operand.span, help_)
+        return place
+
+    def _of_place(self, place: Place, test: Test, reads: frozenset[str] = frozenset()) -> Condition:
+        places = frozenset() if place.principal else frozenset({place.index})
+        return Condition(test=test, reads=reads, places=places, principal=place.principal)
+
+    def _comparison(self, expr: ast.Comparison) -> Condition | None:
+        left, right, operator = expr.left, expr.right, expr.operator
+        if isinstance(left, ast.ValueOperand):
+            left, right, operator = right, left, _MIRRORED[operator]
+        if isinstance(left, ast.ValueOperand):
+            self._report("PDP333", "this compares two constants", expr.span, "name an attribute or a capture")
+            return None
+        if isinstance(right, ast.ValueOperand):
+            return self._with_constant(operator, left, right.value, expr.span)
+        if operator not in {Operator.EQ, Operator.NE}:
+            help_ = "only `==` and `!=` compare two attributes"
+            self._report("PDP335", "there is no order between two attributes", expr.span, help_)
+            return None
+        return self._two(operator, left, right, expr.span)
+
+    def _with_constant(
+        self,
+        operator: Operator,
+        left: ast.AttributeOperand | ast.CaptureOperand,
+        value: ast.Value,
+        span: Span,
+    ) -> Condition | None:
+        if isinstance(left, ast.CaptureOperand):
+            place = self._place(left)
+            if place is None or not self._fits(AttributeType.STRING, value, blocks=False):
+                return None
+            if not self._ordered(operator, AttributeType.STRING, span):
+                return None
+            return self._of_place(place, compare_constant(place, operator, AttributeType.STRING, value))
+        type_ = self._type(left)
+        if (
+            type_ is None
+            or not self._ordered(operator, type_, span)
+            or not self._fits(type_, value, blocks=False)
+        ):
+            return None
+        return Condition(
+            test=compare_constant(left.name, operator, type_, value), reads=frozenset({left.name})
+        )
+
+    def _ordered(self, operator: Operator, type_: AttributeType, span: Span) -> bool:
+        if operator in {Operator.EQ, Operator.NE} or type_ is AttributeType.INT:
+            return True
+        self._report(
+            "PDP336", f"values of type `{type_.value}` have no order", span, "write `==`, `!=` or `in`"
+        )
+        return False
+
+    def _two(
+        self,
+        operator: Operator,
+        left: ast.AttributeOperand | ast.CaptureOperand,
+        right: ast.AttributeOperand | ast.CaptureOperand,
+        span: Span,
+    ) -> Condition | None:
+        sides: list[tuple[str | Place, AttributeType]] = []
+        for side in (left, right):
+            if isinstance(side, ast.CaptureOperand):
+                place = self._place(side)
+                if place is not None:
+                    sides.append((place, AttributeType.STRING))
+            else:
+                type_ = self._type(side)
+                if type_ is not None:
+                    sides.append((side.name, type_))
+        if len(sides) < 2:
+            return None
+        types = {type_ for _, type_ in sides}
+        if types not in _COMPARABLE:
+            shown = " and ".join(f"`{type_.value}`" for _, type_ in sides)
+            self._report("PDP337", f"{shown} cannot be compared", span)
+            return None
+        parts = [
+            Condition(test=_never, reads=frozenset({key}))
+            if isinstance(key, str)
+            else self._of_place(key, _never)
+            for key, _ in sides
+        ]
+        return _together(parts, compare_two(operator, sides[0], sides[1]))
+
+
+def _never(_: Evaluation) -> Truth:
+    return None
+
+
+_MIRRORED: Final = {
+    Operator.EQ: Operator.EQ,
+    Operator.NE: Operator.NE,
+    Operator.LT: Operator.GT,
+    Operator.LE: Operator.GE,
+    Operator.GT: Operator.LT,
+    Operator.GE: Operator.LE,
+}
+_COMPARABLE: Final = (
+    {AttributeType.STRING},
+    {AttributeType.STRING, AttributeType.STRINGS},
+    {AttributeType.INT},
+    {AttributeType.BOOL},
+    {AttributeType.ADDRESS},
+)
+
+
+def user_condition(patterns: tuple[ast.UserPattern, ...], environment: Environment) -> Condition:
+    """`on behalf of`: false without a user where the family is supplied, unknown where it is not."""
+    issuers = environment.issuers
+    wanted = tuple((pattern.kind, issuers.get(pattern.issuer, ""), pattern.name) for pattern in patterns)
+    reads = {"user.iss"}
+    if any(kind is ast.UserKind.SUBJECT for kind, _, _ in wanted):
+        reads.add("user.sub")
+    if any(kind is ast.UserKind.GROUP for kind, _, _ in wanted):
+        reads.add("user.groups")
+
+    def test(evaluation: Evaluation) -> Truth:
+        user = evaluation.user
+        if user is None:
+            return False if "user" in evaluation.supplied else None
+        for kind, issuer, name in wanted:
+            if kind is ast.UserKind.ANY:
+                return True
+            if user.issuer != issuer:
+                continue
+            if kind is ast.UserKind.ISSUER or (kind is ast.UserKind.SUBJECT and user.subject == name):
+                return True
+            if kind is ast.UserKind.GROUP and name in user.groups:
+                return True
+        return False
+
+    return Condition(test=test, reads=frozenset(reads))

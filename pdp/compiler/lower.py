@@ -1,0 +1,319 @@
+"""Checked rules to rows: one row for each principal term and target of a rule.
+
+`lower_file` is given one parsed file and the environment, and returns a `Unit` with the rows
+and with everything that is wrong in the file's rules. It looks at no other file, so a unit
+stays valid as long as its file and the environment do.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import final
+
+from pdp.compiler.atoms import Atom, SetAtom
+from pdp.compiler.conditions import Condition, ConditionCompiler, conjoin, negate, user_condition
+from pdp.compiler.environment import Environment
+from pdp.compiler.evaluation import Place
+from pdp.compiler.matchers import capture_places
+from pdp.compiler.numbers import Numbers
+from pdp.compiler.resolve import Resolver
+from pdp.compiler.rows import ANY_METHOD, Detail, ExceptedPath, Row, RowKind, RuleTexts, Unit
+from pdp.diagnostics import Diagnostic, Source, Span, did_you_mean, sort
+from pdp.lang import ast
+from pdp.lang.parser import Parsed
+from pdp.lang.printer import print_rule
+from pdp.limits import MAX_CAPTURES, MAX_EXCEPTIONS, MAX_METHODS
+from pdp.vocabulary import Effect, Obligation, ObligationKind
+
+__all__ = ["PLATFORM", "Lowerer", "lower_file"]
+
+PLATFORM = "platform"
+
+
+def lower_file(
+    parsed: Parsed, source: Source, environment: Environment, numbers: Numbers, resolver: Resolver
+) -> Unit:
+    """Lower the rules of one file. Never raises."""
+    lowerer = Lowerer(
+        source=source,
+        environment=environment,
+        numbers=numbers,
+        resolver=resolver,
+        directory=parsed.file.path.rpartition("/")[0],
+        texts=RuleTexts(file=parsed.file.path),
+    )
+    before = len(resolver.diagnostics)
+    for item in parsed.file.items:
+        if isinstance(item, ast.ServiceBlock):
+            for part in item.items:
+                if isinstance(part, ast.Rule):
+                    lowerer.rule(part, item.name.text)
+        elif isinstance(item, ast.Rule):
+            lowerer.rule(item, None)
+    found = lowerer.diagnostics + resolver.diagnostics[before:]
+    return Unit(
+        texts=lowerer.texts,
+        by_service={service: tuple(rows) for service, rows in lowerer.by_service.items()},
+        on_any=tuple(lowerer.on_any),
+        diagnostics=sort(found),
+    )
+
+
+@final
+@dataclass(slots=True, kw_only=True)
+class Lowerer:
+    """Lowers the rules of one file into columns of texts and lists of rows."""
+
+    source: Source
+    environment: Environment
+    numbers: Numbers
+    resolver: Resolver
+    directory: str
+    texts: RuleTexts
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    by_service: dict[str, list[Row]] = field(default_factory=dict)
+    on_any: list[Row] = field(default_factory=list)
+    _names: dict[tuple[str, str], Span] = field(default_factory=dict)
+
+    def _report(self, code: str, message: str, span: Span, help_: str = "") -> None:
+        self.diagnostics.append(Diagnostic(code=code, message=message, span=span, help=help_))
+
+    def rule(self, rule: ast.Rule, service: str | None) -> None:
+        """Add a rule's rows to the services it is about."""
+        services = [service] if service is not None else self._services(rule)
+        number = self._describe(rule, service or PLATFORM)
+        rows = self._rows(rule, number)
+        for name in services:
+            if name is None:
+                self.on_any.extend(rows)
+            else:
+                self.by_service.setdefault(name, []).extend(rows)
+
+    def _services(self, rule: ast.Rule) -> list[str | None]:
+        if rule.services is None:
+            help_ = "write it inside a `service` block, or say `on any service` or `on NAME`"
+            self._report(
+                "PDP224", "a rule outside a service block says which services it is on", rule.span, help_
+            )
+            return []
+        if isinstance(rule.services, ast.AnyService):
+            return [None]
+        return [name.text for name in rule.services if self._known_service(name)]
+
+    def _known_service(self, name: ast.Name) -> bool:
+        known = name.text in self.environment.services
+        if not known and name.text not in self.environment.damaged:
+            help_ = did_you_mean(name.text, self.environment.services) or "declare it: `service NAME { ... }`"
+            self._report("PDP225", f"unknown service `{name.text}`", name.span, help_)
+        return known
+
+    def _describe(self, rule: ast.Rule, scope: str) -> int:
+        digest = blake2b(print_rule(rule).encode(), digest_size=5).digest()
+        number = self.texts.add(
+            line=self.source.position(rule.span.start)[0],
+            start=rule.span.start,
+            content_id=int.from_bytes(digest),
+            effect=rule.effect,
+            shadow=rule.shadow,
+            scope=scope,
+        )
+        clause = rule.clause
+        if clause.name is not None:
+            first = self._names.setdefault((scope, clause.name.text), clause.name.span)
+            if first is not clause.name.span:
+                help_ = "each name is given once in a service"
+                self._report("PDP226", f"rule `{clause.name.text}` is named twice", clause.name.span, help_)
+            self.texts.names[number] = clause.name.text
+        if clause.because or clause.owner:
+            self.texts.notes[number] = (clause.because or "", clause.owner or "")
+        return number
+
+    # -- rows --------------------------------------------------------------------------
+
+    def _rows(self, rule: ast.Rule, number: int) -> list[Row]:
+        excluded = self.resolver.excluded(rule.principals.excluded)
+        targets = self._targets(rule.targets, [])
+        self._check_clause(rule)
+        rows = []
+        for term in rule.principals.terms:
+            atom = self.resolver.term(term, binds=True)
+            if atom is None or excluded is None:
+                continue
+            whole: Atom = SetAtom(frozenset({atom}), excluded) if excluded else atom
+            for target in targets:
+                row = self._row(rule, number, whole, term, target)
+                if row is not None:
+                    rows.append(row)
+        return rows
+
+    def _targets(self, targets: Sequence[ast.Target | ast.RoleRef], active: list[str]) -> list[ast.Target]:
+        found: list[ast.Target] = []
+        for target in targets:
+            if isinstance(target, ast.Target):
+                found.append(target)
+                continue
+            role = self.environment.role(target.name, self.directory)
+            if role is None:
+                if target.name not in self.environment.damaged:
+                    known = (name for _, name in self.environment.roles)
+                    help_ = did_you_mean(target.name, known) or "declare it: `role NAME = { GET /path }`"
+                    self._report("PDP227", f"unknown role `{target.name}`", target.span, help_)
+            elif target.name in active:
+                self._report("PDP228", f"role `{target.name}` contains itself", target.span)
+            else:
+                found.extend(self._targets(role.targets, [*active, target.name]))
+        return found
+
+    def _check_clause(self, rule: ast.Rule) -> None:
+        clause = rule.clause
+        if clause.obligations and rule.effect is Effect.DENY:
+            self._report("PDP338", "a deny has no obligations", rule.span, "only an allow demands something")
+        if clause.obligations and rule.shadow:
+            self._report("PDP338", "a shadow rule has no obligations", rule.span)
+        if clause.valid_from is not None and clause.until is not None and clause.valid_from >= clause.until:
+            self._report("PDP339", "the rule ends before it begins", rule.span, "`until` lies after `from`")
+        for user in rule.users:
+            if user.issuer and user.issuer not in self.environment.issuers:
+                help_ = did_you_mean(user.issuer, self.environment.issuers)
+                help_ = help_ or f'declare it: `issuer {user.issuer} = "https://..."`'
+                if user.issuer not in self.environment.damaged:
+                    self._report("PDP229", f"unknown issuer `{user.issuer}`", user.span, help_)
+
+    def _row(
+        self, rule: ast.Rule, number: int, atom: Atom, term: ast.PrincipalTerm, target: ast.Target
+    ) -> Row | None:
+        mask = self._mask(target)
+        if len(target.excluded) > MAX_EXCEPTIONS:
+            self._report("PDP914", f"a target has at most {MAX_EXCEPTIONS} exceptions", target.span)
+            return None
+        detail = self._detail(rule, term, target)
+        if detail is None:
+            return None
+        kind = RowKind.DENY if rule.effect is Effect.DENY else RowKind.ALLOW
+        if rule.shadow:
+            kind |= RowKind.SHADOW
+        elif rule.effect is Effect.DENY or detail.obligations:
+            kind |= RowKind.RESTRICTS
+        if detail != _NO_DETAIL:
+            kind |= RowKind.DETAILED
+        return Row(
+            self.numbers.atom(atom),
+            mask,
+            target.path.segments,
+            kind,
+            number,
+            None if detail == _NO_DETAIL else detail,
+        )
+
+    def _mask(self, target: ast.Target) -> int:
+        if target.methods is None:
+            return ANY_METHOD
+        mask = 0
+        for method in target.methods:
+            bit = self.numbers.method(method)
+            if bit is None:
+                help_ = "use `any` where a rule does not distinguish methods"
+                self._report(
+                    "PDP915", f"a policy set names at most {MAX_METHODS} methods", target.span, help_
+                )
+                return mask
+            mask |= bit
+        return mask
+
+    def _detail(self, rule: ast.Rule, term: ast.PrincipalTerm, target: ast.Target) -> Detail | None:
+        """The rare parts of a row; None where a mistake was reported."""
+        bound: dict[str, Place] = {}
+        within = _bind(bound, term.segments if isinstance(term, ast.PrincipalPattern) else (), principal=True)
+        equalities = _bind(bound, target.path.segments, principal=False)
+        if len(bound) > MAX_CAPTURES:
+            self._report("PDP916", f"a rule binds at most {MAX_CAPTURES} captures", target.span)
+            return None
+        condition, ok = self._condition(rule, bound)
+        if not ok:
+            return None
+        if not (within or equalities or condition or target.excluded or _has_extras(rule.clause)):
+            return _NO_DETAIL
+        return Detail(
+            condition=condition,
+            equalities=_pairs(equalities, principal=True),
+            path_equalities=_pairs(equalities, principal=False),
+            principal_equalities=_pairs(within, principal=True),
+            exceptions=tuple(_excepted(pattern, bound) for pattern in target.excluded),
+            obligations=_obligations(rule.clause),
+            valid_from=rule.clause.valid_from,
+            until=rule.clause.until,
+        )
+
+    def _condition(self, rule: ast.Rule, captures: Mapping[str, Place]) -> tuple[Condition | None, bool]:
+        clause = rule.clause
+        parts: list[Condition] = []
+        compiler = ConditionCompiler(
+            environment=self.environment,
+            directory=self.directory,
+            captures=captures,
+            atom=self._number,
+            diagnostics=self.diagnostics,
+        )
+        if rule.users:
+            parts.append(user_condition(rule.users, self.environment))
+        if clause.when is not None:
+            when = compiler.compile(clause.when)
+            if when is None:
+                return None, False
+            parts.append(when)
+        if clause.unless is not None:
+            unless = compiler.compile(clause.unless)
+            if unless is None:
+                return None, False
+            parts.append(negate(unless))
+        return (conjoin(parts) if parts else None), True
+
+    def _number(self, term: ast.PrincipalTerm) -> int | None:
+        atom = self.resolver.nonempty(term)
+        return None if atom is None else self.numbers.atom(atom)
+
+
+_NO_DETAIL = Detail()
+
+
+def _has_extras(clause: ast.Clause) -> bool:
+    return bool(clause.obligations) or clause.valid_from is not None or clause.until is not None
+
+
+def _bind(
+    bound: dict[str, Place], segments: Sequence[ast.Segment], *, principal: bool
+) -> list[tuple[Place, Place]]:
+    """Bind the captures of a pattern; returns the pairs of places that one name makes equal."""
+    equal = []
+    for name, place in capture_places(segments, principal=principal):
+        other = bound.setdefault(name, place)
+        if other != place:
+            equal.append((place, other))
+    return equal
+
+
+def _pairs(equal: list[tuple[Place, Place]], *, principal: bool) -> tuple[tuple[int, int], ...]:
+    """Indexes of the pairs whose second place is in the principal, or in the path."""
+    return tuple((place.index, other.index) for place, other in equal if other.principal is principal)
+
+
+def _excepted(pattern: ast.PathPattern, bound: Mapping[str, Place]) -> ExceptedPath:
+    """Captures that the rule does not bind are the exception's own."""
+    equal = _bind(dict(bound), pattern.segments, principal=False)
+    return ExceptedPath(
+        pattern=pattern.segments,
+        equalities=_pairs(equal, principal=True),
+        path_equalities=_pairs(equal, principal=False),
+    )
+
+
+def _obligations(clause: ast.Clause) -> tuple[Obligation, ...]:
+    found = set()
+    for duty in clause.obligations:
+        if isinstance(duty, ast.ReuseLimit):
+            found.add(Obligation(ObligationKind.REUSE_AT_MOST, "", str(duty.millis)))
+        elif duty.value is None:
+            found.add(Obligation(ObligationKind.REMOVE_HEADER, duty.header))
+        else:
+            found.add(Obligation(ObligationKind.SET_HEADER, duty.header, duty.value))
+    return tuple(sorted(found, key=lambda duty: (duty.kind.value, duty.name, duty.value)))

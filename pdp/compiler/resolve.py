@@ -1,0 +1,162 @@
+"""Principal terms to atoms: names resolved, groups unfolded, `except` made part of the set.
+
+Every mistake about who is meant is found here: unknown trust domains, issuers and groups,
+groups that contain themselves, captures where they bind nothing, and an empty group after
+`except` or `unless`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import final
+
+from pdp.compiler.atoms import (
+    AUTHENTICATED,
+    EVERYONE,
+    Atom,
+    DnsSuffixAtom,
+    ExactAtom,
+    PatternAtom,
+    SetAtom,
+)
+from pdp.compiler.environment import Environment
+from pdp.diagnostics import Diagnostic, Span, did_you_mean
+from pdp.lang import ast
+from pdp.limits import MAX_GROUP_NESTING
+
+__all__ = ["Resolver"]
+
+
+@final
+@dataclass(slots=True, kw_only=True)
+class Resolver:
+    """Resolves terms against one environment; groups are unfolded once."""
+
+    environment: Environment
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    _groups: dict[str, Atom | None] = field(default_factory=dict)
+    _active: list[str] = field(default_factory=list)
+
+    def _report(self, code: str, message: str, span: Span, help_: str = "") -> None:
+        self.diagnostics.append(Diagnostic(code=code, message=message, span=span, help=help_))
+
+    def term(self, term: ast.PrincipalTerm, *, binds: bool = False) -> Atom | None:
+        """The atom of a term, or None where a mistake was reported.
+
+        Args:
+            term: The term.
+            binds: Whether its captures may bind: they may in a rule's own terms, and nowhere else.
+        """
+        match term:
+            case ast.Anyone():
+                return EVERYONE
+            case ast.AnyAuthenticated():
+                return AUTHENTICATED
+            case ast.AnyPrincipalOf(trust_domain=name):
+                domain = self._trust_domain(name.text, name.span)
+                return None if domain is None else PatternAtom(domain, (None,), open=True)
+            case ast.DnsPattern(name=dns):
+                return DnsSuffixAtom(dns[1:]) if dns.startswith("*.") else ExactAtom(f"dns:{dns}")
+            case ast.GroupRef(name=name, span=span):
+                return self._group(name, span)
+            case ast.PrincipalPattern():
+                return self._pattern(term, binds=binds)
+
+    def _trust_domain(self, name: str, span: Span) -> str | None:
+        domain = self.environment.trust_domains.get(name)
+        if domain is None and name not in self.environment.damaged:
+            help_ = did_you_mean(name, self.environment.trust_domains)
+            help_ = help_ or f'declare it: `trust domain {name} = "..."`'
+            self._report("PDP219", f"unknown trust domain `{name}`", span, help_)
+        return domain
+
+    def _pattern(self, pattern: ast.PrincipalPattern, *, binds: bool) -> Atom | None:
+        domain: str | None = pattern.trust_domain
+        if domain == "*":
+            domain = None
+        elif pattern.form is not ast.SpiffeForm.URI:
+            domain = self._trust_domain(pattern.trust_domain, pattern.span)
+            if domain is None:
+                return None
+        segments: list[str | None] = []
+        for segment in pattern.segments:
+            match segment:
+                case ast.LiteralSegment(text=text):
+                    segments.append(text)
+                case ast.RestSegments():
+                    pass
+                case ast.Capture(name=name) if not binds:
+                    self._report(
+                        "PDP220", f"capture `{{{name}}}` binds nothing here", pattern.span, "write `*`"
+                    )
+                    return None
+                case _:
+                    segments.append(None)
+        is_open = isinstance(pattern.segments[-1], ast.RestSegments)
+        if domain is not None and not is_open and None not in segments:
+            return ExactAtom(f"spiffe://{domain}/{'/'.join(map(str, segments))}")
+        if is_open and not segments:
+            segments = [None]  # a workload's ID has at least one segment
+        return PatternAtom(domain, tuple(segments), is_open)
+
+    def _group(self, name: str, span: Span) -> Atom | None:
+        if name in self._groups:
+            return self._groups[name]
+        declared = self.environment.groups.get(name)
+        if declared is None:
+            if name not in self.environment.damaged:
+                help_ = did_you_mean(name, self.environment.groups)
+                help_ = help_ or f"declare it: `group {name} = {{ ... }}`; a principal has a `/`"
+                self._report("PDP221", f"unknown group `{name}`", span, help_)
+            return None
+        if name in self._active:
+            self._report("PDP222", f"group `{name}` contains itself", declared.name.span)
+            return None
+        if len(self._active) >= MAX_GROUP_NESTING:
+            self._report("PDP913", f"groups nest more than {MAX_GROUP_NESTING} deep", declared.name.span)
+            return None
+        self._active.append(name)
+        try:
+            members = self.environment.group_files.get(name, declared.members)
+            self._groups[name] = self.set_of(members)
+        finally:
+            self._active.pop()
+        return self._groups[name]
+
+    def set_of(self, principals: ast.PrincipalSet) -> Atom | None:
+        """The atom of terms with their exceptions; a set of one term is that term."""
+        terms = [self.term(term) for term in principals.terms]
+        excluded = self.excluded(principals.excluded)
+        if excluded is None or None in terms:
+            return None
+        known = frozenset(atom for atom in terms if atom is not None)
+        if len(known) == 1 and not excluded:
+            return next(iter(known))
+        return SetAtom(known, excluded)
+
+    def excluded(self, terms: Iterable[ast.PrincipalTerm]) -> frozenset[Atom] | None:
+        """The atoms after `except`, none of which may be empty."""
+        found: set[Atom] = set()
+        complete = True
+        for term in terms:
+            atom = self.nonempty(term)
+            complete = complete and atom is not None
+            found.update([atom] if atom is not None else [])
+        return frozenset(found) if complete else None
+
+    def nonempty(self, term: ast.PrincipalTerm) -> Atom | None:
+        """The atom of a term that takes away from a rule: an empty group there is a mistake."""
+        atom = self.term(term)
+        if isinstance(atom, SetAtom) and _is_empty(atom):
+            name = term.name if isinstance(term, ast.GroupRef) else ""
+            help_ = (
+                "what is left out here would widen the rule in silence; drop the exception or fill the group"
+            )
+            self._report("PDP223", f"group `{name}` is empty", term.span, help_)
+            return None
+        return atom
+
+
+def _is_empty(atom: Atom) -> bool:
+    if not isinstance(atom, SetAtom):
+        return False
+    return all(_is_empty(term) or term in atom.excluded for term in atom.terms)

@@ -1,0 +1,183 @@
+"""What rules come to: rows, one for each principal term and target.
+
+A row is flat and small, since there may be a million. What most rows do without (conditions,
+exceptions, equalities between captures, obligations, dates) is in a `Detail` beside it.
+"""
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntFlag
+from typing import Final, NamedTuple, final
+
+from pdp.compiler.conditions import Condition
+from pdp.diagnostics import Diagnostic
+from pdp.lang import ast
+from pdp.vocabulary import Effect, Millis, Obligation
+
+__all__ = ["ANY_METHOD", "Detail", "ExceptedPath", "Row", "RowKind", "RuleText", "RuleTexts", "Unit"]
+
+#: The mask of `any`: every method that has a number, and all that have none (bit 0).
+ANY_METHOD: Final = (1 << 63) - 1
+
+
+class RowKind(IntFlag):
+    """What a row does; the index keeps it in one byte."""
+
+    ALLOW = 0
+    DENY = 1
+    SHADOW = 2
+    DETAILED = 4  # it has a Detail
+    RESTRICTS = 8  # a deny, or an allow with obligations: its absence matters to an allow
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """The rare parts of a row.
+
+    Attributes:
+        condition: `when`, `unless` and the user, or None.
+        equalities: Pairs of a path index and the index of a principal's segment that must be equal.
+        path_equalities: Pairs of path indexes that must be equal.
+        principal_equalities: Pairs of indexes of the principal's segments that must be equal.
+        exceptions: Excepted path patterns, with the equalities that make each one apply.
+        obligations: What an allow demands.
+        valid_from: First instant at which it holds, or None.
+        until: First instant at which it no longer holds, or None.
+    """
+
+    condition: Condition | None = None
+    equalities: tuple[tuple[int, int], ...] = ()
+    path_equalities: tuple[tuple[int, int], ...] = ()
+    principal_equalities: tuple[tuple[int, int], ...] = ()
+    exceptions: tuple["ExceptedPath", ...] = ()
+    obligations: tuple[Obligation, ...] = ()
+    valid_from: Millis | None = None
+    until: Millis | None = None
+
+    @property
+    def timed(self) -> bool:
+        """Whether its truth can change with time alone."""
+        windows = self.condition is not None and bool(self.condition.windows)
+        return windows or self.valid_from is not None or self.until is not None
+
+    @property
+    def reads_principal(self) -> bool:
+        """Whether it reads the principal beyond its atom."""
+        return (
+            bool(self.equalities or self.principal_equalities)
+            or any(exception.equalities for exception in self.exceptions)
+            or (self.condition is not None and self.condition.principal)
+        )
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptedPath:
+    """One excepted path: it applies where the pattern matches and all equalities hold."""
+
+    pattern: tuple[ast.Segment, ...]
+    equalities: tuple[tuple[int, int], ...]
+    path_equalities: tuple[tuple[int, int], ...]
+
+
+class Row(NamedTuple):
+    """One rule for one principal term and one target.
+
+    Attributes:
+        atom: Number of the principal atom.
+        mask: Bit mask of method numbers.
+        path: The path pattern.
+        kind: What it does.
+        rule: The rule's number within its unit.
+        detail: Its rare parts, or None.
+    """
+
+    atom: int
+    mask: int
+    path: tuple[ast.Segment, ...]
+    kind: RowKind
+    rule: int
+    detail: Detail | None
+
+
+class RuleText(NamedTuple):
+    """What people are told about a rule."""
+
+    name: str
+    file: str
+    line: int
+    effect: Effect
+    shadow: bool
+    because: str
+    owner: str
+
+
+@final
+@dataclass(slots=True, kw_only=True)
+class RuleTexts:
+    """The rules of one file, in columns: a rule costs some twenty bytes here.
+
+    Attributes:
+        file: The file.
+        lines: Line of each rule.
+        starts: Offset of each rule in the file.
+        names: Qualified names, where an author gave one.
+        ids: Content ids of all rules.
+        scopes: Where each is written: the service, or `platform`.
+        effects: 0 allow, 1 deny, plus 2 for shadow.
+        notes: Reason and owner, where given.
+    """
+
+    file: str
+    lines: "array[int]" = field(default_factory=lambda: array("I"))
+    starts: "array[int]" = field(default_factory=lambda: array("I"))
+    ids: "array[int]" = field(default_factory=lambda: array("Q"))
+    effects: bytearray = field(default_factory=bytearray)
+    scopes: list[str] = field(default_factory=list)
+    names: dict[int, str] = field(default_factory=dict)
+    notes: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+    def add(self, *, line: int, start: int, content_id: int, effect: Effect, shadow: bool, scope: str) -> int:
+        """Append a rule; returns its number."""
+        self.lines.append(line)
+        self.starts.append(start)
+        self.ids.append(content_id)
+        self.effects.append((effect is Effect.DENY) + 2 * shadow)
+        self.scopes.append(scope)
+        return len(self.lines) - 1
+
+    def text(self, rule: int) -> RuleText:
+        """What people are told about it."""
+        because, owner = self.notes.get(rule, ("", ""))
+        deny, shadow = self.effects[rule] & 1, self.effects[rule] & 2
+        effect = Effect.DENY if deny else Effect.ALLOW
+        name = self.names.get(rule) or f"{effect.value}-{self.ids[rule]:010x}"
+        return RuleText(
+            name=f"{self.scopes[rule]}/{name}",
+            file=self.file,
+            line=self.lines[rule],
+            effect=effect,
+            shadow=bool(shadow),
+            because=because,
+            owner=owner,
+        )
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One file, lowered.
+
+    Attributes:
+        texts: Its rules, for people.
+        by_service: Rows about one service.
+        on_any: Rows about every service.
+        diagnostics: What is wrong with it.
+    """
+
+    texts: RuleTexts
+    by_service: Mapping[str, tuple[Row, ...]]
+    on_any: tuple[Row, ...]
+    diagnostics: tuple[Diagnostic, ...]

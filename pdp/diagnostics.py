@@ -1,0 +1,157 @@
+"""What is wrong with a policy, where, and what to write instead.
+
+This module holds sources, spans, diagnostics and their rendering as text. Which
+mistakes exist is the business of the stages that find them; `docs/diagnostics/` has a
+page for each code. SARIF and CI annotations are made by `pdp.cli.check`.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from enum import IntEnum
+from functools import cached_property
+from typing import Final, final
+
+__all__ = [
+    "Diagnostic",
+    "Severity",
+    "Source",
+    "Span",
+    "did_you_mean",
+    "escape",
+    "has_errors",
+    "render",
+    "sort",
+]
+
+# C0, DEL, C1, and every character that reorders or hides what follows it (Trojan Source).
+_UNPRINTABLE: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+
+
+class Severity(IntEnum):
+    """How bad it is. Only an error keeps a version from being served."""
+
+    ERROR = 1
+    WARNING = 2
+    NOTE = 3
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Span:
+    """Half-open range of character offsets in one file of the policy set."""
+
+    file: str
+    start: int
+    end: int
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One file's text. `path` is relative to the policy set, with forward slashes."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(match.end() for match in re.finditer(r"\r\n?|\n", self.text))]
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Line and column of an offset, both counted from one, columns in characters."""
+        line = bisect_right(self._line_starts, offset)
+        return line, offset - self._line_starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """The text of a line, without its ending."""
+        start = self._line_starts[number - 1]
+        end = self._line_starts[number] if number < len(self._line_starts) else len(self.text)
+        return self.text[start:end].rstrip("\r\n")
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostic:
+    """One mistake or doubt.
+
+    Attributes:
+        code: `PDPnnn`, the name of its page in `docs/diagnostics/`. Never reused.
+        message: What is wrong: lower case, no full stop, the author's words in backticks.
+        span: Where.
+        label: A few words at the caret.
+        help: What to write instead.
+    """
+
+    code: str
+    message: str
+    span: Span
+    severity: Severity = Severity.ERROR
+    label: str = ""
+    help: str = ""
+    related: tuple[tuple[Span, str], ...] = field(default=())
+
+
+def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
+    """Whether any of them keeps this version from being served."""
+    return any(d.severity is Severity.ERROR for d in diagnostics)
+
+
+def sort(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """By file, position and code, without repetitions."""
+    unique = dict.fromkeys(diagnostics)
+    return tuple(sorted(unique, key=lambda d: (d.span.file, d.span.start, d.span.end, d.code, d.message)))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A help line that names the closest known word, or nothing."""
+    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else ""
+
+
+def escape(text: str) -> str:
+    r"""Make text safe for a terminal or a log line: control and bidirectional characters as `\\u{..}`."""
+    return _UNPRINTABLE.sub(lambda match: f"\\u{{{ord(match.group()):x}}}", text)
+
+
+def render(diagnostic: Diagnostic, sources: Mapping[str, Source]) -> str:
+    """The diagnostic as people read it, caret included, without colour.
+
+    A file that is not among `sources` (it could not be read) is named without a line.
+    """
+    name = diagnostic.severity.name.lower()
+    source = sources.get(diagnostic.span.file)
+    if source is None:
+        head = f"{escape(diagnostic.span.file)}: {name}[{diagnostic.code}]: {escape(diagnostic.message)}"
+        return "\n".join([head, *_notes(diagnostic, sources, 1)]) + "\n"
+    line, column = source.position(diagnostic.span.start)
+    head = f"{escape(source.path)}:{line}:{column}: {name}[{diagnostic.code}]: {escape(diagnostic.message)}"
+    margin = len(str(line))
+    body = [head, f"{'':{margin}} |", *_excerpt(diagnostic, source, line, column)]
+    return "\n".join([*body, *_notes(diagnostic, sources, margin)]) + "\n"
+
+
+def _excerpt(diagnostic: Diagnostic, source: Source, line: int, column: int) -> list[str]:
+    text = source.line(line)
+    before = escape(text[: column - 1].replace("\t", " "))
+    width = max(1, min(diagnostic.span.end - diagnostic.span.start, len(text) - column + 1))
+    marked = escape(text[column - 1 : column - 1 + width].replace("\t", " "))
+    carets = " " * len(before) + "^" * max(1, len(marked))
+    shown = escape(text.replace("\t", " "))
+    label = f" {escape(diagnostic.label)}" if diagnostic.label else ""
+    return [f"{line} | {shown}".rstrip(), f"{'':{len(str(line))}} | {carets}{label}"]
+
+
+def _notes(diagnostic: Diagnostic, sources: Mapping[str, Source], margin: int) -> list[str]:
+    notes = []
+    for span, text in diagnostic.related:
+        source = sources.get(span.file)
+        at = f"{span.file}:{source.position(span.start)[0]}" if source else span.file
+        notes.append(f"{'':{margin}} = note: {escape(text)} at {escape(at)}")
+    if diagnostic.help:
+        notes.append(f"{'':{margin}} = help: {escape(diagnostic.help)}")
+    return notes

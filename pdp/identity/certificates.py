@@ -1,0 +1,119 @@
+"""Reading one certificate: what it says of itself.
+
+This module holds questions to a single certificate, and the reading of PEM text.
+Whether a chain leads to somebody we trust is asked in `pdp.identity.x509`, whom we
+trust in `pdp.identity.trust`.
+"""
+
+import re
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from pdp.diagnostics import escape
+
+__all__ = [
+    "CertificateTextError",
+    "all_names",
+    "dns_names",
+    "fingerprint",
+    "read_pem",
+    "shown",
+    "signing_fault",
+    "uris",
+]
+
+_BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
+_BLOCK: Final = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
+
+
+class CertificateTextError(ValueError):
+    """PEM text that does not hold what it should; the message says which part."""
+
+
+def read_pem(data: bytes) -> tuple[x509.Certificate, ...]:
+    """Every certificate of a PEM file, in order, each fully parsed.
+
+    Raises:
+        CertificateTextError: There is none, one is cut short or malformed, or a private
+            key lies among them.
+    """
+    if b"PRIVATE KEY-----" in data:
+        raise CertificateTextError("there is a private key in it: this file holds certificates only")
+    blocks = _BLOCK.findall(data)
+    if not data.count(_BEGIN):
+        raise CertificateTextError("there is no certificate in it (expected PEM text)")
+    if len(blocks) != data.count(_BEGIN):
+        raise CertificateTextError("a certificate in it has a beginning and no end")
+    return tuple(_read_block(block, number) for number, block in enumerate(blocks, start=1))
+
+
+def _read_block(block: bytes, number: int) -> x509.Certificate:
+    try:
+        certificate = x509.load_pem_x509_certificate(block)
+        _ = certificate.extensions  # parsed lazily: find out now, not at the first handshake
+    except (ValueError, x509.DuplicateExtension) as error:
+        msg = f"certificate {number} in it is malformed"
+        raise CertificateTextError(msg) from error
+    return certificate
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """SHA-256 of the DER, lower-case hexadecimal."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def shown(certificate: x509.Certificate) -> str:
+    """A certificate's subject, safe to print and short enough for a log line."""
+    return escape(certificate.subject.rfc4514_string() or "(no subject)")[:120]
+
+
+def uris(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The URIs among the subject alternative names."""
+    return tuple(_alternative_names(certificate).get_values_for_type(x509.UniformResourceIdentifier))
+
+
+def dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The DNS names among the subject alternative names."""
+    return tuple(_alternative_names(certificate).get_values_for_type(x509.DNSName))
+
+
+def all_names(certificate: x509.Certificate) -> tuple[x509.GeneralName, ...]:
+    """The subject alternative names, in order."""
+    return tuple(_alternative_names(certificate))
+
+
+def _alternative_names(certificate: x509.Certificate) -> x509.SubjectAlternativeName:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return x509.SubjectAlternativeName([])
+
+
+def signing_fault(certificate: x509.Certificate, trust_domain: str | None) -> str | None:
+    """Why a certificate may not sign for a trust domain, or None if it may.
+
+    Args:
+        certificate: A root or an intermediate.
+        trust_domain: The trust domain, or None for the authority of DNS identities.
+    """
+    extensions = certificate.extensions
+    try:
+        if not extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            return "it is not a CA certificate"
+    except x509.ExtensionNotFound:
+        return "it is not a CA certificate: it has no basic constraints"
+    try:
+        if not extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign:
+            return "its key usage does not allow signing certificates"
+    except x509.ExtensionNotFound:
+        return "it has no key usage"  # X509-SVID, section 4.3: MUST be set
+    # X509-SVID, section 3.2: the ID of a signing certificate has no path, and stands for
+    # its own trust domain. A workload's ID on it would make the workload an authority.
+    allowed = set() if trust_domain is None else {f"spiffe://{trust_domain}"}
+    if not allowed.issuperset(uris(certificate)):
+        if trust_domain is None:
+            return "it has a URI: an authority for DNS identities has none"
+        return f"its URI is not `spiffe://{trust_domain}`, the trust domain without a path"
+    return None

@@ -1,0 +1,192 @@
+"""Whom we believe: the certificate authorities of each trust domain, apart from each other.
+
+This module holds the trust store and its loading from PEM files. Verification against
+it is in `pdp.identity.x509`; following files, bundles and federation as they change is
+the business of `pdp.service`.
+
+INVARIANT: the roots of two trust domains never meet in one collection. Whoever holds
+the key of a pooled root could mint identities of every domain in the pool
+(SPIFFE Federation, section 4.2: bundles of different trust domains are not merged).
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from pdp.diagnostics import escape
+from pdp.identity.certificates import CertificateTextError, fingerprint, read_pem, shown, signing_fault
+from pdp.limits import MAX_ROOTS_PER_TRUST_DOMAIN, MAX_TRUST_FILE_BYTES
+from pdp.principals import InvalidIdentityError, spiffe_principal
+
+__all__ = ["TrustError", "TrustStore", "check_trust_domain", "load_trust", "trust_warnings"]
+
+
+class TrustError(Exception):
+    """Trust that cannot be established as it was configured; the operator's to mend."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustStore:
+    """The roots of every trust domain. Immutable; equal exactly when the contents are.
+
+    Attributes:
+        domains: Trust domain name to its roots. With no roots nothing verifies.
+        dns: Roots of a private authority for DNS identities; None refuses every one.
+        digest: SHA-256 of the contents, hexadecimal, the same on every replica.
+        epoch: 53 bits of `digest`, exact in JSON as well. Unchanged contents keep it, so
+            reading the same files again does not close a single connection.
+
+    Raises:
+        TrustError: A name is not a trust domain, or a root may not sign for it.
+    """
+
+    domains: Mapping[str, tuple[x509.Certificate, ...]] = field(compare=False)
+    dns: tuple[x509.Certificate, ...] | None = field(default=None, compare=False)
+    digest: str = field(init=False)
+    epoch: int = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        domains = {check_trust_domain(name): _roots(name, roots) for name, roots in self.domains.items()}
+        dns = None if self.dns is None else _roots(None, self.dns)
+        digest = _digest(domains, dns)
+        object.__setattr__(self, "domains", MappingProxyType(domains))
+        object.__setattr__(self, "dns", dns)
+        object.__setattr__(self, "digest", digest)
+        object.__setattr__(self, "epoch", int(digest, 16) >> (256 - 53))
+
+
+def check_trust_domain(name: str) -> str:
+    """The name itself, if it is one (SPIFFE-ID, section 2.1).
+
+    Raises:
+        TrustError: It is not.
+    """
+    try:
+        principal = spiffe_principal(f"spiffe://{name}/x")
+    except InvalidIdentityError as error:
+        msg = f"`{escape(name)[:80]}` is not a trust domain: {error}"
+        raise TrustError(msg) from error
+    if principal.trust_domain != name:
+        msg = f"`{escape(name)[:80]}` is not a trust domain: it has a path"
+        raise TrustError(msg)
+    return name
+
+
+def _roots(domain: str | None, roots: tuple[x509.Certificate, ...]) -> tuple[x509.Certificate, ...]:
+    """The roots without repetitions, each fit to sign for `domain` (None: for DNS identities)."""
+    owner = "DNS identities" if domain is None else f"`{domain}`"
+    unique = tuple(dict.fromkeys(roots))
+    if len(unique) > MAX_ROOTS_PER_TRUST_DOMAIN:
+        msg = f"{len(unique)} roots for {owner}: at most {MAX_ROOTS_PER_TRUST_DOMAIN} are allowed"
+        raise TrustError(msg)
+    for root in unique:
+        fault = signing_fault(root, domain)
+        if fault is not None:
+            msg = f"`{shown(root)}` cannot be a root of {owner}: {fault}"
+            raise TrustError(msg)
+    return unique
+
+
+def _digest(
+    domains: Mapping[str, tuple[x509.Certificate, ...]], dns: tuple[x509.Certificate, ...] | None
+) -> str:
+    contents = {
+        "domains": {name: sorted(map(fingerprint, roots)) for name, roots in domains.items()},
+        "dns": None if dns is None else sorted(map(fingerprint, dns)),
+    }
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
+
+
+def load_trust(domains: Mapping[str, Path], *, dns: Path | None = None) -> TrustStore:
+    """Read the roots of each trust domain from its own PEM file.
+
+    Expired roots are loaded, since they become harmless rather than dangerous and the
+    file may hold their successors; `trust_warnings` names them.
+
+    Args:
+        domains: Trust domain name to the file with its roots.
+        dns: The file with the roots of DNS identities, or None to refuse those.
+
+    Raises:
+        TrustError: A file cannot be read or is too large, holds no certificate, a
+            malformed one or a private key, or one that may not sign for its domain.
+    """
+    return TrustStore(
+        domains={check_trust_domain(name): _load(path, name) for name, path in domains.items()},
+        dns=None if dns is None else _load(dns, None),
+    )
+
+
+def _load(path: Path, domain: str | None) -> tuple[x509.Certificate, ...]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_TRUST_FILE_BYTES + 1)
+    except OSError as error:
+        msg = f"{escape(str(path))}: cannot be read: {error.strerror or 'input or output failed'}"
+        raise TrustError(msg) from error
+    if len(data) > MAX_TRUST_FILE_BYTES:
+        msg = f"{escape(str(path))}: larger than {MAX_TRUST_FILE_BYTES} bytes, the limit for a trust file"
+        raise TrustError(msg)
+    try:
+        return _roots(domain, read_pem(data))
+    except (CertificateTextError, TrustError) as error:
+        msg = f"{escape(str(path))}: {error}"
+        raise TrustError(msg) from error
+
+
+def trust_warnings(trust: TrustStore, now: datetime) -> tuple[str, ...]:
+    """What is doubtful about a trust store, one sentence each, in a stable order.
+
+    Reported are roots outside their validity, trust domains for which nothing can
+    verify, and a key that signs for more than one domain: its holder can mint the
+    identities of both, which is right only while a trust domain is being renamed.
+
+    Args:
+        trust: The store.
+        now: The instant to judge validity at, with a time zone.
+    """
+    pools = {f"`{name}`": roots for name, roots in sorted(trust.domains.items())}
+    if trust.dns is not None:
+        pools["DNS identities"] = trust.dns
+    return (
+        *(f"no root is trusted for {owner}: nothing verifies" for owner, roots in pools.items() if not roots),
+        *(
+            warning
+            for owner, roots in pools.items()
+            for root in roots
+            for warning in _dated(owner, root, now)
+        ),
+        *_shared(pools),
+    )
+
+
+def _dated(owner: str, root: x509.Certificate, now: datetime) -> list[str]:
+    if now > root.not_valid_after_utc:
+        return [f"root `{shown(root)}` of {owner} expired at {root.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"]
+    if now < root.not_valid_before_utc:
+        return [
+            f"root `{shown(root)}` of {owner} is valid from {root.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}"
+        ]
+    return []
+
+
+def _shared(pools: Mapping[str, tuple[x509.Certificate, ...]]) -> list[str]:
+    keys = {owner: {_key(root) for root in roots} for owner, roots in pools.items()}
+    shared = {key for key, count in Counter(k for ks in keys.values() for k in ks).items() if count > 1}
+    owners = [[owner for owner, ks in keys.items() if key in ks] for key in shared]
+    return sorted(f"one authority's key signs for {' and '.join(names)}" for names in owners)
+
+
+def _key(root: x509.Certificate) -> bytes:
+    # The key, not the certificate: a renewed root with the old key mints just as well.
+    return root.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -1,0 +1,132 @@
+"""Units to an index, taking over from the previous one whatever has not changed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+from pdp.compiler.atoms import Atom
+from pdp.compiler.environment import Environment
+from pdp.compiler.numbers import Numbers
+from pdp.compiler.rows import Unit
+from pdp.diagnostics import Diagnostic, Span
+from pdp.index.build import TooManyCellsError, build_cells
+from pdp.index.cells import State
+from pdp.index.columns import build_columns
+from pdp.index.principals import PrincipalTable, build_principals
+from pdp.index.rule_index import RuleIndex, ServiceIndex
+from pdp.limits import MAX_CELLS_PER_SERVICE
+from pdp.paths import Relaxation
+
+__all__ = ["Assembly", "assemble"]
+
+_UNDECLARED: Final = ""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """An index, with what the next one needs to take over its parts.
+
+    Attributes:
+        index: The index; None where `diagnostics` has an error.
+        diagnostics: Bounds that were passed.
+        sources: For each service the units it was built from, by identity.
+        atoms: How many atoms the principal table was built for.
+    """
+
+    index: RuleIndex | None
+    diagnostics: tuple[Diagnostic, ...]
+    sources: Mapping[str, tuple[Unit, ...]]
+    atoms: int
+
+
+def assemble(
+    units: Sequence[Unit], environment: Environment, numbers: Numbers, previous: Assembly | None = None
+) -> Assembly:
+    """Build the index of a checked policy set."""
+    platform = [unit for unit in units if unit.on_any]
+    by_service: dict[str, list[Unit]] = {name: [] for name in environment.services}
+    for unit in units:
+        for name in unit.by_service:
+            by_service[name].append(unit)
+    sources: dict[str, tuple[Unit, ...]] = {_UNDECLARED: tuple(platform)}
+    for name, own in by_service.items():
+        sources[name] = tuple(
+            sorted({id(u): u for u in (*own, *platform)}.values(), key=lambda u: u.texts.file)
+        )
+    services: dict[str, ServiceIndex] = {}
+    problems: list[Diagnostic] = []
+    for name, used in sources.items():
+        kept = _kept(name, used, environment, previous)
+        services[name] = kept or _service(name, used, environment, problems)
+    undeclared = services.pop(_UNDECLARED)
+    index = RuleIndex(
+        services=services,
+        undeclared=undeclared,
+        principals=_principals(numbers, previous),
+        methods=dict(numbers.methods),
+        hosts={host: name for name, info in environment.services.items() for host in info.hosts},
+        attributes=environment.attributes,
+    )
+    return Assembly(
+        index=None if problems else index,
+        diagnostics=tuple(problems),
+        sources=sources,
+        atoms=len(numbers.atoms),
+    )
+
+
+def _kept(
+    name: str, used: tuple[Unit, ...], environment: Environment, previous: Assembly | None
+) -> ServiceIndex | None:
+    """The previous index of a service, if it would be built from the same units again."""
+    if previous is None or previous.index is None:
+        return None
+    before = previous.sources.get(name)
+    if (
+        before is None
+        or len(before) != len(used)
+        or any(a is not b for a, b in zip(before, used, strict=True))
+    ):
+        return None
+    index = previous.index.undeclared if name == _UNDECLARED else previous.index.services[name]
+    info = environment.services.get(name)
+    same = info is None or (
+        index.observe_until == info.observe_until and index.relaxations == info.relaxations
+    )
+    return index if same else None
+
+
+def _service(
+    name: str, used: tuple[Unit, ...], environment: Environment, problems: list[Diagnostic]
+) -> ServiceIndex:
+    info = environment.services.get(name)
+    columns, patterns = build_columns(name if info is not None else None, used)
+    try:
+        root = build_cells(columns, patterns)
+    except TooManyCellsError:
+        root = State()
+        where = used[0].texts.file if used else ""
+        message = f"the paths of service `{name}` combine in more than {MAX_CELLS_PER_SERVICE} ways"
+        help_ = "put literal segments before `*`, `{...}` and prefixes"
+        problems.append(
+            Diagnostic(code="PDP917", message=message, span=Span(file=where, start=0, end=0), help=help_)
+        )
+    observe_until = info.observe_until if info is not None else None
+    relaxations = info.relaxations if info is not None else Relaxation.NONE
+    return ServiceIndex(
+        name=name,
+        declared=info is not None,
+        root=root,
+        columns=columns,
+        observe_until=observe_until,
+        relaxations=relaxations,
+        plain=info is not None and observe_until is None,
+    )
+
+
+def _principals(numbers: Numbers, previous: Assembly | None) -> PrincipalTable:
+    if previous is not None and previous.index is not None and previous.atoms == len(numbers.atoms):
+        return previous.index.principals
+    atoms: dict[Atom, int] = dict(numbers.atoms)
+    return build_principals(atoms)

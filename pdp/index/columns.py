@@ -1,0 +1,68 @@
+"""The rows of one service, in columns."""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from pdp.compiler.rows import Detail, RowKind, RuleText, Unit
+from pdp.lang import ast
+
+__all__ = ["Columns", "build_columns"]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """What is known of each row, by its number.
+
+    Attributes:
+        atoms: Number of the principal atom.
+        masks: Bit mask of methods.
+        kinds: `RowKind`, a byte each.
+        rules: The rule, as unit << 32 | number within the unit.
+        details: The rare parts, where there are any.
+        units: The units that the rows come from, in the order of their files.
+    """
+
+    atoms: "array[int]"
+    masks: "array[int]"
+    kinds: bytes
+    rules: "array[int]"
+    details: dict[int, Detail]
+    units: tuple[Unit, ...]
+
+    def text(self, rule: int) -> RuleText:
+        """What people are told about a rule of these rows."""
+        return self.units[rule >> 32].texts.text(rule & 0xFFFF_FFFF)
+
+    def is_enforced_allow(self, row: int) -> bool:
+        """Whether the row can open anything."""
+        return not self.kinds[row] & (RowKind.DENY | RowKind.SHADOW)
+
+
+def build_columns(
+    service: str | None, units: Sequence[Unit]
+) -> tuple[Columns, list[tuple[int, tuple[ast.Segment, ...]]]]:
+    """Columns of a service's rows, those on every service among them, and each row's path pattern.
+
+    `service` is None for services that are not declared.
+    """
+    atoms, masks, rules = array("I"), array("Q"), array("Q")
+    kinds = bytearray()
+    details: dict[int, Detail] = {}
+    patterns: list[tuple[int, tuple[ast.Segment, ...]]] = []
+    for number, unit in enumerate(units):
+        own = unit.by_service.get(service, ()) if service is not None else ()
+        for row in (*own, *unit.on_any):
+            if row.detail is not None:
+                details[len(atoms)] = row.detail
+            patterns.append((len(atoms), row.path))
+            atoms.append(row.atom)
+            masks.append(row.mask)
+            kinds.append(row.kind)
+            rules.append(number << 32 | row.rule)
+    columns = Columns(
+        atoms=atoms, masks=masks, kinds=bytes(kinds), rules=rules, details=details, units=tuple(units)
+    )
+    return columns, patterns

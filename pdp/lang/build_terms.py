@@ -1,0 +1,260 @@
+"""From productions to AST: principals, users, targets and conditions."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias, final
+
+from pdp.lang import ast, patterns
+from pdp.lang.ast import SpiffeForm, UserKind
+from pdp.lang.tokens import BuilderBase, Token, present
+from pdp.limits import MAX_EXPRESSION_DEPTH
+
+__all__ = ["Nested", "TermsBuilder"]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nested:
+    """An expression while it is read; None if it holds a mistake.
+
+    `depth` counts the brackets and `not` around its innermost test. Without a bound, brackets
+    alone would cost quadratic time here and `not` a stack overflow in whatever walks the AST.
+    """
+
+    expr: ast.Expr | None
+    depth: int
+
+
+_Part: TypeAlias = Nested | ast.Expr | None
+
+
+def _nested(part: _Part) -> Nested:
+    return part if isinstance(part, Nested) else Nested(expr=part, depth=0)
+
+
+class TermsBuilder(BuilderBase):
+    """Methods are named after the grammar's productions and take their children."""
+
+    # -- principals and users ----------------------------------------------------------
+
+    def named_or_pattern(self, children: list[Token]) -> ast.PrincipalTerm | None:
+        (token,) = children
+        text = str(token)
+        if "/" in text:
+            return self.attempt(token, lambda: patterns.principal_pattern(text, self.span(token)))
+        return ast.GroupRef(name=text, span=self.span(token))
+
+    def uri_pattern(self, children: list[Token]) -> ast.PrincipalPattern | None:
+        (token,) = children
+        return self.attempt(token, lambda: patterns.uri_pattern(self.unquote(token), self.span(token)))
+
+    def service_account(self, children: list[Token]) -> ast.PrincipalPattern | None:
+        (token,) = children
+        form = SpiffeForm.SERVICE_ACCOUNT
+        return self.attempt(token, lambda: patterns.short_form(str(token), form, self.span(token)))
+
+    def namespace(self, children: list[Token]) -> ast.PrincipalPattern | None:
+        (token,) = children
+        form = SpiffeForm.NAMESPACE
+        return self.attempt(token, lambda: patterns.short_form(str(token), form, self.span(token)))
+
+    def dns(self, children: list[Token]) -> ast.DnsPattern | None:
+        (token,) = children
+        text = self.unquote(token) if token.startswith('"') else str(token)
+        return self.attempt(token, lambda: patterns.dns_pattern(text, self.span(token)))
+
+    def any_principal_of(self, children: list[Token]) -> ast.AnyPrincipalOf:
+        (token,) = children
+        return ast.AnyPrincipalOf(trust_domain=self.name(token), span=self.span(token))
+
+    def any_authenticated(self, children: list[Token]) -> ast.AnyAuthenticated:
+        return ast.AnyAuthenticated(span=self.span(children[0]))
+
+    def anyone(self, children: list[Token]) -> ast.Anyone:
+        return ast.Anyone(span=self.span(children[0]))
+
+    def terms(self, children: list[ast.PrincipalTerm | None]) -> tuple[ast.PrincipalTerm, ...]:
+        return present(children)
+
+    def excluded(self, children: list[ast.PrincipalTerm | None]) -> tuple[ast.PrincipalTerm, ...]:
+        return present(children)
+
+    def principal_set(self, children: list[Any]) -> ast.PrincipalSet | None:
+        terms, excluded = children[0], children[1] or ()
+        if not terms:
+            return None
+        span = self.join(terms[0], excluded[-1] if excluded else terms[-1])
+        return ast.PrincipalSet(terms=terms, excluded=excluded, span=span)
+
+    def users(self, children: list[ast.UserPattern | None]) -> tuple[ast.UserPattern, ...]:
+        return present(children)
+
+    def any_user(self, children: list[Token]) -> ast.UserPattern:
+        return ast.UserPattern(kind=UserKind.ANY, issuer="", name="", span=self.span(children[0]))
+
+    def user_subject(self, children: list[Token]) -> ast.UserPattern | None:
+        return self._user(children[0], UserKind.SUBJECT)
+
+    def user_group(self, children: list[Token]) -> ast.UserPattern | None:
+        return self._user(children[0], UserKind.GROUP)
+
+    def _user(self, token: Token, kind: UserKind) -> ast.UserPattern | None:
+        text = self.unquote(token) if token.startswith('"') else str(token)
+        return self.attempt(token, lambda: patterns.user_pattern(text, kind, self.span(token)))
+
+    # -- targets -----------------------------------------------------------------------
+
+    def targets(
+        self, children: list[ast.Target | ast.RoleRef | None]
+    ) -> tuple[ast.Target | ast.RoleRef, ...]:
+        return present(children)
+
+    def target(self, children: list[Any]) -> ast.Target | None:
+        (methods, first), path, excluded = children
+        if path is None:
+            return None
+        span = self.join(first, (excluded or (path,))[-1])
+        return ast.Target(methods=methods, path=path, excluded=excluded or (), span=span)
+
+    def call(self, children: list[Token]) -> ast.Target | None:
+        (token,) = children
+        path = self.attempt(token, lambda: patterns.call_pattern(str(token), self.span(token)))
+        if path is None:
+            return None
+        return ast.Target(methods=("POST",), path=path, call=True, span=self.span(token))
+
+    def role_ref(self, children: list[Token]) -> ast.RoleRef:
+        (token,) = children
+        return ast.RoleRef(name=str(token), span=self.span(token))
+
+    def any_method(self, children: list[Token]) -> tuple[None, Any]:
+        return None, self.span(children[0])
+
+    def method_list(self, children: list[Token]) -> tuple[tuple[str, ...], Any]:
+        return tuple(str(token) for token in children), self.span(children[0])
+
+    def path(self, children: list[Token]) -> ast.PathPattern | None:
+        (token,) = children
+        text = self.unquote(token) if token.startswith('"') else str(token)
+        return self.attempt(token, lambda: patterns.path_pattern(text, self.span(token)))
+
+    def path_except(self, children: list[ast.PathPattern | None]) -> tuple[ast.PathPattern, ...]:
+        return present(children)
+
+    # -- conditions --------------------------------------------------------------------
+
+    def any_of(self, children: list[_Part]) -> Nested:
+        return self._joined(children, ast.Or)
+
+    def all_of(self, children: list[_Part]) -> Nested:
+        return self._joined(children, ast.And)
+
+    def _joined(self, children: list[_Part], kind: type[ast.And | ast.Or]) -> Nested:
+        parts = [_nested(child) for child in children]
+        depth = max(part.depth for part in parts)
+        exprs: list[ast.Expr | None] = [part.expr for part in parts if depth <= MAX_EXPRESSION_DEPTH]
+        items: tuple[ast.Expr, ...] = present(exprs)
+        if len(items) < 2:
+            return Nested(expr=items[0] if items else None, depth=depth)
+        flat = tuple(leaf for item in items for leaf in (item.items if isinstance(item, kind) else (item,)))
+        return Nested(expr=kind(items=flat, span=self.join(items[0], items[-1])), depth=depth)
+
+    def negated(self, children: list[_Part]) -> Nested:
+        inner = self._deeper(children[-1])
+        return Nested(expr=inner.expr and ast.Not(item=inner.expr, span=inner.expr.span), depth=inner.depth)
+
+    def grouped(self, children: list[_Part]) -> Nested:
+        return self._deeper(children[-1])
+
+    def _deeper(self, part: _Part) -> Nested:
+        """The same one level down; reported where it passes the bound, and given up from there on."""
+        inner = _nested(part)
+        if inner.depth < MAX_EXPRESSION_DEPTH:
+            return Nested(expr=inner.expr, depth=inner.depth + 1)
+        if inner.expr is not None:
+            message = f"a condition has at most {MAX_EXPRESSION_DEPTH} brackets and `not` inside each other"
+            self.report("PDP912", message, inner.expr.span, "name a part of it: `condition NAME = ...`")
+        return Nested(expr=None, depth=inner.depth + 1)
+
+    def comparison(self, children: list[Any]) -> ast.Expr | None:
+        left, operator, right = children
+        if left is None or right is None:
+            return None
+        span = self.join(left, right)
+        return ast.Comparison(operator=ast.Operator(str(operator)), left=left, right=right, span=span)
+
+    def in_value(self, children: list[Any]) -> ast.Expr | None:
+        return self.in_values(children)
+
+    def in_values(self, children: list[Any]) -> ast.Expr | None:
+        operand, *values = children
+        kept = present(values)
+        if operand is None or not kept:
+            return None
+        return ast.In(operand=operand, values=kept, span=self.join(operand, kept[-1]))
+
+    def contains(self, children: list[Any]) -> ast.Expr | None:
+        token, value = children
+        if value is None:
+            return None
+        attribute = ast.AttributeOperand(name=str(token), span=self.span(token))
+        return ast.Contains(attribute=attribute, value=value, span=self.join(attribute, value))
+
+    def has(self, children: list[Token]) -> ast.Expr:
+        (token,) = children
+        attribute = ast.AttributeOperand(name=str(token), span=self.span(token))
+        return ast.Has(attribute=attribute, span=attribute.span)
+
+    def principal_in(self, children: list[ast.PrincipalTerm | None]) -> ast.Expr | None:
+        (term,) = children
+        return None if term is None else ast.PrincipalIn(term=term, span=term.span)
+
+    def days(self, children: list[Token]) -> tuple[tuple[int, ...], Any]:
+        found: set[int] = set()
+        for token in children:
+            found.update(self.attempt(token, lambda text=str(token): patterns.days(text)) or ())  # type: ignore[misc]
+        return tuple(sorted(found)), self.span(children[0])
+
+    def zone(self, children: list[Token]) -> Token:
+        return children[0]
+
+    def during(self, children: list[Any]) -> ast.Expr | None:
+        (weekdays, first), clock, zone = children
+        window = self.attempt(clock, lambda: patterns.minutes(str(clock)))
+        if window is None or not weekdays:
+            return None
+        span = self.join(first, self.span(zone))
+        return ast.During(days=weekdays, start=window[0], end=window[1], zone=str(zone), span=span)
+
+    def named_condition(self, children: list[Token]) -> ast.Expr:
+        (token,) = children
+        return ast.NamedCondition(name=str(token), span=self.span(token))
+
+    def word_operand(self, children: list[Token]) -> ast.Operand | None:
+        (token,) = children
+        text = str(token)
+        if patterns.begins_constant(text):
+            value = self.word_value(children)
+            return None if value is None else ast.ValueOperand(value=value, span=value.span)
+        return ast.AttributeOperand(name=text, span=self.span(token))
+
+    def value_operand(self, children: list[ast.Value | None]) -> ast.Operand | None:
+        (value,) = children
+        return None if value is None else ast.ValueOperand(value=value, span=value.span)
+
+    def capture_operand(self, children: list[Token]) -> ast.Operand:
+        (token,) = children
+        return ast.CaptureOperand(name=str(token), span=self.span(token))
+
+    def word_value(self, children: list[Token]) -> ast.Value | None:
+        (token,) = children
+        return self.attempt(token, lambda: patterns.value_of_word(str(token), self.span(token)))
+
+    def string_value(self, children: list[Token]) -> ast.Value:
+        (token,) = children
+        return ast.StringValue(value=self.unquote(token), span=self.span(token))
+
+    def true_value(self, children: list[Token]) -> ast.Value:
+        return ast.BoolValue(value=True, span=self.span(children[0]))
+
+    def false_value(self, children: list[Token]) -> ast.Value:
+        return ast.BoolValue(value=False, span=self.span(children[0]))

@@ -1,0 +1,71 @@
+"""Every bound in the system, each with its reason.
+
+A bound that is reached is always reported by name, to the author or the caller; nothing
+is cut off in silence. Tests stand at each bound and one past it.
+"""
+
+from typing import Final
+
+# -- identities ------------------------------------------------------------------------
+MAX_SPIFFE_ID_BYTES: Final = 2048  # SPIFFE-ID section 2.3: the length every implementation supports
+MAX_TRUST_DOMAIN_BYTES: Final = 255  # SPIFFE-ID section 2.1
+MAX_CERTIFICATE_BYTES: Final = 16 * 1024  # real leaves have 0.5 to 2 KiB; the largest we issue, 11
+MAX_CHAIN_CERTIFICATES: Final = 8  # leaf included: nested authorities and a root or cross-sign sent along
+MAX_TRUST_FILE_BYTES: Final = 1024 * 1024  # the same as for a bundle that is fetched
+MAX_ROOTS_PER_TRUST_DOMAIN: Final = 64  # each may cost a signature check per verification
+
+# -- the development certificate authority -------------------------------------------
+MAX_PKI_NAME_CHARS: Final = 64  # the name is also the common name: RFC 5280 ub-common-name
+MAX_PKI_ALTERNATIVE_NAMES: Final = 32  # keeps what we issue below MAX_CERTIFICATE_BYTES
+MAX_PKI_LEAF_DAYS: Final = 90  # nothing revokes a leaf by itself: it has to end
+MAX_PKI_AUTHORITY_DAYS: Final = 3650  # longer outlives the key sizes of today
+
+# -- requests --------------------------------------------------------------------------
+MAX_PATH_BYTES: Final = 8192  # what the proxies before us accept as a request line
+MAX_PATH_SEGMENTS: Final = 128  # bounds the walk of the index
+MAX_PATH_READINGS: Final = 16  # every reading of a relaxed path is decided: law 6
+MAX_METHOD_CHARS: Final = 64  # longer than any registered method
+MAX_HOST_CHARS: Final = 253  # RFC 1035 section 2.3.4: 255 octets on the wire, without length bytes
+MAX_SERVICE_NAME_CHARS: Final = 256  # longer than any host name, which is the longest kind of service name
+MAX_REVISION_CHARS: Final = 128  # twice a SHA-256 in hexadecimal
+MAX_CONTEXT_ATTRIBUTES: Final = 256  # bounds the work before a decision
+MAX_BODY_BYTES: Final = 64 * 1024  # one question with a full context
+MAX_BATCH_ITEMS: Final = 256  # bounds what one call may cost
+MAX_BATCH_BODY_BYTES: Final = 4 * 1024 * 1024  # a full batch
+MAX_JSON_DEPTH: Final = 16  # no question nests deeper
+
+# -- policy text -----------------------------------------------------------------------
+MAX_FILE_BYTES: Final = 4 * 1024 * 1024  # a file people can still review, or a table
+MAX_FILES: Final = 20_000  # a tree that a person could have meant
+MAX_SET_BYTES: Final = 1024 * 1024 * 1024  # a million rules are about 100 MB
+MAX_TREE_ENTRIES: Final = (
+    200_000  # names of any kind below a policy directory: bounds a look, whatever links do
+)
+MAX_READ_TRIES: Final = 50  # how often a tree that moves is read again before that is reported
+MAX_UNSETTLED_SECONDS: Final = 10.0  # how long a check-out may take before we say that it does not end
+MAX_ERRORS_PER_FILE: Final = 50  # beyond this a list stops helping
+MAX_EXPRESSION_DEPTH: Final = (
+    32  # brackets and `not` around one test: deeper conditions cannot be read, and recursion stays bounded
+)
+MAX_REREAD_CHARS: Final = (
+    1024 * 1024
+)  # each syntax error costs one more reading up to it, about 8 s a megabyte
+MAX_LIST_ITEMS: Final = 4096  # a longer list belongs in a group or a table
+
+# -- compiled policy -------------------------------------------------------------------
+MAX_GROUP_NESTING: Final = 16  # deeper nesting is a mistake
+MAX_CAPTURES: Final = 8  # bounds the equalities of one rule
+MAX_SEGMENTS_AFTER_REST: Final = 4  # bounds what is tested from a path's end
+MAX_EXCEPTIONS: Final = 16  # `except` patterns of one target
+MAX_METHODS: Final = 62  # method sets are bit masks of one machine word
+MAX_CONDITIONAL_RULES_PER_CELL: Final = 256  # law 4: bounds the cost of one decision
+MAX_CELLS_PER_SERVICE: Final = 2_000_000  # subset construction is exponential in the worst case
+MAX_REGION_EXCLUSIONS: Final = 8  # a longer `not` list costs more than it saves: pin instead
+MAX_TIME_FLIPS: Final = 16  # how far ahead `valid_until` looks for a change
+YEARS_AHEAD: Final = 10  # law 9: questions about time look this far
+
+# -- service ---------------------------------------------------------------------------
+MAX_REVISIONS_KEPT: Final = 1024  # how far back `at_least` is answered without waiting
+MAX_RIGHTS_CACHED: Final = 4096  # one entry a caller certificate; a larger fleet recomputes some
+AT_LEAST_WAIT_SECONDS: Final = 1.0  # how long a question waits for the revision it asks for
+MAX_AGE_LIMIT_MS: Final = 5000  # what a region may be reused for, unless the operator says less

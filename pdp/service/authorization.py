@@ -1,0 +1,120 @@
+"""What an authenticated caller may ask: the caller table, applied.
+
+A question is permitted if one entry permits all of it; entries never add up within one
+question. Which services exist is not told: a forbidden one and an unknown one are refused
+alike.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+from pdp.compiler.callers import CallerEntry
+from pdp.identity.caller import Caller, CallerKind
+from pdp.index.rule_index import RuleIndex
+from pdp.principals import Principal, PrincipalKind
+from pdp.service.errors import NotPermittedError
+from pdp.vocabulary import Request
+
+__all__ = ["Grant", "Rights", "as_principal", "rights_of"]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """One entry of the caller table, for one caller.
+
+    Attributes:
+        services: Services it may ask about, or None for every one.
+        asserts: Numbers of atoms that asserted principals may be in.
+        itself: The caller's id, where it may be the principal; else None.
+        claims: Whether users and claims may be asserted.
+        explain: Whether explanations may be asked for.
+        supplies: Families of attributes that the caller supplies.
+    """
+
+    services: frozenset[str] | None
+    asserts: frozenset[int]
+    itself: str | None
+    claims: bool
+    explain: bool
+    supplies: frozenset[str]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """Everything that one caller may ask under one index."""
+
+    grants: tuple[Grant, ...]
+
+    def permit(self, request: Request, index: RuleIndex, *, explain: bool) -> Grant:
+        """The entry under which a question may be asked.
+
+        Args:
+            request: The question; its `supplied` is not looked at.
+            index: The index that it will be decided under.
+            explain: Whether an explanation is asked for.
+
+        Raises:
+            NotPermittedError: No single entry permits all of it.
+        """
+        about = [
+            grant for grant in self.grants if grant.services is None or request.service in grant.services
+        ]
+        if not about or request.service not in index.services:
+            raise NotPermittedError("service_not_permitted", "this caller may not ask about this service")
+        atoms = index.principals.atoms(request.principal)
+        asserting = [
+            grant
+            for grant in about
+            if request.principal.id == grant.itself or not grant.asserts.isdisjoint(atoms)
+        ]
+        if not asserting:
+            raise NotPermittedError("principal_not_permitted", "this caller may not assert this principal")
+        families = {name.partition(".")[0] for name in request.context}
+        supplying = [grant for grant in asserting if families <= grant.supplies]
+        if not supplying:
+            raise NotPermittedError(
+                "attributes_not_permitted", "this caller's entry does not supply these attributes"
+            )
+        if request.user is not None:
+            supplying = [grant for grant in supplying if grant.claims]
+            if not supplying:
+                raise NotPermittedError("claims_not_permitted", "this caller may not assert a user")
+        if explain:
+            supplying = [grant for grant in supplying if grant.explain]
+            if not supplying:
+                raise NotPermittedError("explain_not_permitted", "this caller may not ask for explanations")
+        return supplying[0]
+
+
+def as_principal(caller: Caller) -> Principal:
+    """The caller's identity in the form that patterns are matched against.
+
+    For the caller table alone: a caller is never the principal of a question because it asked.
+    """
+    kind = PrincipalKind.SPIFFE if caller.kind is CallerKind.SPIFFE else PrincipalKind.DNS
+    return Principal(kind=kind, id=caller.id, trust_domain=caller.trust_domain, segments=caller.segments)
+
+
+def rights_of(caller: Caller, entries: tuple[CallerEntry, ...], index: RuleIndex) -> Rights:
+    """What the caller table grants to a caller."""
+    atoms = set(index.principals.atoms(as_principal(caller)))
+    grants = []
+    for entry in entries:
+        if entry.who not in atoms:
+            continue
+        services = entry.services
+        if services is not None and entry.templates:
+            services |= {template.fill(caller.segments) for template in entry.templates}
+        grants.append(
+            Grant(
+                services=services,
+                asserts=entry.asserts,
+                itself=caller.id if entry.itself else None,
+                claims=entry.claims,
+                explain=entry.explain,
+                supplies=entry.supplies,
+            )
+        )
+    return Rights(grants=tuple(grants))

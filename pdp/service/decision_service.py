@@ -1,0 +1,135 @@
+"""The one way to a decision, whatever protocol the question came by.
+
+Adapters turn bytes into a `Request`; what happens to it then (who may ask, under which
+version, how old that is) is the same for all and happens here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+from cachetools import LRUCache
+
+from pdp.engine.decide import decide
+from pdp.identity.caller import Caller
+from pdp.limits import MAX_AGE_LIMIT_MS, MAX_RIGHTS_CACHED
+from pdp.service.authorization import Rights, rights_of
+from pdp.service.errors import CannotAnswerError, NotPermittedError
+from pdp.store.publish import Published, Publisher
+from pdp.vocabulary import Decision, Millis, Request
+
+__all__ = ["Answered", "DecisionService"]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A decision with the version it was made under.
+
+    Attributes:
+        request: The request as it was decided, the caller's supplied families included.
+        decision: The decision.
+        published: The version.
+        age_seconds: How long ago the source last confirmed that version.
+        max_age_ms: The operator's limit on reuse, and the caller's own expiry.
+        may_explain: Whether the caller may learn more of rules than their names and places.
+    """
+
+    request: Request
+    decision: Decision
+    published: Published
+    age_seconds: int
+    max_age_ms: Millis
+    may_explain: bool
+
+
+@final
+class DecisionService:
+    """Answers questions of authenticated callers under the current version.
+
+    Every request reads the clock once and takes the current version once; all of its answer
+    comes from that version.
+    """
+
+    def __init__(
+        self, publisher: Publisher, *, clock: Callable[[], Millis], max_age_ms: Millis = MAX_AGE_LIMIT_MS
+    ) -> None:
+        self._publisher = publisher
+        self._clock = clock
+        self._max_age_ms = max_age_ms
+        # Key: the verified certificate and the version. Both are part of what rights depend on, so
+        # nothing has to be invalidated; a new version means new keys. Errors are not kept.
+        self._rights: LRUCache[tuple[str, int, int], Rights] = LRUCache(maxsize=MAX_RIGHTS_CACHED)
+
+    @property
+    def publisher(self) -> Publisher:
+        """Where versions come from."""
+        return self._publisher
+
+    def now(self) -> Millis:
+        """The instant to decide at."""
+        return self._clock()
+
+    def rights(self, caller: Caller, published: Published, now: Millis) -> Rights:
+        """What a caller may ask under a version.
+
+        Raises:
+            NotPermittedError: The caller's certificate has expired, or no entry names it.
+        """
+        if now > caller.not_after:
+            raise NotPermittedError("caller_expired", "the certificate of this caller has expired")
+        key = (caller.fingerprint, caller.epoch, published.number)
+        rights = self._rights.get(key)
+        if rights is None:
+            snapshot = published.snapshot
+            rights = self._rights[key] = rights_of(caller, snapshot.callers, snapshot.index)
+        if not rights.grants:
+            raise NotPermittedError(
+                "caller_not_listed", "no caller entry of the policy set names this caller"
+            )
+        return rights
+
+    def answer(
+        self,
+        caller: Caller,
+        published: Published,
+        now: Millis,
+        request: Request,
+        *,
+        explain: bool = False,
+    ) -> Answered:
+        """Decide one question.
+
+        Raises:
+            NotPermittedError: The caller may not ask it.
+        """
+        rights = self.rights(caller, published, now)
+        index = published.snapshot.index
+        grant = rights.permit(request, index, explain=explain)
+        asked = Request(
+            principal=request.principal,
+            service=request.service,
+            method=request.method,
+            path=request.path,
+            now=now,
+            user=request.user,
+            context=request.context,
+            supplied=grant.supplies,
+        )
+        return Answered(
+            request=asked,
+            decision=decide(index, asked),
+            published=published,
+            age_seconds=max(0, now - self._publisher.confirmed_at) // 1000,
+            max_age_ms=max(0, min(self._max_age_ms, caller.not_after - now)),
+            may_explain=grant.explain,
+        )
+
+    def require_revision(self, revision: str) -> None:
+        """Check the floor that a question sets.
+
+        Raises:
+            CannotAnswerError: The revision has not been seen here.
+        """
+        if not self._publisher.has_seen(revision):
+            raise CannotAnswerError("revision_not_seen", "the revision asked for has not been seen here yet")

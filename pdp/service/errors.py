@@ -1,0 +1,33 @@
+"""What can go wrong between a question and its answer, split by whose fault it is.
+
+Each error has a public half (`code`, `message`) for whoever asked. None of them is ever a
+decision: an enforcement point treats all but an explicit allow as a deny.
+"""
+
+from typing import final
+
+__all__ = ["CannotAnswerError", "NotPermittedError", "ServiceError"]
+
+
+class ServiceError(Exception):
+    """Base of this family.
+
+    Attributes:
+        code: Stable snake_case name, documented in `docs/api.md`.
+        message: One sentence for whoever asked; holds nothing that they may not know.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@final
+class NotPermittedError(ServiceError):
+    """The caller may not ask this."""
+
+
+@final
+class CannotAnswerError(ServiceError):
+    """The question was fine, and there is no answer now."""

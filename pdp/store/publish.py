@@ -1,0 +1,148 @@
+"""Publication: bundles in, one current snapshot out, the last good one kept.
+
+Readers take `Publisher.current`, one reference, and never wait. A bundle that has errors
+changes nothing but what is said about it.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import TypeAlias, final
+
+from pdp.compiler.rows import RowKind, Unit
+from pdp.limits import MAX_REVISIONS_KEPT
+from pdp.store.bundle import PolicyBundle
+from pdp.store.snapshot import Loaded, Loader, Snapshot
+from pdp.vocabulary import Millis
+
+__all__ = ["Accepted", "Event", "Published", "Publisher", "Rejected"]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A snapshot that is being served.
+
+    Attributes:
+        snapshot: The snapshot.
+        number: Its place in the order of publication.
+    """
+
+    snapshot: Snapshot
+    number: int
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A new version is served.
+
+    Attributes:
+        published: The version.
+        loaded: What it was made from, warnings included.
+        granted: Allows added and denies removed, counted by principal term and target.
+        revoked: Allows removed and denies added.
+    """
+
+    published: Published
+    loaded: Loaded
+    granted: int
+    revoked: int
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A version has errors; the last good one is still served.
+
+    Attributes:
+        loaded: What is wrong with it.
+        serving: Revision of the version that is served.
+    """
+
+    loaded: Loaded
+    serving: str
+
+
+Event: TypeAlias = Accepted | Rejected
+
+
+@final
+class Publisher:
+    """Holds the current version and replaces it whole."""
+
+    def __init__(
+        self, loader: Loader, first: Snapshot, *, on_event: Callable[[Event], None], now: Millis
+    ) -> None:
+        self._loader = loader
+        self._on_event = on_event
+        self._lock = Lock()
+        self._seen: OrderedDict[str, int] = OrderedDict({first.revision: 1})
+        self._rejected = False
+        #: What is served. One reference, replaced whole: reading it needs no lock.
+        self.current = Published(snapshot=first, number=1)
+        #: When the source last confirmed the current version.
+        self.confirmed_at: Millis = now
+
+    def offer(self, bundle: PolicyBundle, now: Millis) -> Event:
+        """Compile a bundle and serve it, or say why not."""
+        with self._lock:
+            loaded = self._loader.load(bundle, now=now)
+            before = self.current
+            event: Event
+            if loaded.snapshot is None:
+                self._rejected = True
+                event = Rejected(loaded=loaded, serving=before.snapshot.revision)
+            else:
+                self._rejected = False
+                granted, revoked = _changes(before.snapshot.units, loaded.snapshot.units)
+                after = Published(snapshot=loaded.snapshot, number=before.number + 1)
+                self._remember(loaded.snapshot.revision, after.number)
+                self.current = after
+                self.confirmed_at = now
+                event = Accepted(published=after, loaded=loaded, granted=granted, revoked=revoked)
+        self._on_event(event)
+        return event
+
+    def confirm(self, now: Millis) -> None:
+        """The source was looked at and still holds the current version."""
+        if not self._rejected:
+            self.confirmed_at = now
+
+    def has_seen(self, revision: str) -> bool:
+        """Whether a revision is the current one or came before it."""
+        return revision in self._seen
+
+    def _remember(self, revision: str, number: int) -> None:
+        self._seen.pop(revision, None)
+        self._seen[revision] = number
+        while len(self._seen) > MAX_REVISIONS_KEPT:
+            self._seen.popitem(last=False)
+
+
+_Key: TypeAlias = tuple[str | None, int, int, tuple[object, ...], bool]
+
+
+def _changes(before: Sequence[Unit], after: Sequence[Unit]) -> tuple[int, int]:
+    """Grants and revocations between two versions, from the files that changed."""
+    kept = {id(unit) for unit in before} & {id(unit) for unit in after}
+    old = _rows(unit for unit in before if id(unit) not in kept)
+    new = _rows(unit for unit in after if id(unit) not in kept)
+    added, removed = new - old, old - new
+    granted = _count(added, deny=False) + _count(removed, deny=True)
+    return granted, _count(removed, deny=False) + _count(added, deny=True)
+
+
+def _count(rows: Counter[_Key], *, deny: bool) -> int:
+    return sum(count for key, count in rows.items() if key[4] is deny)
+
+
+def _rows(units: Iterable[Unit]) -> Counter[_Key]:
+    found: Counter[_Key] = Counter()
+    for unit in units:
+        for service, rows in ((None, unit.on_any), *unit.by_service.items()):
+            for row in rows:
+                if not row.kind & RowKind.SHADOW:
+                    found[service, row.atom, row.mask, row.path, bool(row.kind & RowKind.DENY)] += 1
+    return found

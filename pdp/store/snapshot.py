@@ -1,0 +1,185 @@
+"""Bundles to snapshots: parse what changed, check everything, build what is affected.
+
+A `Loader` keeps what it learned from the last bundle: parsed files by content, lowered files
+by environment, indexes of services by their files. What it returns is immutable.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias, final
+
+from pdp.compiler.callers import CallerEntry, lower_callers
+from pdp.compiler.checks import check_set
+from pdp.compiler.environment import Environment, gather
+from pdp.compiler.lower import lower_file
+from pdp.compiler.numbers import Numbers
+from pdp.compiler.resolve import Resolver
+from pdp.compiler.rows import Unit
+from pdp.compiler.tables import TableCache, lower_tables, with_group_files
+from pdp.diagnostics import Diagnostic, Source, Span, has_errors, sort
+from pdp.index.assemble import Assembly, assemble
+from pdp.index.rule_index import RuleIndex
+from pdp.lang.parser import Parsed, parse
+from pdp.store.bundle import PolicyBundle
+from pdp.vocabulary import Millis
+
+__all__ = ["Loaded", "Loader", "Snapshot", "decode"]
+
+_ParsedFile: TypeAlias = tuple[Source, Parsed]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One version of the policy set, compiled.
+
+    Attributes:
+        index: What decisions look up.
+        callers: Who may ask.
+        revision: Names everything that can change an answer.
+        files: The parsed files, for tests and analysis.
+        units: The lowered files.
+        rules: How many rules there are.
+    """
+
+    index: RuleIndex
+    callers: tuple[CallerEntry, ...]
+    revision: str
+    files: tuple[Parsed, ...]
+    units: tuple[Unit, ...]
+    rules: int
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What a bundle came to.
+
+    Attributes:
+        snapshot: The compiled version, or None if there are errors.
+        diagnostics: Everything wrong or doubtful, by file and position.
+        sources: The texts, to show diagnostics with.
+    """
+
+    snapshot: Snapshot | None
+    diagnostics: tuple[Diagnostic, ...]
+    sources: Mapping[str, Source]
+
+
+@final
+@dataclass(slots=True)
+class Loader:
+    """Compiles one bundle after another; used by one thread at a time."""
+
+    _numbers: Numbers = field(default_factory=Numbers)
+    _parsed: dict[str, _ParsedFile] = field(default_factory=dict)
+    _texts: dict[str, tuple[bytes, Source]] = field(default_factory=dict)
+    _checked: "_Checked | None" = None
+    _assembly: Assembly | None = None
+
+    def load(self, bundle: PolicyBundle, *, now: Millis) -> Loaded:
+        """Compile a bundle. What was learned is kept only while there are no errors.
+
+        Args:
+            bundle: The files.
+            now: The instant from which on invariants have to hold.
+        """
+        sources, diagnostics = self._read(bundle)
+        parsed = self._parse(sources)
+        diagnostics += [d for item in parsed for d in item.diagnostics]
+        environment, found = gather(parsed)
+        environment, tables = with_group_files(environment, sources)
+        diagnostics += [*found, *tables]
+        if self._checked is None or self._checked.environment != environment:
+            self._checked = _Checked(environment=environment, resolver=Resolver(environment=environment))
+        units, callers, wrong = self._lower(self._checked, parsed, sources)
+        diagnostics += wrong
+        if has_errors(diagnostics):
+            self._checked = None  # an error is found again, not remembered
+            return Loaded(snapshot=None, diagnostics=sort(diagnostics), sources=sources)
+        assembly = assemble(units, self._checked.environment, self._numbers, self._assembly)
+        diagnostics += assembly.diagnostics
+        if assembly.index is None:
+            return Loaded(snapshot=None, diagnostics=sort(diagnostics), sources=sources)
+        self._assembly = assembly
+        snapshot = Snapshot(
+            index=assembly.index,
+            callers=callers,
+            revision=bundle.digest[:16],
+            files=tuple(parsed),
+            units=tuple(units),
+            rules=sum(len(unit.texts.lines) for unit in units),
+        )
+        return Loaded(snapshot=snapshot, diagnostics=sort(diagnostics), sources=sources)
+
+    def _read(self, bundle: PolicyBundle) -> tuple[dict[str, Source], list[Diagnostic]]:
+        """The texts of a bundle; a file that is not UTF-8 is an error and left out."""
+        diagnostics = list(bundle.problems)
+        kept: dict[str, tuple[bytes, Source]] = {}
+        for path, content in bundle.files.items():
+            known = self._texts.get(path)
+            if known is not None and known[0] == content:
+                kept[path] = known
+                continue
+            text, problem = decode(path, content)
+            if problem is not None:
+                diagnostics.append(problem)
+            kept[path] = (content, Source(path=path, text=text))
+        self._texts = kept
+        return {path: source for path, (_, source) in kept.items()}, diagnostics
+
+    def _parse(self, sources: Mapping[str, Source]) -> list[Parsed]:
+        kept: dict[str, _ParsedFile] = {}
+        for path, source in sources.items():
+            if not path.endswith(".policy"):
+                continue
+            known = self._parsed.get(path)
+            kept[path] = known if known is not None and known[0] is source else (source, parse(source))
+        self._parsed = kept
+        return [kept[path][1] for path in sorted(kept)]
+
+    def _lower(
+        self, checked: "_Checked", parsed: list[Parsed], sources: Mapping[str, Source]
+    ) -> tuple[list[Unit], tuple[CallerEntry, ...], list[Diagnostic]]:
+        environment, resolver = checked.environment, checked.resolver
+        kept: dict[str, tuple[Parsed, Unit]] = {}
+        for item in parsed:
+            path = item.file.path
+            known = checked.units.get(path)
+            if known is not None and known[0] is item:
+                kept[path] = known
+            else:
+                kept[path] = (item, lower_file(item, sources[path], environment, self._numbers, resolver))
+        checked.units = kept
+        units = [unit for _, unit in kept.values()]
+        units += lower_tables(parsed, sources, environment, self._numbers, resolver, checked.tables)
+        callers, found = lower_callers(parsed, environment, self._numbers, resolver)
+        diagnostics = [*found, *(d for unit in units for d in unit.diagnostics)]
+        diagnostics += check_set(parsed, environment, units, self._numbers, resolver)
+        return units, callers, diagnostics
+
+
+@final
+@dataclass(slots=True, kw_only=True)
+class _Checked:
+    """What holds as long as the declarations stay as they are."""
+
+    environment: Environment
+    resolver: Resolver
+    units: dict[str, tuple[Parsed, Unit]] = field(default_factory=dict)
+    tables: TableCache = field(default_factory=dict)
+
+
+def decode(path: str, content: bytes) -> tuple[str, Diagnostic | None]:
+    """A file's text, or an empty text and what keeps it from being read."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        message = f"the file is not UTF-8: byte {error.start} is {content[error.start]:#04x}"
+        return "", Diagnostic(code="PDP102", message=message, span=Span(file=path, start=0, end=0))
+    if "\0" in text:
+        at = text.index("\0")
+        return "", Diagnostic(
+            code="PDP102", message="the file holds a NUL character", span=Span(file=path, start=at, end=at)
+        )
+    return text.removeprefix("\ufeff"), None
