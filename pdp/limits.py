@@ -33,6 +33,13 @@ MAX_BODY_BYTES: Final = 64 * 1024  # one question with a full context
 MAX_BATCH_ITEMS: Final = 256  # bounds what one call may cost
 MAX_BATCH_BODY_BYTES: Final = 4 * 1024 * 1024  # a full batch
 MAX_JSON_DEPTH: Final = 16  # no question nests deeper
+MAX_HEADER_LINES: Final = 100  # of a request to us; proxies add some twenty
+MAX_HEAD_BYTES: Final = 32 * 1024  # before the body: a request to us needs a tenth of it
+MAX_MESSAGE_BYTES: Final = (
+    2 * MAX_BATCH_BODY_BYTES
+)  # with its chunks' framing; what is refused is read so far, to be told
+MAX_ARRIVAL_SECONDS: Final = 10.0  # from a request's first byte to its last: a full batch at 4 Mbit/s
+MAX_CONNECTION_SECONDS: Final = 3600.0  # then the next answer closes it, so that load finds new replicas
 
 # -- policy text -----------------------------------------------------------------------
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024  # a file people can still review, or a table
@@ -63,6 +70,7 @@ MAX_CELLS_PER_SERVICE: Final = 2_000_000  # subset construction is exponential i
 MAX_REGION_EXCLUSIONS: Final = 8  # a longer `not` list costs more than it saves: pin instead
 MAX_TIME_FLIPS: Final = 16  # how far ahead `valid_until` looks for a change
 YEARS_AHEAD: Final = 10  # law 9: questions about time look this far
+MAX_INVARIANT_STEPS: Final = 1_000_000  # a few seconds for one invariant on one service
 
 # -- service ---------------------------------------------------------------------------
 MAX_REVISIONS_KEPT: Final = 1024  # how far back `at_least` is answered without waiting

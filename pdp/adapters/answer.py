@@ -234,7 +234,9 @@ def _step(step: PathStep) -> StepBody:
     if not isinstance(step, Excluding):
         return step
     named: Mapping[str, tuple[str, ...]] = {
-        "not": step.segments, "not_prefix": step.prefixes, "not_suffix": step.suffixes
+        "not": step.segments,
+        "not_prefix": step.prefixes,
+        "not_suffix": step.suffixes,
     }
     return {name: texts for name, texts in named.items() if texts}
 

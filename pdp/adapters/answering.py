@@ -6,6 +6,7 @@ Every protocol that carries JSON questions goes through here, so that all of the
 import asyncio
 import os
 import time
+from collections.abc import Set  # noqa: PYI025 -- as a type only
 from typing import Final
 
 import msgspec
@@ -22,17 +23,22 @@ from pdp.adapters.schemas import (
 from pdp.adapters.strict_json import BadJsonError, decode
 from pdp.engine.explain import explain
 from pdp.identity.caller import Caller
-from pdp.limits import AT_LEAST_WAIT_SECONDS, MAX_BATCH_BODY_BYTES, MAX_BATCH_ITEMS, MAX_BODY_BYTES
+from pdp.limits import (
+    AT_LEAST_WAIT_SECONDS,
+    MAX_BATCH_BODY_BYTES,
+    MAX_BATCH_ITEMS,
+    MAX_BODY_BYTES,
+    MAX_REVISION_CHARS,
+)
 from pdp.service.decision_service import DecisionService
 from pdp.service.errors import CannotAnswerError, NotPermittedError
-from pdp.service.ids import new_decision_id
+from pdp.service.ids import RANDOM_BYTES, new_decision_id
 from pdp.store.publish import Published
 from pdp.vocabulary import Millis
 
 __all__ = ["Batch", "BatchAnswer", "answer", "answer_batch"]
 
 _POLL_SECONDS: Final = 0.01
-_RANDOM_BYTES: Final = 10
 _encode = msgspec.json.Encoder().encode
 
 
@@ -61,7 +67,8 @@ async def answer(service: DecisionService, caller: Caller, body: bytes) -> bytes
     service.rights(caller, service.publisher.current, now)  # who may ask nothing is told nothing
     question = decode(body, Question, max_bytes=MAX_BODY_BYTES)
     if question.at_least is not None:
-        await _wait_for(service, question.at_least)
+        await _wait_for(service, {question.at_least})
+        now = service.now()
     return _encode(_answer(service, caller, service.publisher.current, now, question))
 
 
@@ -79,14 +86,10 @@ async def answer_batch(service: DecisionService, caller: Caller, body: bytes) ->
     if len(batch.questions) > MAX_BATCH_ITEMS:
         raise BadQuestionError("batch_too_large", f"a batch has at most {MAX_BATCH_ITEMS} questions")
     questions = [_item(raw) for raw in batch.questions]
-    revisions = {
-        item.at_least for item in questions if isinstance(item, Question) and item.at_least is not None
-    }
-    for revision in sorted(revisions):
-        try:
-            await _wait_for(service, revision)
-        except CannotAnswerError:
-            continue  # said again, item by item, below
+    floors = {item.at_least for item in questions if isinstance(item, Question) and item.at_least is not None}
+    if floors:
+        await _wait_for(service, floors)
+        now = service.now()
     published = service.publisher.current
     return _encode(
         BatchAnswer(answers=[_or_error(service, caller, published, now, item) for item in questions])
@@ -106,8 +109,6 @@ def _or_error(
     if isinstance(item, ErrorBody):
         return item
     try:
-        if item.at_least is not None:
-            service.require_revision(item.at_least)
         return _answer(service, caller, published, now, item)
     except (BadQuestionError, NotPermittedError, CannotAnswerError) as error:
         return error_body(error.code, error.message)
@@ -118,6 +119,8 @@ def _answer(
 ) -> Answer:
     index = published.snapshot.index
     request = to_request(question, index, frozenset(), now)
+    if question.at_least is not None:
+        service.require_revision(question.at_least)
     answered = service.answer(caller, published, now, request, explain=question.explain)
     return to_answer(
         answered.decision,
@@ -125,22 +128,23 @@ def _answer(
         index,
         revision=published.snapshot.revision,
         age_seconds=answered.age_seconds,
-        decision_id=new_decision_id(now, os.urandom(_RANDOM_BYTES)),
+        decision_id=new_decision_id(now, os.urandom(RANDOM_BYTES)),
         max_age_limit_ms=answered.max_age_ms,
         may_explain=answered.may_explain,
         explanation=explain(index, answered.request, answered.decision) if question.explain else None,
     )
 
 
-async def _wait_for(service: DecisionService, revision: str) -> None:
-    """Wait until a revision was published, as long as questions may wait."""
+async def _wait_for(service: DecisionService, floors: Set[str]) -> None:
+    """Wait until all these revisions were published, as long as questions may wait for all together.
+
+    Returns in either case: `_answer` checks the floor of each question. What cannot name a revision
+    is not waited for, since `to_request` will refuse it.
+    """
+    missing = {floor for floor in floors if floor.isprintable() and 0 < len(floor) <= MAX_REVISION_CHARS}
     deadline = time.monotonic() + AT_LEAST_WAIT_SECONDS
     while True:
-        try:
-            service.require_revision(revision)
-        except CannotAnswerError:
-            if time.monotonic() >= deadline:
-                raise
-            await asyncio.sleep(_POLL_SECONDS)
-        else:
+        missing = {floor for floor in missing if not service.publisher.has_seen(floor)}
+        if not missing or time.monotonic() >= deadline:
             return
+        await asyncio.sleep(_POLL_SECONDS)

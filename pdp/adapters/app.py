@@ -5,20 +5,21 @@ sentence, and nothing of our insides. What a question may hold is in `pdp.adapte
 is answered in `pdp.adapters.answering`, who may ask it in `pdp.service`.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, final
 
 import msgspec
 from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pdp import __version__
 from pdp.adapters.answering import answer, answer_batch
 from pdp.adapters.connection import CALLER
 from pdp.adapters.openapi import describe, page
-from pdp.adapters.schemas import BadQuestionError
+from pdp.adapters.schemas import BadQuestionError, error_body
 from pdp.adapters.strict_json import BadJsonError
 from pdp.identity.caller import Caller
 from pdp.identity.refusal import UntrustedCertificateError
@@ -36,30 +37,33 @@ _Handler = Callable[[Request], Awaitable[Response]]
 class _StatusError(Exception):
     """An answer that is none, decided before the question was read."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, *, close: bool = False) -> None:
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
+        self.headers = {"connection": "close"} if close else {}
 
 
 def build_app(service: DecisionService) -> FastAPI:
     """The application over one decision service."""
     app = FastAPI(
-        title="pdp", version=__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json",
+        title="pdp", version=__version__, docs_url=None, redoc_url=None, openapi_url=None,
         redirect_slashes=False,
     )  # fmt: skip
 
     async def decide(request: Request) -> Response:
-        caller = _caller(request)
+        caller = _caller(request.scope)
         body = await _body(request, MAX_BODY_BYTES)
         return _json(200, await answer(service, caller, body))
 
     async def decide_batch(request: Request) -> Response:
-        caller = _caller(request)
+        caller = _caller(request.scope)
         body = await _body(request, MAX_BATCH_BODY_BYTES)
         return _json(200, await answer_batch(service, caller, body))
 
-    async def documentation(request: Request) -> Response:
-        _caller(request)
+    async def document(_: Request) -> Response:
+        return _json(200, msgspec.json.encode(app.openapi()))
+
+    async def documentation(_: Request) -> Response:
         return Response(page(app.openapi()), media_type="text/html", headers=_PAGE_HEADERS)
 
     for path in ("/v1/decide", "/decide"):
@@ -68,9 +72,38 @@ def build_app(service: DecisionService) -> FastAPI:
         app.add_api_route(
             path, _guarded(decide_batch), methods=["POST"], include_in_schema=path.startswith("/v1")
         )
+    app.add_api_route("/openapi.json", _guarded(document), methods=["GET"], include_in_schema=False)
     app.add_api_route("/docs", _guarded(documentation), methods=["GET"], include_in_schema=False)
+    app.add_exception_handler(HTTPException, _no_route)
+    app.add_middleware(_Gate)
     describe(app)
     return app
+
+
+@final
+class _Gate:
+    """Before any route: a caller, and a request that means what it seems to mean."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            _caller(scope)
+            _require_plain(scope)
+        except _StatusError as error:
+            await _error(error.status, error.code, error.message, error.headers)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _require_plain(scope: Scope) -> None:
+    """Our own paths have one spelling each, and nothing but HTTP/1.1 is spoken after a request."""
+    if b"%" in scope["raw_path"]:
+        raise _StatusError(404, "not_found", "there is nothing at this path; ours hold no percent sign")
+    if any(name == b"upgrade" for name, _ in scope["headers"]):
+        # The parser takes what follows for another protocol, thus the body is lost.
+        raise _StatusError(400, "upgrade_refused", "no other protocol is spoken here", close=True)
 
 
 # The page is ours and loads nothing; the browser is told so.
@@ -84,15 +117,15 @@ def _guarded(handler: _Handler) -> _Handler:
         try:
             return await handler(request)
         except _StatusError as error:
-            return _error(error.status, error.code, error.message)
+            return _error(error.status, error.code, error.message, error.headers)
         except (BadJsonError, BadQuestionError) as error:
             return _error(400, error.code, error.message)
         except NotPermittedError as error:
             return _error(403, error.code, error.message)
         except CannotAnswerError as error:
             return _error(503, error.code, error.message)
-        except (ClientDisconnect, asyncio.CancelledError):
-            raise
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
         except Exception:  # noqa: BLE001 - whatever it was, it must not become a decision
             _log.exception("a request failed by a defect of pdp")
             return _error(500, "internal", "the decision point failed; this is not a decision")
@@ -100,9 +133,23 @@ def _guarded(handler: _Handler) -> _Handler:
     return guarded
 
 
-def _caller(request: Request) -> Caller:
+async def _no_route(_: Request, error: Exception) -> Response:
+    """What the router says where no route fits."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    code, message = _NO_ROUTE.get(status, ("internal", "the decision point failed; this is not a decision"))
+    return _error(status, code, message, headers)
+
+
+_NO_ROUTE: Final = {
+    404: ("not_found", "there is nothing at this path"),
+    405: ("method_not_allowed", "this path is not for this method; see the header `allow`"),
+}
+
+
+def _caller(scope: Scope) -> Caller:
     """The caller, as its connection established it."""
-    caller = request.scope.get("state", {}).get(CALLER)
+    caller = scope.get("state", {}).get(CALLER)
     if isinstance(caller, Caller):
         return caller
     if isinstance(caller, UntrustedCertificateError):
@@ -131,9 +178,9 @@ async def _body(request: Request, most: int) -> bytes:
     return b"".join(chunks)
 
 
-def _error(status: int, code: str, message: str) -> Response:
-    headers = {"retry-after": "1"} if status == 503 else {}
-    return _json(status, msgspec.json.encode({"error": {"code": code, "message": message}}), headers)
+def _error(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
+    more = {**(headers or {}), **({"retry-after": "1"} if status == 503 else {})}
+    return _json(status, msgspec.json.encode(error_body(code, message)), more)
 
 
 def _json(status: int, body: bytes, headers: dict[str, str] | None = None) -> Response:

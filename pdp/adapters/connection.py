@@ -1,37 +1,148 @@
-"""One HTTP connection: who is at its other end.
+"""One HTTP connection: who is at its other end, and how much of it is listened to.
 
 uvicorn does not show applications the peer's certificate. This subclass of its protocol verifies
 the chain once, when the connection is made, and hands every request on it the caller, or why
 there is none. No request reaches a handler without one of the two.
+
+uvicorn bounds neither what a request may hold before a handler sees it nor how long it may take to
+arrive. Both are bounded here, and what is refused so is refused in the shape of every other error.
 """
 
 import asyncio
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
+import msgspec
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from pdp.adapters.schemas import error_body
 from pdp.identity.caller import Caller
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
 from pdp.identity.trust import TrustStore
 from pdp.identity.x509 import verify_caller
+from pdp.limits import (
+    MAX_ARRIVAL_SECONDS,
+    MAX_CONNECTION_SECONDS,
+    MAX_HEAD_BYTES,
+    MAX_HEADER_LINES,
+    MAX_MESSAGE_BYTES,
+)
 from pdp.vocabulary import Millis
 
 __all__ = ["CALLER", "authenticated", "protocol_class"]
 
 #: Where a request's state holds its caller, or the reason why it has none.
 CALLER: Final = "pdp.caller"
+_CLOSE_SECONDS: Final = 1.0  # how long a peer may take to say goodbye when the service ends
 _Identified: TypeAlias = Caller | UntrustedCertificateError
+_Refused: TypeAlias = tuple[HTTPStatus, str, str]
+
+_NOT_HTTP: Final = (HTTPStatus.BAD_REQUEST, "invalid_http", "this is not an HTTP/1.1 request")
+_HEAD_TOO_LARGE: Final = (
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "head_too_large",
+    f"a request has at most {MAX_HEADER_LINES} header lines and {MAX_HEAD_BYTES} bytes before its body",
+)
+_TOO_LARGE: Final = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "the request is too large")
+_TOO_SLOW: Final = (HTTPStatus.REQUEST_TIMEOUT, "too_slow", "the request did not arrive in time")
+
+
+class _HeadTooLargeError(Exception):
+    """Ends the parsing of a request from within a call-back of the parser."""
+
+
+class _BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, with bounds on what one request may take to arrive."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._until = self.loop.time() + MAX_CONNECTION_SECONDS
+        self._in_head = True
+        self._received = 0  # bytes of the request that is arriving
+        self._refusal: _Refused = _NOT_HTTP
+        self._arrival: asyncio.TimerHandle | None = None
+        # A connection that never asks anything is an idle one.
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._arrived()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return  # what comes after a refusal is not looked at
+        if self._arrival is None:
+            self._arrival = self.loop.call_later(MAX_ARRIVAL_SECONDS, self._refuse, _TOO_SLOW)
+        self._received += len(data)
+        super().data_received(data)
+        if self._received > (MAX_HEAD_BYTES if self._in_head else MAX_MESSAGE_BYTES):
+            self._refuse(_HEAD_TOO_LARGE if self._in_head else _TOO_LARGE)
+
+    def on_headers_complete(self) -> None:
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if len(self.headers) > MAX_HEADER_LINES or size > MAX_HEAD_BYTES:
+            self._refusal = _HEAD_TOO_LARGE
+            raise _HeadTooLargeError
+        self._in_head = False
+        super().on_headers_complete()
+        if self.loop.time() >= self._until:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        self._arrived()
+        super().on_message_complete()
+
+    def _arrived(self) -> None:
+        self._in_head, self._received = True, 0
+        if self._arrival is not None:
+            self._arrival.cancel()
+            self._arrival = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Called by uvicorn where the parser gave up."""
+        del msg
+        self._refuse(self._refusal)
+
+    def _refuse(self, refused: _Refused) -> None:
+        """Answer the request that is arriving, if it is next in turn and has no answer; then close."""
+        if self.transport.is_closing():
+            return
+        answered = self.cycle is None or self.cycle.response_complete
+        if answered if self._in_head else not (self.cycle.response_started or self.pipeline):
+            self.transport.write(_response(*refused))
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # whatever is still being worked out for it is not sent
+            self.cycle.message_event.set()
+        self.transport.close()
+
+    def shutdown(self) -> None:
+        """Called by uvicorn when the service ends; a peer that does not answer is not waited for."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(_CLOSE_SECONDS, self.transport.abort)
+
+
+def _response(status: HTTPStatus, code: str, message: str) -> bytes:
+    body = msgspec.json.encode(error_body(code, message))
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode("ascii") + body
 
 
 def protocol_class(trust: Callable[[], TrustStore], clock: Callable[[], Millis]) -> type[HttpToolsProtocol]:
     """The protocol class for a listener whose callers are verified against `trust()`."""
 
-    class CallerProtocol(HttpToolsProtocol):
+    class CallerProtocol(_BoundedProtocol):
         def __init__(
             self,
             config: Config,

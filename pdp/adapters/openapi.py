@@ -7,29 +7,39 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from pdp.adapters.answering import BatchAnswer
 from pdp.adapters.schemas import Answer, ErrorBody, Question
 
 __all__ = ["describe", "page"]
 
 
-class _BatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BatchQuestion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Several questions; each is checked and answered alone, in order."""
 
     questions: list[Question]
 
 
 _TEMPLATE: Final = "#/components/schemas/{name}"
-_TYPES: Final = (Question, Answer, _BatchBody, BatchAnswer, ErrorBody)
+_TYPES: Final = (Question, Answer, BatchQuestion, ErrorBody)
+_BATCH_ANSWER: Final = "BatchAnswer"
 _OPERATIONS: Final = {
-    "/v1/decide": ("Answer one question. A deny is an answer: 200.", Question, Answer),
-    "/v1/decide/batch": ("Answer several questions, all under one revision.", _BatchBody, BatchAnswer),
+    "/v1/decide": ("Answer one question. A deny is an answer: 200. Also at `/decide`.", "Question", "Answer"),
+    "/v1/decide/batch": (
+        "Answer several questions, all under one revision. Also at `/decide/batch`.",
+        "BatchQuestion",
+        _BATCH_ANSWER,
+    ),
+}
+_PAGES: Final = {
+    "/openapi.json": ("This document.", "application/json"),
+    "/docs": ("This document as a page. It loads nothing.", "text/html"),
 }
 _STATUSES: Final = {
     "400": "The question has no meaning; the message says why.",
     "403": "The caller may not ask this. Never a decision.",
+    "408": "The request did not arrive in time.",
     "413": "The body is too large.",
     "415": "The body is not `application/json`, or is compressed.",
+    "431": "There are too many header lines, or they are too long.",
     "500": "A defect of pdp. Never a decision.",
     "503": "No answer now; see Retry-After.",
 }
@@ -48,8 +58,16 @@ def describe(app: FastAPI) -> None:
 
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, routes=[])
-    references, components = msgspec.json.schema_components(_TYPES, ref_template=_TEMPLATE)
-    schema = dict(zip(_TYPES, references, strict=True))
+    _, components = msgspec.json.schema_components(_TYPES, ref_template=_TEMPLATE)
+    either = [_reference("Answer"), _reference("ErrorBody")]
+    # By hand: msgspec describes no union of objects that only their fields tell apart.
+    components[_BATCH_ANSWER] = {
+        "title": _BATCH_ANSWER,
+        "description": "The answers, in the order of the questions; an error stands where there is none.",
+        "type": "object",
+        "properties": {"answers": {"type": "array", "items": {"anyOf": either}}},
+        "required": ["answers"],
+    }
     document["components"] = {
         "schemas": components,
         "securitySchemes": {
@@ -58,26 +76,45 @@ def _document(app: FastAPI) -> dict[str, Any]:
     }
     document["security"] = [{"mutualTLS": []}]
     document["paths"] = {
-        path: {
-            "post": {
-                "summary": summary,
-                "operationId": path.strip("/").replace("/", "_"),
-                "requestBody": {"required": True, "content": _content(schema[question])},
-                "responses": {
-                    "200": {"description": "Answered.", "content": _content(schema[answer])},
-                    **{
-                        status: {"description": text, "content": _content(schema[ErrorBody])}
-                        for status, text in _STATUSES.items()
-                    },
-                },
-            }
-        }
-        for path, (summary, question, answer) in _OPERATIONS.items()
+        **{path: {"post": _operation(path, *what)} for path, what in _OPERATIONS.items()},
+        **{path: {"get": _page_operation(path, *what)} for path, what in _PAGES.items()},
     }
     return document
 
 
-def _content(schema: dict[str, Any]) -> dict[str, Any]:
+def _operation(path: str, summary: str, question: str, answer: str) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "operationId": _operation_id(path),
+        "requestBody": {"required": True, "content": _content(_reference(question))},
+        "responses": {
+            "200": {"description": "Answered.", "content": _content(_reference(answer))},
+            **{
+                status: {"description": text, "content": _content(_reference("ErrorBody"))}
+                for status, text in _STATUSES.items()
+            },
+        },
+    }
+
+
+def _page_operation(path: str, summary: str, media_type: str) -> dict[str, Any]:
+    refused = {"description": _STATUSES["403"], "content": _content(_reference("ErrorBody"))}
+    return {
+        "summary": summary,
+        "operationId": _operation_id(path),
+        "responses": {"200": {"description": summary, "content": {media_type: {}}}, "403": refused},
+    }
+
+
+def _operation_id(path: str) -> str:
+    return path.strip("/").replace("/", "_").replace(".", "_")
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": _TEMPLATE.format(name=name)}
+
+
+def _content(schema: dict[str, str]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
 
 

@@ -198,16 +198,16 @@ def _require_revision(text: str) -> None:
     if not text or len(text) > MAX_REVISION_CHARS:
         message = f"`at_least` has 1 to {MAX_REVISION_CHARS} characters"
         raise BadQuestionError("invalid_revision", message)
-    _clean("at_least", text)
+    _clean("at_least", text, code="invalid_revision")
 
 
-def _clean(field: str, text: str) -> str:
+def _clean(field: str, text: str, *, code: str = "") -> str:
     """The text, if a log line or a comparison can hold it."""
     found = _CONTROL.search(text) if not (text.isascii() and text.isprintable()) else None
     if found is None:
         return text
     kind = "half of a surrogate pair" if found[0] >= "\ud800" else "a control character"
-    raise BadQuestionError(f"invalid_{field.partition('.')[0]}", f"`{field}` holds {kind}")
+    raise BadQuestionError(code or f"invalid_{field.partition('.')[0]}", f"`{field}` holds {kind}")
 
 
 # -- attributes ------------------------------------------------------------------------

@@ -6,9 +6,12 @@ server header, the access log.
 
 import asyncio
 import errno
+import logging
+import signal
 import socket
-from collections.abc import Callable
-from contextlib import closing
+import threading
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import final
 
@@ -18,6 +21,7 @@ from pdp.adapters.app import build_app
 from pdp.adapters.connection import protocol_class
 from pdp.adapters.tls import server_context
 from pdp.identity.trust import TrustStore
+from pdp.limits import MAX_ARRIVAL_SECONDS
 from pdp.service.decision_service import DecisionService
 from pdp.vocabulary import Millis
 
@@ -25,6 +29,10 @@ __all__ = ["AddressInUseError", "Listener", "bind"]
 
 _KEEP_ALIVE_SECONDS = 75  # longer than proxies keep idle connections, so that they close first
 _BACKLOG = 1024
+# A request in flight ends by itself before this: it has arrived or is refused by then, and waits
+# for a revision no longer than a second.
+_DRAIN_SECONDS = round(MAX_ARRIVAL_SECONDS) + 5
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class AddressInUseError(OSError):
@@ -52,6 +60,24 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 @final
+class _Server(uvicorn.Server):
+    """uvicorn's server, for which being told to end is no failure."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """End by SIGINT and SIGTERM. uvicorn would raise them again once it has ended cleanly."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@final
 class Listener:
     """The decision listener over mTLS."""
 
@@ -71,14 +97,16 @@ class Listener:
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level=logging.ERROR,  # what a peer did wrong is told to the peer
             access_log=False,
             proxy_headers=False,
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
             backlog=_BACKLOG,
             ssl_context_factory=lambda _config, _default: context,
         )
-        self._server = uvicorn.Server(self._config)
+        self._server = _Server(self._config)
 
     def run(self, listener: socket.socket, *, ready: Callable[[], None]) -> None:
         """Serve until SIGINT or SIGTERM; `ready` is called once connections are accepted."""

@@ -7,12 +7,20 @@ its chain again, to the roots of its own trust domain.
 
 import ssl
 from pathlib import Path
+from typing import Final
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pdp.identity.trust import TrustStore
 
 __all__ = ["ServerCredentialError", "server_context"]
+
+_IN_WORDS: Final = {
+    "KEY_VALUES_MISMATCH": "the key is not that of the certificate",
+    "KEY_TYPE_MISMATCH": "the key is not that of the certificate",
+    "EE_KEY_TOO_SMALL": "the key is too small",
+    "CA_MD_TOO_WEAK": "the certificate is signed with a digest that is too weak",
+}
 
 
 class ServerCredentialError(Exception):
@@ -33,13 +41,32 @@ def server_context(certificate: Path, key: Path, trust: TrustStore) -> ssl.SSLCo
     context.num_tickets = 0
     context.verify_mode = ssl.CERT_REQUIRED
     context.set_alpn_protocols(["http/1.1"])
+    for file in (certificate, key):
+        _require_readable(file)
     try:
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(certificate, key, password=_no_password)
     except OSError as error:
-        why = error.strerror or error.reason if isinstance(error, ssl.SSLError) else error.strerror
-        msg = f"{certificate} and {key} cannot be used as our certificate: {why}"
+        why = _why(error) if isinstance(error, ssl.SSLError) else error.strerror
+        msg = f"{certificate} and {key} cannot be used as our certificate and key: {why}"
         raise ServerCredentialError(msg) from error
     for roots in (*trust.domains.values(), trust.dns or ()):
         for root in roots:
             context.load_verify_locations(cadata=root.public_bytes(Encoding.DER))
     return context
+
+
+def _require_readable(file: Path) -> None:
+    try:
+        with file.open("rb"):
+            pass
+    except OSError as error:
+        raise ServerCredentialError(f"{file}: cannot be read: {error.strerror}") from error
+
+
+def _no_password() -> bytes:
+    """For OpenSSL, which would ask for one at the terminal: a service has none."""
+    return b""
+
+
+def _why(error: ssl.SSLError) -> str:
+    return _IN_WORDS.get(error.reason or "", "one of them is not PEM, or the key is encrypted")

@@ -109,15 +109,20 @@ def _sarif_result(diagnostic: Diagnostic, codes: list[str], report: Report) -> d
         "ruleId": diagnostic.code,
         "ruleIndex": codes.index(diagnostic.code),
         "level": _SARIF_LEVELS[diagnostic.severity],
-        "message": {"text": _full_message(diagnostic)},
+        "message": {"text": _sarif_text(_full_message(diagnostic))},
         "locations": [_sarif_location(diagnostic.span, report)],
     }
     if diagnostic.related:
         result["relatedLocations"] = [
-            {"id": number, "message": {"text": escape(text)}, **_sarif_location(span, report)}
+            {"id": number, "message": {"text": _sarif_text(escape(text))}, **_sarif_location(span, report)}
             for number, (span, text) in enumerate(diagnostic.related)
         ]
     return result
+
+
+def _sarif_text(text: str) -> str:
+    """A message without placeholders and links (SARIF sections 3.11.5 and 3.11.6), whoever wrote it."""
+    return text.replace("{", "{{").replace("}", "}}").replace("](", "] (")
 
 
 def _sarif_location(span: Span, report: Report) -> dict[str, Any]:

@@ -7,7 +7,6 @@ Exit codes: 0 every file is in the layout (now), 1 `--check` found one that is n
 mistake in how it was called, 3 some file could not be formatted; the others were.
 """
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -18,16 +17,16 @@ from typing import Any, Final, final
 
 import click
 
+from pdp.cli.output import ExitCode, counted, print_json, show_diagnostics
+from pdp.cli.policy_set import diagnostic_as_json
 from pdp.cli.rewrite import Read, read, rewrite
-from pdp.diagnostics import Diagnostic, Source, escape, has_errors, render
+from pdp.diagnostics import Diagnostic, Source, escape, has_errors
 from pdp.lang.formatter import format_source
 from pdp.limits import MAX_FILE_BYTES
 from pdp.store.tree import Tree, reason, scan
 
 __all__ = ["fmt"]
 
-_WOULD_CHANGE: Final = 1
-_COULD_NOT: Final = 3
 _STANDARD_INPUT: Final = "<standard input>"
 
 # `\b` asks click to leave the lines below it as they are.
@@ -85,14 +84,14 @@ def fmt(context: click.Context, paths: tuple[Path, ...], *, check: bool, as_json
     """
     results = _standard_input(paths, check=check) if Path("-") in paths else _files(paths, check=check)
     if as_json:
-        click.echo(json.dumps(_as_json(results), indent=2))
+        print_json(_as_json(results))
     else:
         _print(results, show_diff=check, show_text=Path("-") in paths and not check)
     outcomes = {result.outcome for result in results}
     if _Outcome.FAILED in outcomes:
-        context.exit(_COULD_NOT)
+        context.exit(ExitCode.CANNOT)
     if check and not outcomes <= {_Outcome.UNCHANGED}:
-        context.exit(_WOULD_CHANGE)
+        context.exit(ExitCode.NO)
 
 
 # -- formatting ------------------------------------------------------------------------
@@ -199,8 +198,7 @@ def _print(results: Iterable[_Result], *, show_diff: bool, show_text: bool) -> N
     for result in results:
         counts[result.outcome] += 1
         if result.source is not None:
-            for diagnostic in result.diagnostics:
-                click.echo(render(diagnostic, {result.source.path: result.source}), err=True)
+            show_diagnostics(result.diagnostics, {result.source.path: result.source})
         if result.problem:
             click.echo(f"{escape(result.path)}: {escape(result.problem)}", err=True)
         if show_diff and result.diff:
@@ -226,7 +224,7 @@ def _counted(counts: dict[_Outcome, int]) -> Iterator[str]:
     for outcome, count in counts.items():
         if count:
             words = said[outcome].replace("it was", "they were") if count > 1 else said[outcome]
-            yield f"{count} file{'s' if count > 1 else ''} {words}"
+            yield f"{counted(count, 'file')} {words}"
 
 
 def _as_json(results: list[_Result]) -> dict[str, Any]:
@@ -245,17 +243,6 @@ def _result_as_json(result: _Result) -> dict[str, Any]:
     if result.problem:
         shown["problem"] = result.problem
     if result.source is not None:
-        shown["diagnostics"] = [_diagnostic_as_json(found, result.source) for found in result.diagnostics]
+        sources = {result.source.path: result.source}
+        shown["diagnostics"] = [diagnostic_as_json(found, sources) for found in result.diagnostics]
     return shown
-
-
-def _diagnostic_as_json(diagnostic: Diagnostic, source: Source) -> dict[str, Any]:
-    line, column = source.position(diagnostic.span.start)
-    return {
-        "code": diagnostic.code,
-        "severity": diagnostic.severity.name.lower(),
-        "message": diagnostic.message,
-        "help": diagnostic.help,
-        "line": line,
-        "column": column,
-    }

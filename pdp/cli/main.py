@@ -20,6 +20,7 @@ __all__ = ["cli", "main"]
 
 _CANNOT: Final = 3  # pdp.cli.output.ExitCode, which would load the compiler with it
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
+_COMPLETION: Final = "_PDP_COMPLETE"  # set by the shell functions that click makes
 _PIPE_CLOSED: Final = 141  # 128 + SIGPIPE
 
 _EXAMPLE: Final = """\b
@@ -43,11 +44,13 @@ _COMMANDS: Final = MappingProxyType(
     {
         "bench": _Command("pdp.cli.bench", "bench", "Measure decisions of a policy set on this machine."),
         "check": _Command("pdp.cli.check", "check", "Say everything wrong or doubtful in a policy set."),
-        "decide": _Command("pdp.cli.decide", "decide_command", "Decide one request, or a file of them, offline."),
+        "decide": _Command(
+            "pdp.cli.decide", "decide_command", "Decide one request, or a file of them, offline."
+        ),
         "fmt": _Command("pdp.cli.fmt", "fmt", "Bring policy files into the one layout."),
         "pki": _Command("pdp.cli.pki", "pki", "Make and renew certificates for development."),
         "serve": _Command("pdp.cli.serve", "serve", "Answer decisions over HTTP."),
-        "test": _Command("pdp.cli.test", "test_command", "Run the tests beside the policies."),
+        "test": _Command("pdp.cli.test", "test_command", "Run the tests that stand beside the policies."),
     }
 )
 
@@ -115,13 +118,16 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
+    if _COMPLETION in os.environ:
+        cli.main(prog_name="pdp")  # ends here; nobody reads its exit code
     try:
-        # A command ends by `Context.exit`, whose code is returned, or by falling through.
-        returned = cli.main(prog_name="pdp", standalone_mode=False)
+        # Not `cli.main`: it makes 1 of a closed pipe, which would be an answer.
+        with cli.make_context("pdp", sys.argv[1:]) as context:
+            cli.invoke(context)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
     except SystemExit as ended:
-        if isinstance(ended.__context__, BrokenPipeError):
-            return _PIPE_CLOSED  # click makes 1 of it, which would be an answer
-        return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else _CANNOT
+        return ended.code if isinstance(ended.code, int) else _CANNOT
     except (KeyboardInterrupt, click.Abort):
         return _INTERRUPTED
     except click.ClickException as error:
@@ -132,7 +138,7 @@ def _run() -> int:
     except Exception as error:  # noqa: BLE001 -- ours, whatever it is: it must not look like an answer
         _show_defect(error)
         return _CANNOT
-    return returned if isinstance(returned, int) else 0
+    return 0
 
 
 def _show_defect(error: Exception) -> None:

@@ -1,8 +1,9 @@
 """What every command shares: exit codes, colours, JSON, diagnostics on the terminal.
 
-How a policy set is loaded for a command is in `pdp.cli.policy_set`. Answers go to standard output, everything said about them to standard error. Text that comes
-from policies and arguments is escaped before it gets here or by `render`; colour is used on a
-terminal only, and never carries a meaning of its own.
+How a policy set is loaded for a command is in `pdp.cli.policy_set`. Answers go to standard
+output, everything said about them to standard error. Text that comes from policies and
+arguments is escaped before it gets here or by `render`; colour is used on a terminal only,
+and never carries a meaning of its own.
 """
 
 import json

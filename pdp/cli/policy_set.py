@@ -112,9 +112,7 @@ def diagnostic_as_json(diagnostic: Diagnostic, sources: Mapping[str, Source]) ->
         "label": diagnostic.label,
         "help": diagnostic.help,
         **_place_as_json(diagnostic.span, sources),
-        "related": [
-            {"message": text, **_place_as_json(span, sources)} for span, text in diagnostic.related
-        ],
+        "related": [{"message": text, **_place_as_json(span, sources)} for span, text in diagnostic.related],
     }
 
 
@@ -124,6 +122,4 @@ def _place_as_json(span: Span, sources: Mapping[str, Source]) -> dict[str, Any]:
     if source is None:
         return {"file": span.file}
     (line, column), (end_line, end_column) = source.position(span.start), source.position(span.end)
-    return {
-        "file": span.file, "line": line, "column": column, "end_line": end_line, "end_column": end_column
-    }
+    return {"file": span.file, "line": line, "column": column, "end_line": end_line, "end_column": end_column}

@@ -4,10 +4,12 @@ Starts only with a policy set that has no errors and with every security setting
 on an edit that has errors changes nothing, and is shown.
 """
 
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,9 +28,10 @@ from pdp.store.snapshot import Loaded, Loader
 from pdp.store.watch import DirectoryWatcher
 from pdp.vocabulary import Millis
 
-__all__ = ["Settings", "serve", "start"]
+__all__ = ["CannotStartError", "Settings", "parse_address", "serve", "start"]
 
 _CANNOT: Final = 3
+_PORT: Final = re.compile(r"[0-9]{1,5}")
 _EXAMPLE: Final = """
 \b
 Example:
@@ -101,7 +104,8 @@ def start(settings: Settings, *, ready: Callable[[str, Publisher], None], say: C
     watcher = _watch(settings.policies, bundle, publisher, say)
     host, port = listener.getsockname()[:2]
     try:
-        server.run(listener, ready=lambda: ready(f"{host}:{port}", publisher))
+        shown = f"[{host}]" if ":" in host else host
+        server.run(listener, ready=lambda: ready(f"{shown}:{port}", publisher))
     finally:
         watcher.stop()
 
@@ -160,9 +164,9 @@ def serve(policies: Path, address: str, cert: Path, key: Path, trust: tuple[str,
     A saved edit is live a moment later. An edit with errors changes nothing and is shown; the last
     good version goes on being served.
     """
-    host, port = _address(address)
+    host, port = parse_address(address)
     try:
-        store = load_trust(dict(_pair(item) for item in trust))
+        store = load_trust(_by_domain(trust))
         for warning in trust_warnings(store, datetime.now(UTC)):
             click.echo(f"warning: {warning}", err=True)
         settings = Settings(policies=policies, host=host, port=port, certificate=cert, key=key, trust=store)
@@ -187,17 +191,34 @@ class _Printer:
         self._lock = threading.Lock()
 
     def say(self, text: str) -> None:
-        """Print one paragraph."""
-        with self._lock:
+        """Print one paragraph. That nobody reads it any more keeps no version from being served."""
+        with self._lock, suppress(OSError):
             click.echo(text)
             sys.stdout.flush()
 
 
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535 or not host:
+def parse_address(text: str) -> tuple[str, int]:
+    """The host and the port of HOST:PORT; an IPv6 address stands in brackets.
+
+    Raises:
+        click.BadParameter: It is something else.
+    """
+    host, _, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not _PORT.fullmatch(port) or int(port) > 65535 or not host or (":" in host and not bracketed):
         raise click.BadParameter("write HOST:PORT, such as 127.0.0.1:8443", param_hint="--http")
     return host.strip("[]"), int(port)
+
+
+def _by_domain(given: tuple[str, ...]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for domain, file in map(_pair, given):
+        if domain in found:
+            # Not merged and not replaced: either would be a guess about whom to believe.
+            message = f"`{domain}` is given twice; put all its roots into one file"
+            raise click.BadParameter(message, param_hint="--trust")
+        found[domain] = file
+    return found
 
 
 def _pair(text: str) -> tuple[str, Path]:

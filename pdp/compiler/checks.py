@@ -85,7 +85,7 @@ def _repeated(units: Iterable[Unit]) -> list[Diagnostic]:
 def _service_notes(block: ast.ServiceBlock) -> list[Diagnostic]:
     found = [d for item in block.items if isinstance(item, ast.Rule) for d in _rule_notes(item)]
     if block.observe_until is not None:
-        message = f"service `{block.name.text}` is observed: what no rule allows is let pass until then"
+        message = f"service `{block.name.text}` is observed: until its date, what no rule allows is let pass"
         found.append(Diagnostic(code="PDP404", severity=Severity.NOTE, message=message, span=block.name.span))
     return found
 
@@ -148,7 +148,8 @@ def _service(name: ast.Name, environment: Environment) -> list[Diagnostic]:
 def _test_case(case: ast.TestCase, environment: Environment, resolver: Resolver) -> list[Diagnostic]:
     found = _service(case.service, environment)
     if isinstance(case.principal, ast.PrincipalPattern):
-        if all(isinstance(segment, ast.LiteralSegment) for segment in case.principal.segments):
+        literal = all(isinstance(segment, ast.LiteralSegment) for segment in case.principal.segments)
+        if literal and case.principal.trust_domain != "*":
             resolver.term(case.principal)
         else:
             help_ = "write every segment out"

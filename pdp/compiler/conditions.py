@@ -199,7 +199,7 @@ class ConditionCompiler:
         if isinstance(found, AttributeType):
             return found
         if "." not in attribute.name:
-            help_ = "an attribute has a family: `header.x-tenant`; text is written in quotes"
+            help_ = "text is written in quotes; an attribute has a family: `header.x-tenant`"
         else:
             help_ = found or f"declare it: `attribute {attribute.name} is string`"
         self._report("PDP206", f"unknown attribute `{attribute.name}`", attribute.span, help_)
@@ -264,7 +264,7 @@ class ConditionCompiler:
             shown = (
                 "text in quotes" if wanted[type_] is ast.StringValue else f"a value of type `{type_.value}`"
             )
-            self._report("PDP332", f"this is compared with {shown}", value.span)
+            self._report("PDP332", f"{shown} is needed here", value.span)
             return False
         if isinstance(value, ast.AddressValue) and "/" in value.text and not blocks:
             help_ = f"write `in {value.text}`"

@@ -100,7 +100,13 @@ def _own(
         other for other in table if other.startswith(f"{directory}/") or directory.startswith(f"{other}/")
     ]
     if nested:
-        problems.append(_error("PDP213", f"`{directory}` and `{nested[0]}` lie in each other", item.span))
+        problems.append(
+            _error(
+                "PDP213",
+                f"`{directory}` and `{nested[0]}` are both delegated, and one lies in the other",
+                item.span,
+            )
+        )
     owned = table.setdefault(directory, {})
     for thing in item.owned:
         key = (thing.kind, thing.name.text.lower() if thing.kind is OwnedKind.HOST else thing.name.text)

@@ -202,7 +202,7 @@ def _attributes(
     for _, decl in declared:
         name = decl.name.text
         if not _ATTRIBUTE.fullmatch(name):
-            help_ = "write the family first: `mesh.zone`, `user.department`"
+            help_ = "write the family first, in lower case: `mesh.zone`, `user.department`"
             gatherer.report("PDP104", f"`{name}` is not the name of an attribute", decl.name.span, help_)
         elif name.partition(".")[0] in {"source", "header", "tls", "request"}:
             help_ = "declare attributes of `user`, `principal`, or of a family of your own"

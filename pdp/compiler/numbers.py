@@ -16,6 +16,9 @@ EVERYONE_NUMBER: Final = 0
 AUTHENTICATED_NUMBER: Final = 1
 
 
+_FIXED: Final[dict[Atom, int]] = {EVERYONE: EVERYONE_NUMBER, AUTHENTICATED: AUTHENTICATED_NUMBER}
+
+
 @final
 @dataclass(slots=True)
 class Numbers:
@@ -26,16 +29,14 @@ class Numbers:
         methods: Bit of each method that some rule names; bit 0 stands for all others.
     """
 
-    atoms: dict[Atom, int] = field(
-        default_factory=lambda: {EVERYONE: EVERYONE_NUMBER, AUTHENTICATED: AUTHENTICATED_NUMBER}
-    )
+    atoms: dict[Atom, int] = field(default_factory=dict)
     methods: dict[str, int] = field(default_factory=dict)
 
     def atom(self, atom: Atom) -> int:
         """The atom's number."""
         number = self.atoms.get(atom)
         if number is None:
-            number = self.atoms[atom] = len(self.atoms)
+            number = self.atoms[atom] = _FIXED.get(atom, len(self.atoms) + len(_FIXED))
         return number
 
     def method(self, method: str) -> int | None:

@@ -105,7 +105,10 @@ class Resolver:
         if declared is None:
             if name not in self.environment.damaged:
                 help_ = did_you_mean(name, self.environment.groups)
-                help_ = help_ or f"declare it: `group {name} = {{ ... }}`; a principal has a `/`"
+                help_ = (
+                    help_
+                    or f"declare it: `group {name} = {{ ... }}`; a principal has a `/`, everybody is `anyone`"
+                )
                 self._report("PDP221", f"unknown group `{name}`", span, help_)
             return None
         if name in self._active:

@@ -7,7 +7,6 @@ exceptions, equalities between captures, obligations, dates) is in a `Detail` be
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntFlag
 from typing import Final, NamedTuple, final
 
 from pdp.compiler.conditions import Condition
@@ -21,14 +20,17 @@ __all__ = ["ANY_METHOD", "Detail", "ExceptedPath", "Row", "RowKind", "RuleText",
 ANY_METHOD: Final = (1 << 63) - 1
 
 
-class RowKind(IntFlag):
-    """What a row does; the index keeps it in one byte."""
+class RowKind:
+    """What a row does, as bits; the index keeps them in one byte.
 
-    ALLOW = 0
-    DENY = 1
-    SHADOW = 2
-    DETAILED = 4  # it has a Detail
-    RESTRICTS = 8  # a deny, or an allow with obligations: its absence matters to an allow
+    Plain integers: an `IntFlag` takes longer to test than a whole decision may.
+    """
+
+    ALLOW: Final = 0
+    DENY: Final = 1
+    SHADOW: Final = 2
+    DETAILED: Final = 4  # it has a Detail
+    RESTRICTS: Final = 8  # a deny, or an allow with obligations: its absence matters to an allow
 
 
 @final
@@ -89,7 +91,7 @@ class Row(NamedTuple):
         atom: Number of the principal atom.
         mask: Bit mask of method numbers.
         path: The path pattern.
-        kind: What it does.
+        kind: What it does: bits of `RowKind`.
         rule: The rule's number within its unit.
         detail: Its rare parts, or None.
     """
@@ -97,7 +99,7 @@ class Row(NamedTuple):
     atom: int
     mask: int
     path: tuple[ast.Segment, ...]
-    kind: RowKind
+    kind: int
     rule: int
     detail: Detail | None
 

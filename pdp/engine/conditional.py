@@ -184,8 +184,8 @@ def _region(question: _Question, reason: Reason, rows: tuple[int, ...]) -> Regio
     if not service.declared:  # nothing can open it, whatever is asked
         return Region(request.service, None, None, (), True, {})
     columns = service.columns
-    summary = summarise(question.cell.leaves, columns)
-    narrowing = Narrowing(question.cell.steps, question.evaluation)
+    summary = summarise(question.cell[0], columns)
+    narrowing = Narrowing(question.cell[1], question.evaluation)
     enforced = [row for row in question.candidates if not columns.kinds[row] & RowKind.SHADOW]
     principal: str | None = request.principal.id
     method: str | None = request.method
@@ -207,7 +207,7 @@ def _region(question: _Question, reason: Reason, rows: tuple[int, ...]) -> Regio
             free = columns.masks[chosen] == ANY_METHOD and not summary.timed & summary.allow
             method = None if free else method
     steps = tuple(narrowing.steps)
-    return Region(request.service, principal, method, steps, question.cell.rest, narrowing.context)
+    return Region(request.service, principal, method, steps, question.cell[2], narrowing.context)
 
 
 def _cost(columns: Columns, row: int) -> tuple[int, bool, bool, int]:

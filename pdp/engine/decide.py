@@ -18,7 +18,7 @@ from pdp.engine.walk import Cell, walk
 from pdp.index.cells import LeafOrRow
 from pdp.index.columns import Columns
 from pdp.index.rule_index import RuleIndex, ServiceIndex
-from pdp.paths import AmbiguousPathError, Relaxation, canonical, method_problem
+from pdp.paths import AmbiguousPathError, canonical, method_problem
 from pdp.vocabulary import AttributeValue, Decision, Effect, Reason, Region, Request
 
 __all__ = ["decide"]
@@ -42,7 +42,7 @@ def decide(index: RuleIndex, request: Request) -> Decision:
     if request.context and _overridden(request):
         return _refused(Reason.AMBIGUOUS_METHOD)
     try:
-        if service.relaxations is not Relaxation.NONE:
+        if service.relaxed:
             return decide_readings(index, service, bit, request, decide_path)
         path = canonical(request.path)
     except AmbiguousPathError:
@@ -56,14 +56,13 @@ def decide_path(index: RuleIndex, service: ServiceIndex, bit: int, request: Requ
     segments = path[1:].split("/")
     cell = walk(service.root, segments)
     columns = service.columns
-    near = _near(cell.leaves, columns, atoms)
+    near = _near(cell[0], columns, atoms)
     if service.plain:
-        if not near:
-            return _default(service, cell, bit, request)
-        if len(near) == 1:
-            row = near[0]
-            if not columns.kinds[row] & _NOT_PLAIN and columns.masks[row] & bit and len(cell.leaves) == 1:
-                return _allow_alone(columns, row, cell, bit, request)
+        kinds, kind = columns.kinds, 0
+        for row in near:
+            kind |= kinds[row]
+        if not kind & _NOT_PLAIN:
+            return _decide_plain(columns, near, cell, bit, request)
     return decide_conditional(service, cell, near, bit, request, evaluation_of(request, atoms, segments))
 
 
@@ -87,23 +86,27 @@ def _near(leaves: tuple[LeafOrRow, ...], columns: Columns, atoms: tuple[int, ...
     return near
 
 
-def _default(service: ServiceIndex, cell: Cell, bit: int, request: Request) -> Decision:
-    """Denied: no row of the cell is about this principal."""
-    summary = summarise(cell.leaves, service.columns)
-    principal, method = unread_by_default((), service.columns, summary, bit, request)
-    region = Region(request.service, principal, method, tuple(cell.steps), cell.rest, _NOTHING)
-    return Decision(Effect.DENY, Reason.NO_RULE_MATCHED, True, (), region, None, (), None)
-
-
-def _allow_alone(columns: Columns, row: int, cell: Cell, bit: int, request: Request) -> Decision:
-    """Allowed: one plain row is about this principal, and none other in the cell is."""
+def _decide_plain(columns: Columns, near: list[int], cell: Cell, bit: int, request: Request) -> Decision:
+    """The answer where every row about this principal is an allow with nothing more to it."""
+    masks = columns.masks
+    matching = [row for row in near if masks[row] & bit]
     principal: str | None = request.principal.id
     method: str | None = request.method
-    if columns.atoms[row] == EVERYONE_NUMBER or columns.masks[row] == ANY_METHOD:
-        summary = summarise(cell.leaves, columns)
-        principal, method = unread_by_allow(row, (row,), columns, summary, bit, request)
-    region = Region(request.service, principal, method, tuple(cell.steps), cell.rest, _NOTHING)
-    return Decision(Effect.ALLOW, Reason.ALLOWED, True, (columns.rules[row],), region, None, (), None)
+    if not matching:
+        principal, method = unread_by_default(near, columns, summarise(cell[0], columns), bit, request)
+        region = Region(request.service, principal, method, tuple(cell[1]), cell[2], _NOTHING)
+        return Decision(Effect.DENY, Reason.NO_RULE_MATCHED, True, (), region, None, (), None)
+    row = matching[0]
+    if len(matching) > 1:
+        row = min(matching, key=lambda row: (columns.atoms[row], masks[row] != ANY_METHOD))
+        rules = tuple(sorted({columns.rules[row] for row in matching}))
+    else:
+        rules = (columns.rules[row],)
+    if columns.atoms[row] == EVERYONE_NUMBER or masks[row] == ANY_METHOD:
+        summary = summarise(cell[0], columns)
+        principal, method = unread_by_allow(row, near, columns, summary, bit, request)
+    region = Region(request.service, principal, method, tuple(cell[1]), cell[2], _NOTHING)
+    return Decision(Effect.ALLOW, Reason.ALLOWED, True, rules, region, None, (), None)
 
 
 def _overridden(request: Request) -> bool:

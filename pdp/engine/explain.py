@@ -117,7 +117,7 @@ class _Question:
         self.atoms = index.principals.atoms(request.principal)
         self.bit = index.methods.get(request.method, 1)
         self.evaluation: Evaluation = evaluation_of(request, self.atoms, self.segments)
-        self.rows = _rows(walk(service.root, self.segments).leaves)
+        self.rows = _rows(walk(service.root, self.segments)[0])
 
     def considered(self, decision: Decision) -> tuple[Considered, ...]:
         """One entry a rule: its best row."""

@@ -5,7 +5,7 @@ whatever the state does not tell apart; and where the walk ended before the path
 is free.
 """
 
-from typing import NamedTuple
+from typing import TypeAlias
 
 from pdp.compiler.matchers import segment_matches
 from pdp.index.cells import PACK_ROW, PINNED, LeafOrRow, State, Tail
@@ -15,18 +15,9 @@ from pdp.vocabulary import Excluding, PathStep
 __all__ = ["Cell", "walk"]
 
 
-class Cell(NamedTuple):
-    """Where a walk ended.
-
-    Attributes:
-        leaves: What it holds: single rows, and leaves of several.
-        steps: The region's path steps.
-        rest: Whether any further segments may follow.
-    """
-
-    leaves: tuple[LeafOrRow, ...]
-    steps: list[PathStep]
-    rest: bool
+#: Where a walk ended: what the cell holds (single rows, and leaves of several), the region's path
+#: steps, and whether any further segments may follow. A plain tuple: one is made for every decision.
+Cell: TypeAlias = tuple[tuple[LeafOrRow, ...], list[PathStep], bool]
 
 
 def walk(state: State, segments: list[str]) -> Cell:
@@ -37,9 +28,9 @@ def walk(state: State, segments: list[str]) -> Cell:
         following = state.literals.get(segment)
         if following is None:
             if steps is None:
-                steps = list(segments[:at])
+                steps = [*segments[:at]]
             if state.sink:
-                return Cell(state.rests, steps, True)
+                return state.rests, steps, True
             affixed = state.affixes.match(segment) if state.affixes is not None and segment else None
             if affixed is not None:
                 following = affixed
@@ -60,7 +51,7 @@ def walk(state: State, segments: list[str]) -> Cell:
     leaves = state.rests if state.leaf is None else (state.leaf, *state.rests)
     if state.tails:
         return _with_tails(state.tails, segments, leaves, steps)
-    return Cell(leaves, steps, state.sink)
+    return leaves, steps, state.sink
 
 
 def _lone(state: State, segments: list[str], at: int, steps: list[PathStep] | None, lone: int) -> Cell:
@@ -68,26 +59,26 @@ def _lone(state: State, segments: list[str], at: int, steps: list[PathStep] | No
     count, is_open = lone >> 1 & 0xFF, lone & 1
     given = len(segments) - at
     if steps is None:
-        steps = list(segments[:at])
+        steps = [*segments[:at]]
     if given < count:
         steps.extend(segment and None for segment in segments[at:])
-        return Cell(state.rests, steps, False)
+        return state.rests, steps, False
     reached = at + count
     if "" in segments[at:reached]:
         # Only the last segment can be empty, and no pattern takes it for a segment.
         steps.extend([None] * (count - 1))
         steps.append("")
-        return Cell(state.rests, steps, False)
+        return state.rests, steps, False
     steps.extend([None] * count)
     if is_open:
-        return Cell((lone >> PACK_ROW, *state.rests), steps, True)
+        return (lone >> PACK_ROW, *state.rests), steps, True
     if given == count:
-        return Cell((lone >> PACK_ROW, *state.rests), steps, False)
+        return (lone >> PACK_ROW, *state.rests), steps, False
     if not segments[reached]:
         steps.append("")
-        return Cell(state.rests, steps, False)
+        return state.rests, steps, False
     steps.append(None)
-    return Cell(state.rests, steps, True)
+    return state.rests, steps, True
 
 
 def _dead(state: State, segments: list[str], steps: list[PathStep]) -> Cell:
@@ -95,7 +86,7 @@ def _dead(state: State, segments: list[str], steps: list[PathStep]) -> Cell:
     if state.tails:
         steps.extend(segment and None for segment in segments[len(steps) :])
         return _with_tails(state.tails, segments, state.rests, steps)
-    return Cell(state.rests, steps, segments[len(steps) - 1] != "")
+    return state.rests, steps, segments[len(steps) - 1] != ""
 
 
 def _with_tails(
@@ -115,7 +106,7 @@ def _with_tails(
             steps[index] = _split(steps[index], pattern, segment)
         if fits and tail.leaf is not None:
             found.append(tail.leaf)
-    return Cell(tuple(found), steps, False)
+    return tuple(found), steps, False
 
 
 def _split(step: PathStep, pattern: ast.Segment, segment: str) -> PathStep:

@@ -9,8 +9,8 @@ from pdp.compiler.environment import Environment
 from pdp.compiler.numbers import Numbers
 from pdp.compiler.rows import Unit
 from pdp.diagnostics import Diagnostic, Span
-from pdp.index.build import TooManyCellsError, build_cells
-from pdp.index.cells import State
+from pdp.index.build import build_cells
+from pdp.index.cells import State, TooManyCellsError
 from pdp.index.columns import build_columns
 from pdp.index.principals import PrincipalTable, build_principals
 from pdp.index.rule_index import RuleIndex, ServiceIndex
@@ -121,6 +121,7 @@ def _service(
         columns=columns,
         observe_until=observe_until,
         relaxations=relaxations,
+        relaxed=relaxations is not Relaxation.NONE,
         plain=info is not None and observe_until is None,
     )
 

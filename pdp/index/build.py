@@ -12,19 +12,26 @@ from typing import Final, TypeAlias, final
 
 from pdp.compiler.numbers import EVERYONE_NUMBER
 from pdp.compiler.rows import RowKind
-from pdp.index.cells import PINNED, Affixes, Leaf, LeafOrRow, Lone, Pinned, State, Tail, pack
+from pdp.index.cells import (
+    PINNED,
+    Affixes,
+    Leaf,
+    LeafOrRow,
+    Lone,
+    Pinned,
+    State,
+    Tail,
+    TooManyCellsError,
+    pack,
+)
 from pdp.index.columns import Columns
 from pdp.lang import ast
 from pdp.limits import MAX_CELLS_PER_SERVICE, MAX_REGION_EXCLUSIONS
 from pdp.vocabulary import Excluding, PathStep
 
-__all__ = ["TooManyCellsError", "build_cells"]
+__all__ = ["build_cells"]
 
 _EXCEPTION: Final = -1  # in place of a row: the pattern only splits cells
-
-
-class TooManyCellsError(Exception):
-    """The patterns of one service combine in more ways than the bound admits."""
 
 
 @final

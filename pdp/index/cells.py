@@ -13,7 +13,23 @@ from typing import Final, TypeAlias, final
 from pdp.lang import ast
 from pdp.vocabulary import PathStep
 
-__all__ = ["PACK_ROW", "PINNED", "Affixes", "Leaf", "LeafOrRow", "Lone", "Pinned", "State", "Tail", "pack"]
+__all__ = [
+    "PACK_ROW",
+    "PINNED",
+    "Affixes",
+    "Leaf",
+    "LeafOrRow",
+    "Lone",
+    "Pinned",
+    "State",
+    "Tail",
+    "TooManyCellsError",
+    "pack",
+]
+
+
+class TooManyCellsError(Exception):
+    """Patterns combine in more ways than the bound admits."""
 
 
 @final

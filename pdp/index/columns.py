@@ -19,7 +19,7 @@ class Columns:
     Attributes:
         atoms: Number of the principal atom.
         masks: Bit mask of methods.
-        kinds: `RowKind`, a byte each.
+        kinds: Bits of `RowKind`, a byte each.
         rules: The rule, as unit << 32 | number within the unit.
         details: The rare parts, where there are any.
         units: The units that the rows come from, in the order of their files.

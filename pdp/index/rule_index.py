@@ -27,6 +27,7 @@ class ServiceIndex:
         columns: The rows.
         observe_until: Until when a default deny is let pass, or None.
         relaxations: Further readings of paths.
+        relaxed: Whether there are any.
         plain: Whether a walk alone decides: declared, not observed, one reading of each path.
     """
 
@@ -36,6 +37,7 @@ class ServiceIndex:
     columns: Columns
     observe_until: Millis | None
     relaxations: Relaxation
+    relaxed: bool
     plain: bool
 
 

@@ -173,7 +173,7 @@ class PrincipalPattern:
 
     trust_domain: str
     segments: tuple[Segment, ...]
-    form: SpiffeForm = field(default=SpiffeForm.PATH, compare=False)
+    form: SpiffeForm = SpiffeForm.PATH
     span: Span = field(compare=False, repr=False)
 
 

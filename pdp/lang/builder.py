@@ -29,11 +29,16 @@ class Builder(TermsBuilder):
     def header(self, children: list[Token]) -> None:
         (token,) = children
         if str(token) != "1":
-            self.report("PDP103", f"language {token} is not known", self.span(token), "write `language 1`")
+            self.report(
+                "PDP103",
+                f"version {token} of the language is not known",
+                self.span(token),
+                "write `language 1`",
+            )
 
     def _declared(self, token: Token) -> ast.Name:
         if not _NAME.fullmatch(str(token)):
-            help_ = "a name is made of letters, digits, `-`, `_` and `.`"
+            help_ = "a name is made of letters, digits, `-`, `_` and `.`, and begins with a letter or a digit"
             self.report("PDP104", f"`{token}` is not a name", self.span(token), help_)
         return self.name(token)
 

@@ -8,8 +8,9 @@ a group exists is the compiler's business.
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import ip_network
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeAlias
 
 from pdp.diagnostics import Span
 from pdp.lang import ast
@@ -48,6 +49,12 @@ _UNITS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
+_ANY: Final = ast.AnySegment()
+_REST: Final = ast.RestSegments()
+#: Checks and returns the text of a literal piece of a segment.
+_Literal: TypeAlias = Callable[[str], str]
+
+
 class PatternError(Exception):
     """A mistake inside a token.
 
@@ -69,55 +76,50 @@ def _fail(code: str, message: str, at: tuple[int, int], help_: str = "") -> NoRe
     raise PatternError(code, message, at=at, help_=help_)
 
 
-def _segments(
-    text: str, offset: int, literal: Callable[[str, tuple[int, int]], str]
-) -> tuple[ast.Segment, ...]:
+def _segments(text: str, offset: int, literal: _Literal) -> tuple[ast.Segment, ...]:
     """Take `a/{b}/*` apart; `literal` checks and returns the text of a literal piece."""
     found: list[ast.Segment] = []
-    rest_at: tuple[int, int] | None = None
+    open_ended = False
     for part in text.split("/"):
-        at = (offset, offset + len(part))
-        segment = _segment(part, at, literal)
-        if isinstance(segment, ast.RestSegments):
-            if rest_at is not None:
-                _fail(
-                    "PDP304", "a pattern holds `**` only once", at, "write two rules, or `*` for one segment"
-                )
-            rest_at = at
+        try:
+            segment = _segment(part, literal)
+            if segment is _REST:
+                if open_ended:
+                    help_ = "write two rules, or `*` for one segment"
+                    _fail("PDP304", "a pattern holds `**` only once", (0, 2), help_)
+                open_ended = True
+        except PatternError as error:
+            error.start += offset
+            error.end += offset
+            raise
         found.append(segment)
-        offset = at[1] + 1
+        offset += len(part) + 1
     return tuple(found)
 
 
-def _segment(part: str, at: tuple[int, int], literal: Callable[[str, tuple[int, int]], str]) -> ast.Segment:
+@lru_cache(maxsize=1 << 16)  # most segments of a set are the same few words: read once, and shared
+def _segment(part: str, literal: _Literal) -> ast.Segment:
     if part == "*":
-        return ast.AnySegment()
+        return _ANY
     if part == "**":
-        return ast.RestSegments()
+        return _REST
+    whole = (0, len(part))
     if part.startswith("{"):
         name = part[1:-1]
         if not part.endswith("}") or not _NAME.fullmatch(name):
-            _fail("PDP305", f"`{part}` is not a capture", at, "a capture is a whole segment such as `{team}`")
+            _fail("PDP305", f"`{part}` is not a capture", whole, "a capture is a whole segment such as `{team}`")
         return ast.Capture(name=name)
     if "{" in part or "}" in part:
-        _fail(
-            "PDP305",
-            f"`{part}` mixes a capture with text",
-            at,
-            "a capture stands for a whole segment: `/{id}/`",
-        )
+        help_ = "a capture stands for a whole segment: `/{id}/`"
+        _fail("PDP305", f"`{part}` mixes a capture with text", whole, help_)
     if "*" not in part:
-        return ast.LiteralSegment(text=literal(part, at))
+        return ast.LiteralSegment(text=literal(part))
     if part.count("*") == 1 and part.endswith("*"):
-        return ast.PrefixSegment(text=literal(part[:-1], at))
+        return ast.PrefixSegment(text=literal(part[:-1]))
     if part.count("*") == 1 and part.startswith("*"):
-        return ast.SuffixSegment(text=literal(part[1:], at))
-    _fail(
-        "PDP306",
-        f"`{part}` has a `*` inside",
-        at,
-        "within a segment `*` stands first or last: `v*` or `*.png`",
-    )
+        return ast.SuffixSegment(text=literal(part[1:]))
+    help_ = "within a segment `*` stands first or last: `v*` or `*.png`"
+    _fail("PDP306", f"`{part}` has a `*` inside", whole, help_)
 
 
 # -- paths -----------------------------------------------------------------------------
@@ -160,12 +162,12 @@ def _check_tail(segments: tuple[ast.Segment, ...], text: str) -> None:
             )
 
 
-def _path_literal(part: str, at: tuple[int, int]) -> str:
+def _path_literal(part: str) -> str:
     if part and not is_canonical_segment(part):
         _fail(
             "PDP303",
             f"`{part}` is not a canonical path segment",
-            at,
+            (0, len(part)),
             "no request path reads like this: see docs/paths.md for what one reading is",
         )
     return part
@@ -194,7 +196,7 @@ def uri_pattern(text: str, span: Span) -> ast.PrincipalPattern:
 def _spiffe(domain: str, path: str, offset: int, form: ast.SpiffeForm, span: Span) -> ast.PrincipalPattern:
     whole = (0, offset + len(path))
     if not path:
-        help_ = f"for every principal of it write `any principal of {domain}`"
+        help_ = "for every principal of a trust domain write `any principal of`, and its short name"
         _fail("PDP311", "a principal has a path after its trust domain", whole, help_)
     if len(path) > MAX_SPIFFE_ID_BYTES:
         _fail("PDP911", f"a SPIFFE ID has at most {MAX_SPIFFE_ID_BYTES} bytes", whole)
@@ -211,10 +213,10 @@ def _spiffe(domain: str, path: str, offset: int, form: ast.SpiffeForm, span: Spa
     return ast.PrincipalPattern(trust_domain=domain, segments=segments, form=form, span=span)
 
 
-def _principal_literal(part: str, at: tuple[int, int]) -> str:
+def _principal_literal(part: str) -> str:
     if not _PRINCIPAL_SEGMENT.fullmatch(part) or part in {".", ".."}:
         what = f"`{part}` is not a segment of a SPIFFE ID" if part else "a SPIFFE ID has no empty segment"
-        _fail("PDP315", what, at, "a segment is made of letters, digits, `.`, `-` and `_`")
+        _fail("PDP315", what, (0, max(1, len(part))), "a segment is made of letters, digits, `.`, `-` and `_`")
     return part
 
 
@@ -326,12 +328,17 @@ def minutes(text: str) -> tuple[int, int]:
     hours, mins, end_hours, end_mins = map(int, match.groups())
     start, end = hours * 60 + mins, end_hours * 60 + end_mins
     if max(mins, end_mins) > 59 or max(start, end) > 1440:
-        _fail("PDP326", f"`{text}` is not a time of day", (0, len(text)), "a day goes from 00:00 to 24:00")
+        _fail(
+            "PDP326",
+            f"`{text}` is not a time of day",
+            (0, len(text)),
+            "hours go from 00 to 24 and minutes from 00 to 59",
+        )
     if start >= end:
         help_ = (
             "a window over midnight is two: `during daily 22:00-24:00 ... or during daily 00:00-06:00 ...`"
         )
-        _fail("PDP327", "the window ends before it begins", (0, len(text)), help_)
+        _fail("PDP327", "the window does not end after it begins", (0, len(text)), help_)
     return start, end
 
 

@@ -9,27 +9,20 @@ of `pdp.lang.formatter`, which takes what is printed here like any other text.
 can be made from it.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Final, TypeAlias, assert_never, final
 
 from pdp.lang import ast
+from pdp.lang.print_terms import TermsPrinter
 from pdp.lang.print_words import (
     NotWritableError,
-    print_during,
     print_instant,
     print_obligation,
-    print_operand,
-    print_path,
     print_path_text,
-    print_segment,
-    print_segments,
     print_services,
     print_user,
-    print_value,
     print_values,
     quoted,
-    word_or_quoted,
 )
 
 __all__ = [
@@ -41,13 +34,6 @@ __all__ = [
     "print_term",
 ]
 
-_CALLED: Final = re.compile(r"/[A-Za-z_][A-Za-z0-9_.]*/(?:\*|[A-Za-z_][A-Za-z0-9_]*)")
-_NS: Final = ast.LiteralSegment(text="ns")
-_SA: Final = ast.LiteralSegment(text="sa")
-
-_Test: TypeAlias = (
-    ast.Comparison | ast.In | ast.Contains | ast.Has | ast.PrincipalIn | ast.NamedCondition | ast.During
-)
 _Declaration: TypeAlias = (
     ast.TrustDomainDecl
     | ast.IssuerDecl
@@ -95,19 +81,6 @@ def print_target(target: ast.Target | ast.RoleRef) -> str:
     return _AS_WRITTEN.target(target)
 
 
-def _short_form(term: ast.PrincipalPattern) -> str | None:
-    """`sa ...` or `namespace ...` where it was written so and still has that shape."""
-    match term.segments:
-        case (first, namespace, third, account) if first == _NS and third == _SA:
-            if ast.RestSegments() in term.segments:
-                return None
-            if term.form is ast.SpiffeForm.SERVICE_ACCOUNT:
-                return f"sa {term.trust_domain}/{print_segment(namespace)}/{print_segment(account)}"
-            if term.form is ast.SpiffeForm.NAMESPACE and account == ast.AnySegment():
-                return f"namespace {term.trust_domain}/{print_segment(namespace)}"
-    return None
-
-
 def _names(names: Iterable[ast.Name]) -> str:
     return ", ".join(name.text for name in names)
 
@@ -122,98 +95,14 @@ def _owned(owned: ast.Owned) -> str:
 
 
 @final
-class _Printer:
-    """Prints whatever can hold a principal or a target; `canonical` drops how those were written."""
-
-    def __init__(self, *, canonical: bool) -> None:
-        self._canonical = canonical
-
-    # -- principals, targets, conditions -----------------------------------------------
-
-    def term(self, term: ast.PrincipalTerm) -> str:
-        match term:
-            case ast.PrincipalPattern():
-                return self._pattern(term)
-            case ast.DnsPattern(name=name):
-                return f"dns {word_or_quoted(name)}"
-            case ast.AnyPrincipalOf(trust_domain=domain):
-                return f"any principal of {domain.text}"
-            case ast.AnyAuthenticated():
-                return "any authenticated"
-            case ast.Anyone():
-                return "anyone"
-            case ast.GroupRef(name=name):
-                return name
-            case _:
-                assert_never(term)
-
-    def _pattern(self, term: ast.PrincipalPattern) -> str:
-        path = f"{term.trust_domain}/{print_segments(term.segments)}"
-        if term.form is ast.SpiffeForm.URI:  # names the domain itself, no alias: never another form
-            return quoted(f"spiffe://{path}")
-        return path if self._canonical else _short_form(term) or path
-
-    def _terms(self, terms: Iterable[ast.PrincipalTerm], between: str = ", ") -> str:
-        return between.join(map(self.term, terms))
-
-    def _set(self, principals: ast.PrincipalSet) -> str:
-        terms = self._terms(principals.terms)
-        return f"{terms} except {self._terms(principals.excluded, ' and ')}" if principals.excluded else terms
-
-    def target(self, target: ast.Target | ast.RoleRef) -> str:
-        if isinstance(target, ast.RoleRef):
-            return target.name
-        path = print_path(target.path)
-        if target.call and not self._canonical and _CALLED.fullmatch(path):
-            return f"call {path[1:]}"
-        methods = "any" if target.methods is None else ", ".join(target.methods)
-        excluded = " and ".join(map(print_path, target.excluded))
-        return f"{methods} {path} except {excluded}" if excluded else f"{methods} {path}"
-
-    def _targets(self, targets: Iterable[ast.Target | ast.RoleRef]) -> str:
-        return ", ".join(map(self.target, targets))
-
-    def expr(self, expr: ast.Expr) -> str:
-        match expr:
-            case ast.Or(items=items):
-                return " or ".join(self._inside(item, ast.Or) for item in items)
-            case ast.And(items=items):
-                return " and ".join(self._inside(item, ast.And, ast.Or) for item in items)
-            case ast.Not(item=item):
-                return f"not {self._inside(item, ast.And, ast.Or)}"
-            case _:
-                return self._test(expr)
-
-    def _test(self, test: _Test) -> str:
-        match test:
-            case ast.Comparison(operator=operator, left=left, right=right):
-                return f"{print_operand(left)} {operator.value} {print_operand(right)}"
-            case ast.In(operand=operand, values=values):
-                return f"{print_operand(operand)} in {print_values(values)}"
-            case ast.Contains(attribute=attribute, value=value):
-                return f"{attribute.name} has {print_value(value)}"
-            case ast.Has(attribute=attribute):
-                return f"has {attribute.name}"
-            case ast.PrincipalIn(term=term):
-                return f"principal in {self.term(term)}"
-            case ast.NamedCondition(name=name):
-                return name
-            case ast.During():
-                return print_during(test)
-            case _:
-                assert_never(test)
-
-    def _inside(self, expr: ast.Expr, *looser: type[ast.And | ast.Or]) -> str:
-        """In brackets if it would bind looser than what it stands in."""
-        return f"({self.expr(expr)})" if isinstance(expr, looser) else self.expr(expr)
-
-    # -- statements --------------------------------------------------------------------
+class _Printer(TermsPrinter):
+    """Prints statements."""
 
     def rule(self, rule: ast.Rule) -> str:
         words = ["shadow"] if rule.shadow else []
-        words += [rule.effect.value, self._set(rule.principals)]
+        words += [rule.effect.value, self.principal_set(rule.principals)]
         words += self._users(rule.users)
-        words += ["to", self._targets(rule.targets)]
+        words += ["to", self.targets(rule.targets)]
         if rule.services is not None:
             words += ["on", print_services(rule.services)]
         return " ".join([*words, *self._clause(rule.clause)])
@@ -264,9 +153,11 @@ class _Printer:
             case ast.GroupDecl(name=name, file=str(file)):
                 return f"group {name.text} from {quoted(file)}"
             case ast.GroupDecl(name=name, members=members):
-                return f"group {name.text} = " + (f"{{ {self._set(members)} }}" if members.terms else "{}")
+                return f"group {name.text} = " + (
+                    f"{{ {self.principal_set(members)} }}" if members.terms else "{}"
+                )
             case ast.RoleDecl(name=name, targets=targets):
-                return f"role {name.text} = {{ {self._targets(targets)} }}"
+                return f"role {name.text} = {{ {self.targets(targets)} }}"
             case ast.ConditionDecl(name=name, expr=expr):
                 return f"condition {name.text} = {self.expr(expr)}"
             case ast.AttributeDecl(name=name, type=type_):
@@ -290,7 +181,7 @@ class _Printer:
                 assert_never(item)
 
     def _callers(self, item: ast.Callers) -> str:
-        words = ["caller", self._terms(item.who), "fronts", print_services(item.services)]
+        words = ["caller", self.terms(item.who), "fronts", print_services(item.services)]
         if item.assertions:
             words += ["may assert", ", ".join(map(self._assertion, item.assertions))]
         if item.explain:
@@ -304,8 +195,12 @@ class _Printer:
         return what.value if isinstance(what, ast.AssertionKind) else self.term(what)
 
     def _invariant(self, item: ast.Invariant) -> str:
-        words = ["always" if item.always else "never", self._set(item.principals), *self._users(item.users)]
-        words += ["may", self._targets(item.targets), "on", print_services(item.services)]
+        words = [
+            "always" if item.always else "never",
+            self.principal_set(item.principals),
+            *self._users(item.users),
+        ]
+        words += ["may", self.targets(item.targets), "on", print_services(item.services)]
         return " ".join([*words, f"when {self.expr(item.when)}"] if item.when is not None else words)
 
     def _test_case(self, case: ast.TestCase) -> str:

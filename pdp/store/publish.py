@@ -4,6 +4,7 @@ Readers take `Publisher.current`, one reference, and never wait. A bundle that h
 changes nothing but what is said about it.
 """
 
+import gc
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -88,11 +89,11 @@ class Publisher:
     def offer(self, bundle: PolicyBundle, now: Millis) -> Event:
         """Compile a bundle and serve it, or say why not."""
         with self._lock:
+            self._rejected = True  # until shown otherwise: not even a defect of ours confirms anything
             loaded = self._loader.load(bundle, now=now)
             before = self.current
             event: Event
             if loaded.snapshot is None:
-                self._rejected = True
                 event = Rejected(loaded=loaded, serving=before.snapshot.revision)
             else:
                 self._rejected = False
@@ -100,6 +101,7 @@ class Publisher:
                 after = Published(snapshot=loaded.snapshot, number=before.number + 1)
                 self._remember(loaded.snapshot.revision, after.number)
                 self.current = after
+                gc.freeze()  # what was built lives long: the collector need not look at it again
                 self.confirmed_at = now
                 event = Accepted(published=after, loaded=loaded, granted=granted, revoked=revoked)
         self._on_event(event)

@@ -4,9 +4,11 @@ A `Loader` keeps what it learned from the last bundle: parsed files by content, 
 by environment, indexes of services by their files. What it returns is immutable.
 """
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeAlias, final
+from typing import Final, TypeAlias, final
 
 from pdp.compiler.callers import CallerEntry, lower_callers
 from pdp.compiler.checks import check_set
@@ -25,6 +27,7 @@ from pdp.vocabulary import Millis
 
 __all__ = ["Loaded", "Loader", "Snapshot", "decode"]
 
+_NUMBERS_TO_SPARE: Final = 10_000
 _ParsedFile: TypeAlias = tuple[Source, Parsed]
 
 
@@ -76,6 +79,7 @@ class Loader:
     _texts: dict[str, tuple[bytes, Source]] = field(default_factory=dict)
     _checked: "_Checked | None" = None
     _assembly: Assembly | None = None
+    _numbered: int = 0
 
     def load(self, bundle: PolicyBundle, *, now: Millis) -> Loaded:
         """Compile a bundle. What was learned is kept only while there are no errors.
@@ -84,8 +88,15 @@ class Loader:
             bundle: The files.
             now: The instant from which on invariants have to hold.
         """
+        with _collector_paused():
+            return self._load(bundle, now)
+
+    def _load(self, bundle: PolicyBundle, now: Millis) -> Loaded:
+        self._compact()
         sources, diagnostics = self._read(bundle)
         parsed = self._parse(sources)
+        if not parsed and not diagnostics:
+            diagnostics.append(_nothing_there())
         diagnostics += [d for item in parsed for d in item.diagnostics]
         environment, found = gather(parsed)
         environment, tables = with_group_files(environment, sources)
@@ -102,6 +113,7 @@ class Loader:
         if assembly.index is None:
             return Loaded(snapshot=None, diagnostics=sort(diagnostics), sources=sources)
         self._assembly = assembly
+        self._numbered = self._numbered or len(self._numbers.atoms)
         snapshot = Snapshot(
             index=assembly.index,
             callers=callers,
@@ -111,6 +123,12 @@ class Loader:
             rules=sum(len(unit.texts.lines) for unit in units),
         )
         return Loaded(snapshot=snapshot, diagnostics=sort(diagnostics), sources=sources)
+
+    def _compact(self) -> None:
+        """Start the numbers anew once more than half of them can be of rules long gone."""
+        if len(self._numbers.atoms) > 2 * self._numbered + _NUMBERS_TO_SPARE:
+            self._numbers, self._checked, self._assembly = Numbers(), None, None
+            self._numbered = 0
 
     def _read(self, bundle: PolicyBundle) -> tuple[dict[str, Source], list[Diagnostic]]:
         """The texts of a bundle; a file that is not UTF-8 is an error and left out."""
@@ -168,6 +186,25 @@ class _Checked:
     resolver: Resolver
     units: dict[str, tuple[Parsed, Unit]] = field(default_factory=dict)
     tables: TableCache = field(default_factory=dict)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Building makes millions of objects and no cycles: looking for some costs as much as the building."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _nothing_there() -> Diagnostic:
+    """An empty directory is a mount that failed, or a checkout gone wrong: nobody means to deny everything so."""
+    message = "there is no `.policy` file"
+    help_ = "to deny everything, keep a file that says nothing but `language 1`"
+    return Diagnostic(code="PDP918", message=message, span=Span(file=".", start=0, end=0), help=help_)
 
 
 def decode(path: str, content: bytes) -> tuple[str, Diagnostic | None]:

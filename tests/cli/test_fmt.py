@@ -226,9 +226,14 @@ def test_json_says_everything_in_one_object(policies: Path) -> None:
         "code": "PDP101",
         "severity": "error",
         "message": "unexpected `too`",
+        "label": "",
         "help": "did you mean `to`?",
+        "file": str(broken),
         "line": 2,
         "column": 9,
+        "end_line": 2,
+        "end_column": 12,
+        "related": [],
     }
 
 
@@ -355,10 +360,9 @@ def test_nothing_in_a_policy_reaches_the_terminal_unescaped(policies: Path) -> N
 
 
 def test_the_real_process_exits_as_promised(policies: Path) -> None:
-    program = "from pdp.cli.fmt import fmt; fmt()"
     codes = [
         subprocess.run(
-            [sys.executable, "-c", program, *args],
+            [sys.executable, "-m", "pdp.cli.main", "fmt", *args],
             cwd=policies,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,

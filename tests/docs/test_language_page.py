@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from pdp.diagnostics import Severity, Source, has_errors, render
-from pdp.engine.decide import decide
 from pdp.lang.formatter import format_source
 from pdp.store.snapshot import Loaded
 from pdp.vocabulary import Decision, Obligation, ObligationKind
-from tests.docs.sets import Block, asked, blocks, failing_cases, files_in, load
+from tests.docs.sets import Block, blocks, failing_cases, files_in, load, outcomes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "language.md").read_text(encoding="utf-8")
 BLOCKS = blocks(PAGE)
@@ -56,8 +55,8 @@ def decision(section: str, case: str) -> Decision:
     policy = next(block for block in blocks(rest) if block.info in {"policy", "policy fragment"})
     result = loaded(policy, f"{case}\n")
     assert result.snapshot is not None, shown(result)
-    (request,) = (request for asked_case, request in asked(result) if asked_case.span.file == "answers.policy")
-    return decide(result.snapshot.index, request)
+    (outcome,) = (outcome for asked, outcome in outcomes(result) if asked.span.file == "answers.policy")
+    return outcome.decision
 
 
 def test_every_block_of_the_page_is_of_a_kind_that_is_tested() -> None:
@@ -126,9 +125,7 @@ def test_a_shadow_rule_is_reported_and_changes_nothing() -> None:
 
 
 def test_what_an_observed_service_lets_pass_is_told_apart() -> None:
-    answer = decision(
-        "Trying it out first", "allow prod/ns/batch/sa/b POST legacy /v1/items at 2027-01-01"
-    )
+    answer = decision("Trying it out first", "allow prod/ns/batch/sa/b POST legacy /v1/items at 2027-01-01")
 
     assert answer.effect.value == "allow"
     assert not answer.enforced
@@ -137,8 +134,14 @@ def test_what_an_observed_service_lets_pass_is_told_apart() -> None:
 def test_a_header_sent_twice_gets_past_no_rule() -> None:
     both = 'with header.x-env = { "live", "test" }'
 
-    assert decision("What is not there", f"deny prod/ns/web/sa/a GET search /v1/search {both}").effect.value == "deny"
-    assert decision("What is not there", f"deny prod/ns/web/sa/a GET search /v1/suggest {both}").effect.value == "deny"
+    assert (
+        decision("What is not there", f"deny prod/ns/web/sa/a GET search /v1/search {both}").effect.value
+        == "deny"
+    )
+    assert (
+        decision("What is not there", f"deny prod/ns/web/sa/a GET search /v1/suggest {both}").effect.value
+        == "deny"
+    )
 
 
 def test_every_row_of_the_path_table_matches_what_it_says() -> None:
@@ -149,7 +152,9 @@ def test_every_row_of_the_path_table_matches_what_it_says() -> None:
     rules = ""
     for number, (pattern, matching, others) in enumerate(rows):
         rules += f"service s{number} {{ allow anyone to GET {pattern} }}\n"
-        cases += "".join(f"allow anonymous GET s{number} {path}\n" for path in re.findall("`([^`]+)`", matching))
+        cases += "".join(
+            f"allow anonymous GET s{number} {path}\n" for path in re.findall("`([^`]+)`", matching)
+        )
         cases += "".join(f"deny anonymous GET s{number} {path}\n" for path in re.findall("`([^`]+)`", others))
 
     result = load({"table.policy": f'language 1\n{rules}test "table" {{\n{cases}}}\n'})
@@ -161,7 +166,7 @@ def test_every_row_of_the_condition_table_is_a_condition() -> None:
     rows = [row for row in re.findall(r"^\| `([^`]+)`", table, re.MULTILINE) if "{team}" not in row]
     assert len(rows) > 6
 
-    declared = 'condition inside = source.ip in 10.0.0.0/8\ngroup sre = { prod/ns/sre/** }\n'
+    declared = "condition inside = source.ip in 10.0.0.0/8\ngroup sre = { prod/ns/sre/** }\n"
     tested = "".join(f"condition c{number} = {row}\n" for number, row in enumerate(rows))
     captured = "service s { allow prod/ns/{team}/sa/* to GET / when {team} == header.x-team }\n"
     result = load({"first.policy": BASE.text, "table.policy": f"language 1\n{declared}{tested}{captured}"})

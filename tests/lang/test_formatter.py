@@ -306,6 +306,51 @@ def test_a_rule_stands_on_one_line_up_to_the_width_and_no_further(extra: int, li
     assert len(_formatted(f"language 1\n{rule} # and a comment, however long\n").splitlines()) == 1 + lines
 
 
+def test_comments_between_words_break_lines_and_stay_apart_from_statements() -> None:
+    long = "x" * 40
+    text = f"""\
+language 1
+issuer  # whose
+    corp = "https://corp.test"
+allow  # who
+    # them
+    a
+    to GET /x
+    on s
+allow b
+    to  # what
+        GET /x
+    on s
+deny a to GET /x on s
+    when
+        # first
+        x == 1 and y == 2
+    unless
+        # this needs two lines
+        x == "{long}"
+        and y == "{long}"
+    until  # when?
+    2027-01-01
+condition c = a
+    and (
+        b
+        # or else
+        or c
+        # nothing
+    )
+group g = {{
+    # one
+    a
+}}
+group h = {{  # two
+    a,
+    b
+}}
+"""
+
+    assert _formatted(text) == text
+
+
 # -- our own mistakes ------------------------------------------------------------------
 
 

@@ -1,0 +1,372 @@
+"""Invariants: `never` and `always`, decided for every request there can be.
+
+A broken `never` is one request that some allow opens and no deny closes, so each allow that can
+meet the invariant is looked at with the denies that can meet both. A broken `always` is one that
+some deny closes, or that no allow opens. Whatever is found is put to the engine before it is
+reported. What cannot be decided within `MAX_INVARIANT_STEPS` is an error of its own: that an
+invariant holds is said only of those that do. `docs/language-reference.md`, section 9.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, TypeAlias, final
+
+from pdp.analysis.budget import Budget, TooLargeError
+from pdp.analysis.lines import Book, Line, Overlaps, Scribe
+from pdp.analysis.lowered import Obliged, lower_invariant
+from pdp.analysis.search import Demand, Found, Setting, find, is_true, not_false, not_true, only_false
+from pdp.analysis.values import KEPT_FOR, Calendar
+from pdp.analysis.witnesses import DisagreementError, Witness, allowed_by_rule, deciding_rules, witness
+from pdp.compiler.atoms import EVERYONE
+from pdp.compiler.environment import Environment
+from pdp.compiler.numbers import Numbers
+from pdp.compiler.resolve import Resolver
+from pdp.compiler.rows import Unit
+from pdp.diagnostics import Diagnostic, Severity
+from pdp.index.rule_index import RuleIndex
+from pdp.lang import ast
+from pdp.lang.parser import Parsed
+from pdp.limits import MAX_INVARIANT_STEPS
+from pdp.paths import Relaxation
+from pdp.vocabulary import Millis
+
+__all__ = ["Invariants"]
+
+_Key: TypeAlias = tuple[ast.Invariant, str, str | None]
+
+
+class _Undecided(Enum):
+    """Why an invariant is not known to hold, though nothing breaks it as far as was looked."""
+
+    TOO_LARGE = "too large"
+    READINGS = "readings"
+
+
+#: None where it holds.
+_Verdict: TypeAlias = Witness | _Undecided | None
+
+
+class _Sense(Enum):
+    """Whether an invariant says anything."""
+
+    MATCHES = "matches"
+    NEVER_TRUE = "never true"
+    EMPTY = "empty"
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """A good answer, and what it rests on."""
+
+    environment: Environment
+    units: tuple[Unit, ...]
+    since: Millis
+    sense: _Sense = _Sense.MATCHES
+
+    def serves(self, environment: Environment, units: Sequence[Unit], now: Millis) -> bool:
+        return (
+            self.environment is environment
+            and len(self.units) == len(units)
+            and all(one is other for one, other in zip(self.units, units, strict=True))
+            and self.since <= now < self.since + KEPT_FOR
+        )
+
+
+@final
+@dataclass(slots=True)
+class Invariants:
+    """Decides the invariants of one version after another; used by one thread at a time.
+
+    What holds is remembered for as long as the files behind it stay the same; nothing else is.
+    """
+
+    _kept: dict[_Key, _Kept] = field(default_factory=dict)
+
+    def check(
+        self,
+        parsed: Sequence[Parsed],
+        index: RuleIndex,
+        sources: Mapping[str, tuple[Unit, ...]],
+        environment: Environment,
+        resolver: Resolver,
+        numbers: Numbers,
+        now: Millis,
+    ) -> list[Diagnostic]:
+        """Everything wrong or doubtful with the invariants of a checked policy set.
+
+        Args:
+            parsed: The files.
+            index: What they came to.
+            sources: The units behind each service's index.
+            environment: What names stand for.
+            resolver: Resolves principal terms in that environment.
+            numbers: Numbers of the index's atoms.
+            now: Invariants hold from this instant on.
+
+        Raises:
+            DisagreementError: The engine does not confirm what was found: a defect.
+        """
+        found = [
+            (item, file.file.path)
+            for file in parsed
+            for item in file.file.items
+            if isinstance(item, ast.Invariant)
+        ]
+        if not found:
+            self._kept = {}
+            return []
+        check = _Check(parsed, index, sources, environment, resolver, numbers, now, self._kept)
+        diagnostics = [d for item, path in found for d in check.invariant(item, path)]
+        self._kept = check.keep
+        return diagnostics
+
+
+@final
+class _Check:
+    """The invariants of one version."""
+
+    def __init__(  # noqa: PLR0913 - it is `Invariants.check`, with what was kept
+        self,
+        parsed: Sequence[Parsed],
+        index: RuleIndex,
+        sources: Mapping[str, tuple[Unit, ...]],
+        environment: Environment,
+        resolver: Resolver,
+        numbers: Numbers,
+        now: Millis,
+        kept: Mapping[_Key, _Kept],
+    ) -> None:
+        self.index = index
+        self.sources = sources
+        self.environment = environment
+        self.resolver = resolver
+        self.now = now
+        self.kept = kept
+        self.keep: dict[_Key, _Kept] = {}
+        atoms = list(numbers.atoms)
+        self.scribe = Scribe(parsed, environment, resolver, atoms, index.methods)
+        self.overlaps = Overlaps(atoms)
+        self.setting = Setting(
+            declared=environment.attributes, families=environment.families, calendar=Calendar(now)
+        )
+        self._books: dict[str, Book] = {}
+
+    def invariant(self, item: ast.Invariant, path: str) -> list[Diagnostic]:
+        """What is wrong or doubtful with one invariant."""
+        obliged = lower_invariant(item, path, self.environment, self.resolver, self.scribe)
+        if obliged.diagnostics:
+            return list(obliged.diagnostics)
+        found = self._doubts(item, obliged, path)
+        services = self._services(item)
+        undecided: list[Diagnostic] = []
+        for service in services:
+            verdict = self._verdict(item, obliged, path, service)
+            if isinstance(verdict, Witness):
+                return [*found, _broken(item, verdict, self.index)]
+            if verdict is not None and not undecided:
+                undecided.append(_undecided(item, verdict, service))
+        return found + undecided
+
+    def _services(self, item: ast.Invariant) -> list[str]:
+        """The services it is about, one that is not declared among them where it is about every one."""
+        if not isinstance(item.services, ast.AnyService):
+            return list(dict.fromkeys(name.text for name in item.services))
+        declared = list(self.environment.services)
+        return [*declared, _undeclared(declared)] if item.always else declared
+
+    # -- whether it says anything ----------------------------------------------------------
+
+    def _doubts(self, item: ast.Invariant, obliged: Obliged, path: str) -> list[Diagnostic]:
+        key = (item, path, None)
+        kept = self.kept.get(key)
+        if kept is None or not kept.serves(self.environment, (), self.now):
+            sense = self._sense(obliged.lines)
+            kept = _Kept(environment=self.environment, units=(), since=self.now, sense=sense)
+        self.keep[key] = kept
+        if kept.sense is _Sense.MATCHES:
+            return []
+        never_true = kept.sense is _Sense.NEVER_TRUE
+        message = "the condition of this invariant can never be true" if never_true else "no request matches this invariant"
+        help_ = "it holds whatever the rules say: check its names, exceptions and condition"
+        return [
+            Diagnostic(code="PDP504", severity=Severity.WARNING, message=message, span=item.span, help=help_)
+        ]
+
+    def _sense(self, lines: Sequence[Line]) -> _Sense:
+        budget = Budget(MAX_INVARIANT_STEPS)
+        try:
+            for level, sense in ((is_true, _Sense.MATCHES), (not_false, _Sense.NEVER_TRUE)):
+                if any(find(Demand(must=((line, level),)), self.setting, budget) for line in lines):
+                    return sense
+        except TooLargeError:
+            return _Sense.MATCHES  # not known to be empty; whether it holds is decided, or not, below
+        return _Sense.EMPTY
+
+    # -- whether it holds ------------------------------------------------------------------
+
+    def _verdict(self, item: ast.Invariant, obliged: Obliged, path: str, service: str) -> _Verdict:
+        units = self.sources.get(service, ())
+        key = (item, path, service)
+        kept = self.kept.get(key)
+        if kept is not None and kept.serves(self.environment, units, self.now):
+            self.keep[key] = kept
+            return None
+        try:
+            decided = _Decision(self, service, obliged).run(always=item.always)
+        except TooLargeError:
+            return _Undecided.TOO_LARGE
+        if decided is None:
+            self.keep[key] = _Kept(environment=self.environment, units=tuple(units), since=self.now)
+        return decided
+
+    def book(self, service: str) -> Book:
+        """The rows of a service."""
+        book = self._books.get(service)
+        if book is None:
+            book = self._books[service] = Book(service, self.sources.get(service, ()))
+        return book
+
+
+@final
+class _Decision:
+    """One invariant on one service."""
+
+    def __init__(self, check: _Check, service: str, obliged: Obliged) -> None:
+        self.check = check
+        self.service = service
+        self.obliged = obliged
+        self.budget = Budget(MAX_INVARIANT_STEPS)
+        info = check.environment.services.get(service)
+        self.declared = info is not None
+        self.relaxations = info.relaxations if info is not None else Relaxation.NONE
+
+    def run(self, *, always: bool) -> _Verdict:
+        return self._always() if always else self._never()
+
+    def _find(self, demand: Demand) -> Found | None:
+        return find(demand, self.check.setting, self.budget)
+
+    def _meeting(self, line: Line) -> tuple[list[Line], list[Line]]:
+        """Allows and denies that can meet a line."""
+        met = self.check.book(self.service).meeting(line, self.check.scribe, self.check.overlaps)
+        return [one for one in met if not one.deny], [one for one in met if one.deny]
+
+    def _never(self) -> _Verdict:
+        undecided: _Verdict = None
+        for line in self.obliged.lines:
+            allows, denies = self._meeting(line)
+            if any(_covers(deny, line) for deny in denies):
+                continue
+            for allow in allows:
+                near = [deny for deny in denies if self._meet(allow, deny)]
+                if any(_covers(deny, allow) for deny in near):
+                    continue
+                must = ((line, not_false), (allow, is_true))
+                found = self._find(Demand(must=must, block=tuple((deny, only_false) for deny in near)))
+                if found is None:
+                    continue
+                seen = self._witness(found)
+                if allowed_by_rule(seen.decision):
+                    return seen
+                # Another reading of the same path is denied: what that means for other paths is not known.
+                self._expect(self.relaxations is not Relaxation.NONE, seen)
+                undecided = _Undecided.READINGS
+        return undecided
+
+    def _meet(self, allow: Line, deny: Line) -> bool:
+        overlaps = self.check.overlaps
+        return overlaps.may_share(overlaps.of(allow.atom), allow.atom, deny.row.atom)
+
+    def _always(self) -> _Verdict:
+        lines = self.obliged.lines
+        if Relaxation.IGNORE_TRAILING_SLASH in self.relaxations:
+            lines = (*lines, *self.obliged.toggled)
+        for line in lines:
+            found = self._not_allowed(line)
+            if found is not None:
+                seen = self._witness(found)
+                self._expect(not allowed_by_rule(seen.decision), seen)
+                return seen
+        more = self.relaxations & (Relaxation.ENCODED_SLASH | Relaxation.IGNORE_CASE)
+        return _Undecided.READINGS if more and lines else None
+
+    def _not_allowed(self, line: Line) -> Found | None:
+        if not self.declared:
+            return self._find(Demand(must=((line, is_true),)))
+        allows, denies = self._meeting(line)
+        for deny in denies:
+            found = self._find(Demand(must=((line, is_true), (deny, not_false))))
+            if found is not None:
+                return found
+        if any(_covers(allow, line) for allow in allows):
+            return None
+        block = tuple((allow, not_true) for allow in allows)
+        return self._find(Demand(must=((line, is_true),), block=block))
+
+    def _witness(self, found: Found) -> Witness:
+        return witness(self.check.index, self.service, found, self.check.environment.families)
+
+    def _expect(self, confirmed: bool, seen: Witness) -> None:  # noqa: FBT001 - an assertion's condition
+        if not confirmed:
+            raise DisagreementError(f"the engine decides {seen.decision} on {seen.request}")
+
+
+def _covers(one: Line, other: Line) -> bool:
+    """Whether one surely matches and holds wherever the other matches. False says nothing."""
+    if not one.plain:
+        return False
+    if one.atom not in (EVERYONE, other.atom):
+        return False
+    if one.methods is not None and (other.methods is None or not one.methods >= other.methods):
+        return False
+    path = one.row.path
+    if isinstance(path[-1], ast.RestSegments):
+        return path[:-1] == other.row.path[: len(path) - 1]
+    return path == other.row.path
+
+
+def _undeclared(declared: Iterable[str]) -> str:
+    taken = set(declared)
+    name = "undeclared"
+    while name in taken:
+        name += "-x"
+    return name
+
+
+# -- in words --------------------------------------------------------------------------
+
+_HELP_NEVER: Final = "take it away from the rules that allow it, add a deny, or say what the invariant leaves out"
+_HELP_DENIED: Final = "narrow the deny, or say in the invariant what it leaves out"
+_HELP_DEFAULT: Final = "add an allow, or say in the invariant what it leaves out"
+
+
+def _broken(item: ast.Invariant, seen: Witness, index: RuleIndex) -> Diagnostic:
+    request = seen.request
+    rules = deciding_rules(index, request.service, seen.decision)
+    verb = "may not" if item.always else "may"
+    message = f"`{request.principal.id}` {verb} `{request.method} {request.service} {request.path}`{seen.words}"
+    if item.always:
+        help_ = _HELP_DENIED if rules else _HELP_DEFAULT
+    else:
+        help_ = _HELP_NEVER
+    by = "denied" if item.always else "allowed"
+    return Diagnostic(
+        code="PDP502" if item.always else "PDP501",
+        message=message,
+        span=item.span,
+        label="this does not hold",
+        help=help_,
+        related=tuple((span, f"{by} by `{name}`") for span, name in rules),
+    )
+
+
+def _undecided(item: ast.Invariant, why: _Undecided, service: str) -> Diagnostic:
+    if why is _Undecided.READINGS:
+        message = f"this invariant cannot be decided on service `{service}`, which reads paths in several ways"
+        help_ = "drop `paths may have` from the service, or name other services in the invariant"
+    else:
+        message = f"this invariant is too large to decide: more than {MAX_INVARIANT_STEPS} cases on service `{service}`"
+        help_ = "name fewer services, methods or paths in it, or compare fewer attributes in one condition"
+    return Diagnostic(code="PDP503", message=message, span=item.span, label="not known to hold", help=help_)

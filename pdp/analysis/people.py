@@ -1,0 +1,277 @@
+"""Principals: who is in an atom, which atoms can share a member, and who is enough to try."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Final, TypeAlias, final
+
+from pdp.analysis.budget import Budget
+from pdp.analysis.representatives import Explorer, Observed
+from pdp.compiler.atoms import (
+    Atom,
+    AuthenticatedAtom,
+    DnsSuffixAtom,
+    EveryoneAtom,
+    ExactAtom,
+    PatternAtom,
+    SetAtom,
+)
+from pdp.lang import ast
+from pdp.principals import (
+    ANONYMOUS,
+    InvalidIdentityError,
+    Principal,
+    PrincipalKind,
+    dns_principal,
+    spiffe_principal,
+)
+
+__all__ = ["Members", "NumberedMembers", "known_texts", "may_share", "principals"]
+
+_ANY: Final = ast.AnySegment()
+_REST: Final = ast.RestSegments()
+_Leaf: TypeAlias = ExactAtom | PatternAtom | DnsSuffixAtom
+_Open: TypeAlias = EveryoneAtom | AuthenticatedAtom
+
+
+@final
+class Members:
+    """The atoms that one principal is in; also by number, as conditions ask."""
+
+    __slots__ = ("_known", "principal")
+
+    def __init__(self, principal: Principal) -> None:
+        self.principal = principal
+        self._known: dict[Atom, bool] = {}
+
+    def holds(self, atom: Atom) -> bool:
+        """Whether the principal is in the atom."""
+        known = self._known.get(atom)
+        if known is None:
+            known = self._known[atom] = self._decide(atom)
+        return known
+
+    def _decide(self, atom: Atom) -> bool:
+        principal = self.principal
+        match atom:
+            case EveryoneAtom():
+                return True
+            case AuthenticatedAtom():
+                return principal.kind is not PrincipalKind.ANONYMOUS
+            case ExactAtom(id=id_):
+                return principal.id == id_
+            case DnsSuffixAtom(suffix=suffix):
+                _, dot, rest = principal.id.removeprefix("dns:").partition(".")
+                return principal.kind is PrincipalKind.DNS and dot + rest == suffix
+            case PatternAtom():
+                return principal.kind is PrincipalKind.SPIFFE and _matches(atom, principal)
+            case SetAtom(terms=terms, excluded=excluded):
+                return any(map(self.holds, terms)) and not any(map(self.holds, excluded))
+
+    def numbers(self, atoms: Sequence[Atom]) -> "NumberedMembers":
+        """The same by the numbers of the atoms."""
+        return NumberedMembers(self, atoms)
+
+
+@final
+class NumberedMembers:
+    """The numbers of the atoms that a principal is in, found when asked for."""
+
+    __slots__ = ("_atoms", "_members")
+
+    def __init__(self, members: Members, atoms: Sequence[Atom]) -> None:
+        self._members = members
+        self._atoms = atoms
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and self._members.holds(self._atoms[number])
+
+    def __iter__(self) -> "Iterable[int]":  # type: ignore[override]  # conditions only ask `in`
+        return iter([number for number in range(len(self._atoms)) if number in self])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)  # type: ignore[misc]
+
+
+def _matches(atom: PatternAtom, principal: Principal) -> bool:
+    if atom.trust_domain is not None and atom.trust_domain != principal.trust_domain:
+        return False
+    given, wanted = principal.segments, atom.segments
+    if len(given) < len(wanted) or (len(given) > len(wanted) and not atom.open):
+        return False
+    return all(text is None or text == segment for text, segment in zip(wanted, given, strict=False))
+
+
+@lru_cache(maxsize=1 << 14)
+def _principal(id_: str) -> Principal:
+    return dns_principal(id_[len("dns:") :]) if id_.startswith("dns:") else spiffe_principal(id_)
+
+
+# -- whether two atoms can share a member ----------------------------------------------
+
+
+def may_share(one: Atom, other: Atom) -> bool:
+    """False only if no principal is in both; what sets exclude is looked at only for exact members."""
+    if isinstance(one, ExactAtom):
+        return Members(_principal(one.id)).holds(other)
+    if isinstance(other, ExactAtom):
+        return may_share(other, one)
+    if isinstance(one, SetAtom):
+        return any(may_share(term, other) for term in one.terms)
+    if isinstance(other, SetAtom):
+        return any(may_share(one, term) for term in other.terms)
+    if isinstance(one, PatternAtom) and isinstance(other, PatternAtom):
+        return _patterns_meet(one, other)
+    if isinstance(one, DnsSuffixAtom) and isinstance(other, DnsSuffixAtom):
+        return one == other
+    return isinstance(one, _Open) or isinstance(other, _Open)
+
+
+def _patterns_meet(one: PatternAtom, other: PatternAtom) -> bool:
+    if one.trust_domain and other.trust_domain and one.trust_domain != other.trust_domain:
+        return False
+    shorter, longer = sorted((one, other), key=lambda atom: len(atom.segments))
+    if len(shorter.segments) < len(longer.segments) and not shorter.open:
+        return False
+    pairs = zip(one.segments, other.segments, strict=False)
+    return all(left is None or right is None or left == right for left, right in pairs)
+
+
+# -- representatives -------------------------------------------------------------------
+
+
+def principals(
+    required: Sequence[Atom],
+    atoms: Iterable[Atom],
+    observed: Observed,
+    fresh: Sequence[str],
+    budget: Budget,
+) -> list[Members]:
+    """Principals in all required atoms, one for each way of being in the other atoms.
+
+    Args:
+        required: Atoms that the principal has to be in.
+        atoms: Atoms that make a difference.
+        observed: Segments whose values make a difference.
+        fresh: Texts that nothing knows.
+        budget: What it may cost.
+
+    Raises:
+        TooLargeError: There are too many.
+    """
+    exact = next((atom for atom in required if isinstance(atom, ExactAtom)), None)
+    if exact is not None:
+        members = Members(_principal(exact.id))
+        return [members] if all(map(members.holds, required)) else []
+    telling = list(dict.fromkeys((*required, *atoms)))
+    leaves = list(dict.fromkeys(leaf for atom in telling for leaf in _leaves(atom)))
+    found: dict[object, Members] = {}
+    for principal in _candidates(required, leaves, observed, fresh, budget):
+        budget.spend(1 + len(telling) // 4)
+        members = Members(principal)
+        if all(map(members.holds, required)):
+            values = tuple(principal.segments[at] for at in observed.front if at < len(principal.segments))
+            found.setdefault((tuple(map(members.holds, telling)), values), members)
+    return list(found.values())
+
+
+def known_texts(atoms: Iterable[Atom]) -> set[str]:
+    """Every segment, trust domain and DNS name that the atoms speak of."""
+    found: set[str] = set()
+    for leaf in (leaf for atom in atoms for leaf in _leaves(atom)):
+        match leaf:
+            case ExactAtom(id=id_):
+                found.update(id_.split("/"))
+            case DnsSuffixAtom(suffix=suffix):
+                found.add(suffix)
+            case PatternAtom(trust_domain=domain, segments=segments):
+                found.update(text for text in (domain, *segments) if text is not None)
+    return found
+
+
+def _leaves(atom: Atom) -> Iterable[_Leaf]:
+    if isinstance(atom, SetAtom):
+        for part in (*atom.terms, *atom.excluded):
+            yield from _leaves(part)
+    elif not isinstance(atom, _Open):
+        yield atom
+
+
+def _is_open(atom: Atom) -> bool:
+    """Whether an atom can hold principals that no pattern or name stands for."""
+    if isinstance(atom, SetAtom):
+        return any(map(_is_open, atom.terms))
+    return isinstance(atom, _Open)
+
+
+def _candidates(
+    required: Sequence[Atom],
+    leaves: Sequence[_Leaf],
+    observed: Observed,
+    fresh: Sequence[str],
+    budget: Budget,
+) -> Iterable[Principal]:
+    by_domain: dict[str | None, list[tuple[PatternAtom | ExactAtom, tuple[ast.Segment, ...]]]] = {}
+    dns: list[str] = []
+    for leaf in leaves:
+        match leaf:
+            case ExactAtom(id=id_) if id_.startswith("dns:"):
+                dns.append(id_[len("dns:") :])
+            case DnsSuffixAtom(suffix=suffix):
+                dns.append(f"{fresh[0]}{suffix}")
+            case ExactAtom(id=id_):
+                known = _principal(id_)
+                literals = tuple(ast.LiteralSegment(text=text) for text in known.segments)
+                by_domain.setdefault(known.trust_domain, []).append((leaf, literals))
+            case PatternAtom(trust_domain=domain):
+                by_domain.setdefault(domain, []).append((leaf, _pattern(leaf)))
+    shared = by_domain.pop(None, [])
+    unknown = f"{fresh[0]}.test"
+    for domain in (*by_domain, unknown):
+        patterns = [*by_domain.get(domain, ()), *shared]
+        yield from _of_domain(domain, patterns, required, observed, fresh, budget)
+    for name in (*dns, f"{fresh[0]}.{fresh[0]}.test"):
+        try:
+            yield dns_principal(name)
+        except InvalidIdentityError:
+            continue  # a suffix that leaves no room for one label more has no member
+    yield ANONYMOUS
+
+
+def _pattern(atom: PatternAtom) -> tuple[ast.Segment, ...]:
+    segments = tuple(_ANY if text is None else ast.LiteralSegment(text=text) for text in atom.segments)
+    return (*segments, _REST) if atom.open else segments
+
+
+def _of_domain(
+    domain: str,
+    patterns: Sequence[tuple[Atom, tuple[ast.Segment, ...]]],
+    required: Sequence[Atom],
+    observed: Observed,
+    fresh: Sequence[str],
+    budget: Budget,
+) -> Iterable[Principal]:
+    numbers: Mapping[Atom, int] = {atom: number for number, (atom, _) in enumerate(patterns)}
+    needed = []
+    for atom in required:
+        if not _is_open(atom):
+            needed.append(frozenset(numbers[leaf] for leaf in _leaves(atom) if leaf in numbers))
+    # `**` of our own follows every ID, so that those which no pattern matches are found too.
+    explorer = Explorer(
+        [*(segments for _, segments in patterns), (_ANY, _REST)], needed, observed, fresh, budget
+    )
+    for found in explorer.run(_is_segment(domain), empty_end=False):
+        try:
+            yield spiffe_principal(f"spiffe://{domain}/{'/'.join(found.segments)}")
+        except InvalidIdentityError:
+            continue  # longer than an ID can be
+
+
+def _is_segment(domain: str) -> Callable[[str], bool]:
+    def valid(text: str) -> bool:
+        try:
+            spiffe_principal(f"spiffe://{domain}/{text}")
+        except InvalidIdentityError:
+            return False
+        return "/" not in text
+
+    return valid
