@@ -38,10 +38,11 @@ __all__ = ["CALLER", "authenticated", "protocol_class"]
 
 #: Where a request's state holds its caller, or the reason why it has none.
 CALLER: Final = "pdp.caller"
-_CLOSE_SECONDS: Final = 1.0  # how long a peer may take to say goodbye when the service ends
+_CLOSE_SECONDS: Final = 1.0  # how long a peer may take to say goodbye
 _Identified: TypeAlias = Caller | UntrustedCertificateError
 _Refused: TypeAlias = tuple[HTTPStatus, str, str]
 
+_VERSIONS: Final = frozenset({"1.0", "1.1"})  # the parser would take HTTP/0.9 as well
 _NOT_HTTP: Final = (HTTPStatus.BAD_REQUEST, "invalid_http", "this is not an HTTP/1.1 request")
 _HEAD_TOO_LARGE: Final = (
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -52,7 +53,7 @@ _TOO_LARGE: Final = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "the
 _TOO_SLOW: Final = (HTTPStatus.REQUEST_TIMEOUT, "too_slow", "the request did not arrive in time")
 
 
-class _HeadTooLargeError(Exception):
+class _RefusedError(Exception):
     """Ends the parsing of a request from within a call-back of the parser."""
 
 
@@ -64,6 +65,7 @@ class _BoundedProtocol(HttpToolsProtocol):
         self._until = self.loop.time() + MAX_CONNECTION_SECONDS
         self._in_head = True
         self._received = 0  # bytes of the request that is arriving
+        self._deaf = False  # after a refusal nothing is looked at
         self._refusal: _Refused = _NOT_HTTP
         self._arrival: asyncio.TimerHandle | None = None
         # A connection that never asks anything is an idle one.
@@ -77,8 +79,8 @@ class _BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
-            return  # what comes after a refusal is not looked at
+        if self._deaf:
+            return
         if self._arrival is None:
             self._arrival = self.loop.call_later(MAX_ARRIVAL_SECONDS, self._refuse, _TOO_SLOW)
         self._received += len(data)
@@ -90,18 +92,20 @@ class _BoundedProtocol(HttpToolsProtocol):
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if len(self.headers) > MAX_HEADER_LINES or size > MAX_HEAD_BYTES:
             self._refusal = _HEAD_TOO_LARGE
-            raise _HeadTooLargeError
-        self._in_head = False
+            raise _RefusedError
+        if self.parser.get_http_version() not in _VERSIONS:
+            raise _RefusedError
         super().on_headers_complete()
+        self._in_head = False
         if self.loop.time() >= self._until:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
+        self._in_head, self._received = True, 0
         self._arrived()
         super().on_message_complete()
 
     def _arrived(self) -> None:
-        self._in_head, self._received = True, 0
         if self._arrival is not None:
             self._arrival.cancel()
             self._arrival = None
@@ -112,22 +116,32 @@ class _BoundedProtocol(HttpToolsProtocol):
         self._refuse(self._refusal)
 
     def _refuse(self, refused: _Refused) -> None:
-        """Answer the request that is arriving, if it is next in turn and has no answer; then close."""
-        if self.transport.is_closing():
+        """Answer what is arriving, unless it has an answer, and close; what came before it goes first."""
+        if self._deaf:
             return
-        answered = self.cycle is None or self.cycle.response_complete
-        if answered if self._in_head else not (self.cycle.response_started or self.pipeline):
+        self._deaf = True
+        self._arrived()
+        before = self.cycle if self._in_head else None
+        if before is not None and not before.response_complete:
+            before.keep_alive = False  # its answer is the last
+            return
+        if self._in_head or not (self.cycle.response_started or self.pipeline):
             self.transport.write(_response(*refused))
         if self.cycle is not None:
-            self.cycle.disconnected = True  # whatever is still being worked out for it is not sent
+            self.cycle.disconnected = True  # what is still being worked out for it is not sent
             self.cycle.message_event.set()
+        self._close()
+
+    def _close(self) -> None:
+        """Close, whether or not the peer ever says goodbye."""
         self.transport.close()
+        self.loop.call_later(_CLOSE_SECONDS, self.transport.abort)
 
     def shutdown(self) -> None:
         """Called by uvicorn when the service ends; a peer that does not answer is not waited for."""
         super().shutdown()
         if self.transport.is_closing():
-            self.loop.call_later(_CLOSE_SECONDS, self.transport.abort)
+            self._close()
 
 
 def _response(status: HTTPStatus, code: str, message: str) -> bytes:

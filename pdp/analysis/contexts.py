@@ -276,7 +276,7 @@ class _Asked:
             own = {"user.iss": user.issuer, "user.sub": user.subject, "user.groups": user.groups or None}
             attributes = {**attributes, **own}
         return Evaluation(
-            atoms=self._who.numbers(line.atoms),  # type: ignore[arg-type]  # conditions only ask `in`
+            atoms=self._who.numbers(line.atoms),
             principal=self._who.principal.segments,
             path=self._path,
             context=attributes,

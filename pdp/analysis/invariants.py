@@ -14,7 +14,7 @@ from typing import Final, TypeAlias, final
 
 from pdp.analysis.budget import Budget, TooLargeError
 from pdp.analysis.lines import Book, Line, Overlaps, Scribe
-from pdp.analysis.lowered import Obliged, lower_invariant
+from pdp.analysis.lowered import Obliged, by_number, lower_invariant
 from pdp.analysis.search import Demand, Found, Setting, find, is_true, not_false, not_true, only_false
 from pdp.analysis.values import KEPT_FOR, Calendar
 from pdp.analysis.witnesses import DisagreementError, Witness, allowed_by_rule, deciding_rules, witness
@@ -31,7 +31,7 @@ from pdp.limits import MAX_INVARIANT_STEPS
 from pdp.paths import Relaxation
 from pdp.vocabulary import Millis
 
-__all__ = ["Invariants"]
+__all__ = ["Checked", "Invariants"]
 
 _Key: TypeAlias = tuple[ast.Invariant, str, str | None]
 
@@ -53,6 +53,28 @@ class _Sense(Enum):
     MATCHES = "matches"
     NEVER_TRUE = "never true"
     EMPTY = "empty"
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A policy set without errors so far, compiled.
+
+    Attributes:
+        parsed: The files.
+        index: What they came to.
+        sources: The units behind each service's index.
+        environment: What names stand for.
+        resolver: Resolves principal terms in that environment.
+        numbers: Numbers of the index's atoms.
+    """
+
+    parsed: Sequence[Parsed]
+    index: RuleIndex
+    sources: Mapping[str, tuple[Unit, ...]]
+    environment: Environment
+    resolver: Resolver
+    numbers: Numbers
 
 
 @final
@@ -84,25 +106,11 @@ class Invariants:
 
     _kept: dict[_Key, _Kept] = field(default_factory=dict)
 
-    def check(
-        self,
-        parsed: Sequence[Parsed],
-        index: RuleIndex,
-        sources: Mapping[str, tuple[Unit, ...]],
-        environment: Environment,
-        resolver: Resolver,
-        numbers: Numbers,
-        now: Millis,
-    ) -> list[Diagnostic]:
-        """Everything wrong or doubtful with the invariants of a checked policy set.
+    def check(self, checked: Checked, now: Millis) -> list[Diagnostic]:
+        """Everything wrong or doubtful with the invariants of a policy set.
 
         Args:
-            parsed: The files.
-            index: What they came to.
-            sources: The units behind each service's index.
-            environment: What names stand for.
-            resolver: Resolves principal terms in that environment.
-            numbers: Numbers of the index's atoms.
+            checked: The policy set, without errors so far.
             now: Invariants hold from this instant on.
 
         Raises:
@@ -110,14 +118,14 @@ class Invariants:
         """
         found = [
             (item, file.file.path)
-            for file in parsed
+            for file in checked.parsed
             for item in file.file.items
             if isinstance(item, ast.Invariant)
         ]
         if not found:
             self._kept = {}
             return []
-        check = _Check(parsed, index, sources, environment, resolver, numbers, now, self._kept)
+        check = _Check(checked, now, self._kept)
         diagnostics = [d for item, path in found for d in check.invariant(item, path)]
         self._kept = check.keep
         return diagnostics
@@ -127,26 +135,16 @@ class Invariants:
 class _Check:
     """The invariants of one version."""
 
-    def __init__(  # noqa: PLR0913 - it is `Invariants.check`, with what was kept
-        self,
-        parsed: Sequence[Parsed],
-        index: RuleIndex,
-        sources: Mapping[str, tuple[Unit, ...]],
-        environment: Environment,
-        resolver: Resolver,
-        numbers: Numbers,
-        now: Millis,
-        kept: Mapping[_Key, _Kept],
-    ) -> None:
-        self.index = index
-        self.sources = sources
-        self.environment = environment
-        self.resolver = resolver
+    def __init__(self, checked: Checked, now: Millis, kept: Mapping[_Key, _Kept]) -> None:
+        self.index = checked.index
+        self.sources = checked.sources
+        self.environment = environment = checked.environment
+        self.resolver = checked.resolver
         self.now = now
         self.kept = kept
         self.keep: dict[_Key, _Kept] = {}
-        atoms = list(numbers.atoms)
-        self.scribe = Scribe(parsed, environment, resolver, atoms, index.methods)
+        atoms = by_number(checked.numbers)
+        self.scribe = Scribe(checked.parsed, environment, checked.resolver, atoms, checked.index.methods)
         self.overlaps = Overlaps(atoms)
         self.setting = Setting(
             declared=environment.attributes, families=environment.families, calendar=Calendar(now)
@@ -188,7 +186,7 @@ class _Check:
         if kept.sense is _Sense.MATCHES:
             return []
         never_true = kept.sense is _Sense.NEVER_TRUE
-        message = "the condition of this invariant can never be true" if never_true else "no request matches this invariant"
+        message = "the condition can never be true" if never_true else "no request matches this invariant"
         help_ = "it holds whatever the rules say: check its names, exceptions and condition"
         return [
             Diagnostic(code="PDP504", severity=Severity.WARNING, message=message, span=item.span, help=help_)
@@ -337,7 +335,7 @@ def _undeclared(declared: Iterable[str]) -> str:
 
 # -- in words --------------------------------------------------------------------------
 
-_HELP_NEVER: Final = "take it away from the rules that allow it, add a deny, or say what the invariant leaves out"
+_HELP_NEVER: Final = "take it away from the rules that allow it, or say in the invariant what it leaves out"
 _HELP_DENIED: Final = "narrow the deny, or say in the invariant what it leaves out"
 _HELP_DEFAULT: Final = "add an allow, or say in the invariant what it leaves out"
 
@@ -346,11 +344,9 @@ def _broken(item: ast.Invariant, seen: Witness, index: RuleIndex) -> Diagnostic:
     request = seen.request
     rules = deciding_rules(index, request.service, seen.decision)
     verb = "may not" if item.always else "may"
-    message = f"`{request.principal.id}` {verb} `{request.method} {request.service} {request.path}`{seen.words}"
-    if item.always:
-        help_ = _HELP_DENIED if rules else _HELP_DEFAULT
-    else:
-        help_ = _HELP_NEVER
+    asked = f"{request.method} {request.service} {request.path}"
+    message = f"`{request.principal.id}` {verb} `{asked}`{seen.words}"
+    help_ = (_HELP_DENIED if rules else _HELP_DEFAULT) if item.always else _HELP_NEVER
     by = "denied" if item.always else "allowed"
     return Diagnostic(
         code="PDP502" if item.always else "PDP501",
@@ -367,6 +363,6 @@ def _undecided(item: ast.Invariant, why: _Undecided, service: str) -> Diagnostic
         message = f"this invariant cannot be decided on service `{service}`, which reads paths in several ways"
         help_ = "drop `paths may have` from the service, or name other services in the invariant"
     else:
-        message = f"this invariant is too large to decide: more than {MAX_INVARIANT_STEPS} cases on service `{service}`"
+        message = f"too large to decide: more than {MAX_INVARIANT_STEPS} cases on service `{service}`"
         help_ = "name fewer services, methods or paths in it, or compare fewer attributes in one condition"
     return Diagnostic(code="PDP503", message=message, span=item.span, label="not known to hold", help=help_)

@@ -17,14 +17,11 @@ from pdp.compiler.conflicts import paths_overlap
 from pdp.compiler.environment import Environment
 from pdp.compiler.matchers import capture_places
 from pdp.compiler.resolve import Resolver
-from pdp.compiler.rows import ANY_METHOD, Row, RowKind, Unit
+from pdp.compiler.rows import ANY_METHOD, Detail, ExceptedPath, Row, RowKind, Unit
 from pdp.lang import ast
 from pdp.lang.parser import Parsed
 
 __all__ = ["Book", "Line", "Overlaps", "Scribe", "make_line"]
-
-_NowhereRead: Final[frozenset[int]] = frozenset()
-
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,7 +41,7 @@ class Line:
 
     row: Row
     atom: Atom
-    atoms: Sequence[Atom]
+    atoms: Mapping[int, Atom]
     methods: frozenset[str] | None
     facts: Facts
     deny: bool
@@ -69,7 +66,7 @@ class Line:
 
 def make_line(
     row: Row,
-    atoms: Sequence[Atom],
+    atoms: Mapping[int, Atom],
     methods: frozenset[str] | None,
     facts: Facts,
     terms: Iterable[ast.PrincipalTerm] | None,
@@ -87,7 +84,8 @@ def make_line(
     of_principal: set[int] = set()
     of_path: set[int] = set()
     if detail is not None:
-        for part in (detail, *detail.exceptions):
+        parts: list[Detail | ExceptedPath] = [detail, *detail.exceptions]
+        for part in parts:
             of_path.update(at for at, _ in part.equalities)
             of_principal.update(at for _, at in part.equalities)
             of_path.update(at for pair in part.path_equalities for at in pair)
@@ -138,7 +136,7 @@ class Scribe:
         parsed: Sequence[Parsed],
         environment: Environment,
         resolver: Resolver,
-        atoms: Sequence[Atom],
+        atoms: Mapping[int, Atom],
         methods: Mapping[str, int],
     ) -> None:
         self._parsed = parsed
@@ -206,7 +204,7 @@ class Scribe:
 class Overlaps:
     """Which atoms can share a member, found once for each pair."""
 
-    _atoms: Sequence[Atom]
+    _atoms: Mapping[int, Atom]
     _known: dict[Atom, dict[int, bool]] = field(default_factory=dict)
 
     def of(self, atom: Atom) -> "dict[int, bool]":
@@ -256,10 +254,3 @@ class Book:
         else:
             for rows in self._by_first.values():
                 yield from rows
-
-
-def meet(one: Line, other: Line) -> bool:
-    """Whether the two can match one request, as far as patterns show."""
-    if one.methods is not None and other.methods is not None and one.methods.isdisjoint(other.methods):
-        return False
-    return may_share(one.atom, other.atom) and paths_overlap(one.row.path, other.row.path)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from pdp.analysis.lines import Line, Scribe, make_line
+from pdp.compiler.atoms import Atom
 from pdp.compiler.environment import Environment
 from pdp.compiler.lower import Lowerer
 from pdp.compiler.numbers import Numbers
@@ -16,7 +17,7 @@ from pdp.diagnostics import Diagnostic, Source, sort
 from pdp.lang import ast
 from pdp.vocabulary import Effect
 
-__all__ = ["Obliged", "lower_invariant"]
+__all__ = ["Obliged", "by_number", "lower_invariant"]
 
 
 @final
@@ -78,7 +79,7 @@ def lower_invariant(
     if problems:
         return Obliged(lines=(), toggled=(), diagnostics=problems)
     facts = scribe.facts(item.users, clause, directory)
-    atoms = list(numbers.atoms)
+    atoms = by_number(numbers)
 
     def line(row: Row) -> Line:
         named = frozenset(name for name, bit in numbers.methods.items() if bit & row.mask)
@@ -87,6 +88,11 @@ def lower_invariant(
 
     found = {name: tuple(map(line, rows)) for name, rows in lowerer.by_service.items()}
     return Obliged(lines=found.get("as written", ()), toggled=found.get("toggled", ()), diagnostics=())
+
+
+def by_number(numbers: Numbers) -> dict[int, Atom]:
+    """The atoms by their numbers."""
+    return {number: atom for atom, number in numbers.atoms.items()}
 
 
 def _flat(

@@ -1,6 +1,6 @@
 """Principals: who is in an atom, which atoms can share a member, and who is enough to try."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, TypeAlias, final
 
@@ -67,29 +67,29 @@ class Members:
             case SetAtom(terms=terms, excluded=excluded):
                 return any(map(self.holds, terms)) and not any(map(self.holds, excluded))
 
-    def numbers(self, atoms: Sequence[Atom]) -> "NumberedMembers":
+    def numbers(self, atoms: Mapping[int, Atom]) -> "NumberedMembers":
         """The same by the numbers of the atoms."""
         return NumberedMembers(self, atoms)
 
 
 @final
-class NumberedMembers:
+class NumberedMembers(Collection[int]):
     """The numbers of the atoms that a principal is in, found when asked for."""
 
     __slots__ = ("_atoms", "_members")
 
-    def __init__(self, members: Members, atoms: Sequence[Atom]) -> None:
+    def __init__(self, members: Members, atoms: Mapping[int, Atom]) -> None:
         self._members = members
         self._atoms = atoms
 
     def __contains__(self, number: object) -> bool:
         return isinstance(number, int) and self._members.holds(self._atoms[number])
 
-    def __iter__(self) -> "Iterable[int]":  # type: ignore[override]  # conditions only ask `in`
-        return iter([number for number in range(len(self._atoms)) if number in self])
+    def __iter__(self) -> Iterator[int]:
+        return iter([number for number in self._atoms if number in self])
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)  # type: ignore[misc]
+        return sum(1 for _ in self)
 
 
 def _matches(atom: PatternAtom, principal: Principal) -> bool:
@@ -226,7 +226,8 @@ def _candidates(
                 by_domain.setdefault(domain, []).append((leaf, _pattern(leaf)))
     shared = by_domain.pop(None, [])
     unknown = f"{fresh[0]}.test"
-    for domain in (*by_domain, unknown):
+    domains = [domain for domain in by_domain if domain is not None]
+    for domain in (*domains, unknown):
         patterns = [*by_domain.get(domain, ()), *shared]
         yield from _of_domain(domain, patterns, required, observed, fresh, budget)
     for name in (*dns, f"{fresh[0]}.{fresh[0]}.test"):

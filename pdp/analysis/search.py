@@ -68,8 +68,12 @@ class Setting:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """What is searched for: a request that matches each of `must`, with each of its conditions as told,
-    and for which each of `block` either does not match or has a condition as told."""
+    """What is searched for.
+
+    Attributes:
+        must: The request matches these, and each condition is as told.
+        block: Each of these does not match it, or its condition is as told.
+    """
 
     must: tuple[tuple[Line, Level], ...]
     block: tuple[tuple[Line, Level], ...] = ()
@@ -190,7 +194,7 @@ class _Search:
             constraints.append(Constraint(line=line, level=level))
         for line, level in self.demand.block:
             if self._matches(line, who, method, path):
-                if line.unconditional and not level(True):  # noqa: FBT003 - a truth value
+                if line.unconditional and not level(True):
                     return None
                 constraints.append(Constraint(line=line, level=level))
         key = self._key(constraints, who, method, path)

@@ -7,7 +7,7 @@ are drawn from one stock, with enough fresh ones for all to differ.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
 from itertools import combinations, product
 from typing import Final, TypeAlias, final
 
@@ -124,17 +124,20 @@ def _addresses(tests: Iterable[Test], extra: int) -> list[str]:
     for text in sorted({value for test in tests for value in test if isinstance(value, str)}):
         block = ip_network(text)
         first, last = int(block.network_address), int(block.broadcast_address)
-        version = block.version
+        version = int(block.version)
         if isinstance(block, IPv6Network) and address(str(block.network_address)) != block.network_address:
             version, first, last = 4, first & 0xFFFF_FFFF, last & 0xFFFF_FFFF
         borders |= {(version, first), (version, last + 1)}
-    found: dict[str, None] = {}
-    for version, border in sorted(borders):
-        for number in range(border, border + extra):
-            kind, bits = (IPv4Address, 32) if version == 4 else (IPv6Address, 128)
-            if number < 1 << bits and (version == 4 or address(str(kind(number))) == ip_address(str(kind(number)))):
-                found[str(kind(number))] = None
-    return list(found)
+    near = [(version, border + step) for version, border in sorted(borders) for step in range(extra)]
+    return [text for version, number in dict.fromkeys(near) if (text := _address(version, number))]
+
+
+def _address(version: int, number: int) -> str:
+    """An address as text; empty for one that there is not, or that is another in disguise."""
+    if number >= 1 << (32 if version == 4 else 128):
+        return ""
+    found = IPv4Address(number) if version == 4 else IPv6Address(number)
+    return str(found) if address(str(found)) == found else ""
 
 
 def users(facts: Facts, stock: Stock, budget: Budget) -> list[User | None]:

@@ -10,7 +10,7 @@ from pdp.engine.decide import decide
 from pdp.index.rule_index import RuleIndex
 from pdp.vocabulary import AttributeValue, Decision, Effect, Millis, Reason, Request
 
-__all__ = ["DisagreementError", "Witness", "allowed_by_rule", "in_words", "witness"]
+__all__ = ["DisagreementError", "Witness", "allowed_by_rule", "deciding_rules", "witness"]
 
 
 class DisagreementError(RuntimeError):
@@ -89,9 +89,10 @@ def _words(found: Found) -> str:
     if missing:
         parts.append(f"without {', '.join(missing)}")
     if context.missing:
-        parts.append(f"where nobody supplies {', '.join(f'`{family}`' for family in sorted(context.missing))}")
+        families = ", ".join(f"`{family}`" for family in sorted(context.missing))
+        parts.append(f"where nobody supplies {families}")
     if context.timed:
-        parts.append(f"at {in_words(context.now)}")
+        parts.append(f"at {_instant(context.now)}")
     return "".join(f", {part}" for part in parts)
 
 
@@ -103,7 +104,7 @@ def _value(value: AttributeValue) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def in_words(instant: Millis) -> str:
+def _instant(instant: Millis) -> str:
     """An instant as the language writes it."""
     moment = datetime.fromtimestamp(instant // 1000, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

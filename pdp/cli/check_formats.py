@@ -138,11 +138,8 @@ def _sarif_location(span: Span, report: Report) -> dict[str, Any]:
 
 def _uri(file: str) -> str:
     """A relative reference, or a `file:` URI for what lies elsewhere (RFC 3986, sections 2.1 and 4.2)."""
-    path = _relative(file)
-    if path.startswith("/"):
-        return f"file://{quote(path)}"
-    reference = quote(path)
-    return f"./{reference}" if ":" in reference.partition("/")[0] else reference
+    path = quote(_relative(file))  # colons too, so that no first segment looks like a scheme
+    return f"file://{path}" if path.startswith("/") else path
 
 
 # -- CI annotations --------------------------------------------------------------------

@@ -102,9 +102,9 @@ def _show(address: str, publisher: Publisher, folder: Path, policies: Path) -> N
         _print_answer(question, _ask(address, folder, question))
     click.echo("Ask it yourself:\n")
     click.echo(_curl(address, folder))
-    edited = next(iter(sorted(policies.rglob("*.policy"))), policies)
-    click.echo(f"\nEdit {policies / 'boutique' / 'checkout.policy' if policies.is_dir() else edited} and save: "
-               "the change is live a moment later, and shown here. Ctrl-C ends.")  # fmt: skip
+    named = policies / "boutique" / "checkout.policy"
+    edited = named if named.exists() else next(iter(sorted(policies.rglob("*.policy"))), policies)
+    click.echo(f"\nEdit {edited} and save: the change is live a moment later, and shown here. Ctrl-C ends.")
     sys.stdout.flush()
 
 

@@ -210,7 +210,7 @@ def _region(question: _Question, reason: Reason, rows: tuple[int, ...]) -> Regio
     return Region(request.service, principal, method, steps, question.cell[2], narrowing.context)
 
 
-def _cost(columns: Columns, row: int) -> tuple[int, bool, bool, int]:
+def _cost(columns: Columns, row: int) -> tuple[int, int, int]:
     """How much a region loses by resting on this row."""
     detail = columns.details.get(row)
     read = 0
@@ -218,4 +218,4 @@ def _cost(columns: Columns, row: int) -> tuple[int, bool, bool, int]:
         read = len(detail.equalities) + len(detail.path_equalities) + len(detail.exceptions)
         if detail.condition is not None:
             read += len(detail.condition.reads) + len(detail.condition.places)
-    return read, reads_principal(columns, row), columns.masks[row] != ANY_METHOD, row
+    return read, reads_principal(columns, row) + (columns.masks[row] != ANY_METHOD), row

@@ -26,6 +26,11 @@ __all__ = ["decide"]
 OTHER_METHOD: Final = 1
 _OVERRIDES: Final = ("header.x-http-method-override", "header.x-method-override", "header.x-http-method")
 _NOT_PLAIN: Final = RowKind.DENY | RowKind.SHADOW | RowKind.DETAILED
+# Looking a member up on its enum takes longer than making the answer it goes into.
+_ALLOW: Final = Effect.ALLOW
+_DENY: Final = Effect.DENY
+_ALLOWED: Final = Reason.ALLOWED
+_NO_RULE: Final = Reason.NO_RULE_MATCHED
 _NOTHING: Final[Mapping[str, AttributeValue | None]] = MappingProxyType({})
 
 
@@ -62,7 +67,10 @@ def decide_path(index: RuleIndex, service: ServiceIndex, bit: int, request: Requ
         for row in near:
             kind |= kinds[row]
         if not kind & _NOT_PLAIN:
-            return _decide_plain(columns, near, cell, bit, request)
+            matching = [row for row in near if columns.masks[row] & bit]
+            if matching:
+                return _allow_plainly(columns, near, matching, cell, bit, request)
+            return _deny_plainly(columns, near, cell, bit, request)
     return decide_conditional(service, cell, near, bit, request, evaluation_of(request, atoms, segments))
 
 
@@ -86,27 +94,33 @@ def _near(leaves: tuple[LeafOrRow, ...], columns: Columns, atoms: tuple[int, ...
     return near
 
 
-def _decide_plain(columns: Columns, near: list[int], cell: Cell, bit: int, request: Request) -> Decision:
-    """The answer where every row about this principal is an allow with nothing more to it."""
-    masks = columns.masks
-    matching = [row for row in near if masks[row] & bit]
+def _deny_plainly(columns: Columns, near: list[int], cell: Cell, bit: int, request: Request) -> Decision:
+    """Denied where every row about this principal is an allow with nothing more to it."""
+    principal, method = unread_by_default(near, columns, summarise(cell[0], columns), bit, request)
+    region = Region(request.service, principal, method, tuple(cell[1]), cell[2], _NOTHING)
+    return Decision(_DENY, _NO_RULE, True, (), region, None, (), None)
+
+
+def _allow_plainly(
+    columns: Columns, near: list[int], matching: list[int], cell: Cell, bit: int, request: Request
+) -> Decision:
+    """Allowed where every row about this principal is an allow with nothing more to it."""
     principal: str | None = request.principal.id
     method: str | None = request.method
-    if not matching:
-        principal, method = unread_by_default(near, columns, summarise(cell[0], columns), bit, request)
-        region = Region(request.service, principal, method, tuple(cell[1]), cell[2], _NOTHING)
-        return Decision(Effect.DENY, Reason.NO_RULE_MATCHED, True, (), region, None, (), None)
     row = matching[0]
-    if len(matching) > 1:
-        row = min(matching, key=lambda row: (columns.atoms[row], masks[row] != ANY_METHOD))
-        rules = tuple(sorted({columns.rules[row] for row in matching}))
+    if len(matching) == 1:
+        rules: tuple[int, ...] = (columns.rules[row],)
     else:
-        rules = (columns.rules[row],)
-    if columns.atoms[row] == EVERYONE_NUMBER or masks[row] == ANY_METHOD:
+        row = min(
+            matching,
+            key=lambda row: (columns.atoms[row] != EVERYONE_NUMBER) + (columns.masks[row] != ANY_METHOD),
+        )
+        rules = tuple(sorted({columns.rules[row] for row in matching}))
+    if columns.atoms[row] == EVERYONE_NUMBER or columns.masks[row] == ANY_METHOD:
         summary = summarise(cell[0], columns)
         principal, method = unread_by_allow(row, near, columns, summary, bit, request)
     region = Region(request.service, principal, method, tuple(cell[1]), cell[2], _NOTHING)
-    return Decision(Effect.ALLOW, Reason.ALLOWED, True, rules, region, None, (), None)
+    return Decision(_ALLOW, _ALLOWED, True, rules, region, None, (), None)
 
 
 def _overridden(request: Request) -> bool:
@@ -120,4 +134,4 @@ def _overridden(request: Request) -> bool:
 
 def _refused(reason: Reason) -> Decision:
     """Denied before any rule was looked at, for this very request only."""
-    return Decision(Effect.DENY, reason, True, (), None, None, (), None)
+    return Decision(_DENY, reason, True, (), None, None, (), None)

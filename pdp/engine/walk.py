@@ -5,10 +5,10 @@ whatever the state does not tell apart; and where the walk ended before the path
 is free.
 """
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from pdp.compiler.matchers import segment_matches
-from pdp.index.cells import PACK_ROW, PINNED, LeafOrRow, State, Tail
+from pdp.index.cells import PACK_ROW, LeafOrRow, Lone, Pinned, State, Tail
 from pdp.lang import ast
 from pdp.vocabulary import Excluding, PathStep
 
@@ -18,6 +18,10 @@ __all__ = ["Cell", "walk"]
 #: Where a walk ended: what the cell holds (single rows, and leaves of several), the region's path
 #: steps, and whether any further segments may follow. A plain tuple: one is made for every decision.
 Cell: TypeAlias = tuple[tuple[LeafOrRow, ...], list[PathStep], bool]
+
+
+#: So many steps that admit any segment.
+_FREE: Final = tuple((None,) * count for count in range(256))
 
 
 def walk(state: State, segments: list[str]) -> Cell:
@@ -31,15 +35,10 @@ def walk(state: State, segments: list[str]) -> Cell:
                 steps = [*segments[:at]]
             if state.sink:
                 return state.rests, steps, True
-            affixed = state.affixes.match(segment) if state.affixes is not None and segment else None
-            if affixed is not None:
-                following = affixed
-                steps.append(segment)
-            else:
-                following = state.other if segment else None
-                steps.append(segment if state.wild is PINNED or not segment else state.wild)  # type: ignore[arg-type]
-                if following is None:
-                    return _dead(state, segments, steps)
+            following, step = _unnamed(state, segment)
+            steps.append(step)
+            if following is None:
+                return _dead(state, segments, steps)
         elif steps is not None:
             steps.append(segment)
         at += 1  # noqa: SIM113 - `enumerate` would make a tuple for every segment
@@ -54,12 +53,24 @@ def walk(state: State, segments: list[str]) -> Cell:
     return leaves, steps, state.sink
 
 
+def _unnamed(state: State, segment: str) -> tuple[State | Lone | None, PathStep]:
+    """Where a segment leads that no literal names, and the region's step for it."""
+    if not segment:
+        return None, segment
+    if state.affixes is not None and (following := state.affixes.match(segment)) is not None:
+        return following, segment
+    return state.other, segment if isinstance(state.wild, Pinned) else state.wild
+
+
 def _lone(state: State, segments: list[str], at: int, steps: list[PathStep] | None, lone: int) -> Cell:
     """The rest of a walk where one row is left: its pattern goes on with segments of any kind."""
     count, is_open = lone >> 1 & 0xFF, lone & 1
     given = len(segments) - at
     if steps is None:
         steps = [*segments[:at]]
+    if given == count and not is_open and segments[-1]:  # as nearly always
+        steps += _FREE[count]
+        return (lone >> PACK_ROW, *state.rests), steps, False
     if given < count:
         steps.extend(segment and None for segment in segments[at:])
         return state.rests, steps, False
@@ -72,7 +83,7 @@ def _lone(state: State, segments: list[str], at: int, steps: list[PathStep] | No
     steps.extend([None] * count)
     if is_open:
         return (lone >> PACK_ROW, *state.rests), steps, True
-    if given == count:
+    if given == count:  # an empty segment at the end was the pattern's own literal
         return (lone >> PACK_ROW, *state.rests), steps, False
     if not segments[reached]:
         steps.append("")

@@ -101,7 +101,7 @@ class AtomSets:
             ends.append(atom)
 
     def close(self, members: Iterable[Atom]) -> tuple[int, ...]:
-        """Numbers of the atoms in use that hold a principal which is in exactly these atoms that are no sets."""
+        """Numbers of the atoms in use that hold a principal: these are the atoms, sets aside, that do."""
         held = set(members)
         candidates: set[SetAtom] = set()
         queue: list[Atom] = list(held)

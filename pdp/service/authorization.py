@@ -6,7 +6,7 @@ alike.
 """
 
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 from pdp.compiler.callers import CallerEntry
 from pdp.identity.caller import Caller, CallerKind
@@ -16,6 +16,8 @@ from pdp.service.errors import NotPermittedError
 from pdp.vocabulary import Request
 
 __all__ = ["Grant", "Rights", "as_principal", "rights_of"]
+
+_CLAIMED: Final = frozenset({"user", "principal"})  # families of attributes that come from tokens
 
 
 @final
@@ -77,10 +79,11 @@ class Rights:
             raise NotPermittedError(
                 "attributes_not_permitted", "this caller's entry does not supply these attributes"
             )
-        if request.user is not None:
+        # Whatever an entry supplies: what a user or a token is said to claim takes `claims`.
+        if request.user is not None or not _CLAIMED.isdisjoint(families):
             supplying = [grant for grant in supplying if grant.claims]
             if not supplying:
-                raise NotPermittedError("claims_not_permitted", "this caller may not assert a user")
+                raise NotPermittedError("claims_not_permitted", "this caller may not assert a user or claims")
         if explain:
             supplying = [grant for grant in supplying if grant.explain]
             if not supplying:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, final
 
+from pdp.analysis.invariants import Checked, Invariants
 from pdp.compiler.callers import CallerEntry, lower_callers
 from pdp.compiler.checks import check_set
 from pdp.compiler.environment import Environment, gather
@@ -79,6 +80,7 @@ class Loader:
     _texts: dict[str, tuple[bytes, Source]] = field(default_factory=dict)
     _checked: "_Checked | None" = None
     _assembly: Assembly | None = None
+    _invariants: Invariants = field(default_factory=Invariants)
     _numbered: int = 0
 
     def load(self, bundle: PolicyBundle, *, now: Millis) -> Loaded:
@@ -111,6 +113,18 @@ class Loader:
         assembly = assemble(units, self._checked.environment, self._numbers, self._assembly)
         diagnostics += assembly.diagnostics
         if assembly.index is None:
+            return Loaded(snapshot=None, diagnostics=sort(diagnostics), sources=sources)
+        checked = Checked(
+            parsed=parsed,
+            index=assembly.index,
+            sources=assembly.sources,
+            environment=self._checked.environment,
+            resolver=self._checked.resolver,
+            numbers=self._numbers,
+        )
+        found = self._invariants.check(checked, now)
+        diagnostics += found
+        if has_errors(found):
             return Loaded(snapshot=None, diagnostics=sort(diagnostics), sources=sources)
         self._assembly = assembly
         self._numbered = self._numbered or len(self._numbers.atoms)

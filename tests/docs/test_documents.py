@@ -30,7 +30,7 @@ from pdp.service.decision_service import DecisionService
 from pdp.store.publish import Publisher
 from pdp.store.snapshot import Loader
 from pdp.store.bundle import make_bundle
-from pdp.vocabulary import Decision, Excluding, Region, Request
+from pdp.vocabulary import Excluding, Region, Request
 from tests.docs.sets import Block, blocks, files_in
 from tests.property.compiled import contains
 
@@ -512,6 +512,31 @@ def test_a_floor_that_is_no_revision_is_a_mistake_in_the_question(code: str) -> 
     assert (caught.value.code, ROWS[code][0]) == (code, 400)
 
 
+def test_a_forbidden_and_an_unknown_service_are_refused_alike() -> None:
+    to = service(ERRORS)
+
+    refused = [asking(**about)(to) for about in ({"service": "orders"}, {"service": "none"}, {"service": None, "host": "none.example"})]
+
+    assert {(got.status_code, got.content) for got in refused} == {(403, refused[0].content)}
+
+
+def test_an_edit_with_errors_changes_nothing_and_answers_age() -> None:
+    instants = iter(range(NOW, NOW + 1_000_000, 10_000))
+    loader = Loader()
+    first = loader.load(make_bundle({"a.policy": ERRORS.encode()}), now=NOW).snapshot
+    assert first is not None
+    publisher = Publisher(loader, first, on_event=lambda _: None, now=NOW)
+    to = DecisionService(publisher, clock=lambda: next(instants))
+    before = asking()(to).json()
+
+    publisher.offer(make_bundle({"a.policy": b"language 1\nallow everyone\n"}), NOW + 1)
+    publisher.confirm(NOW + 2)
+
+    after = asking()(to).json()
+    assert {**after, "age_seconds": 0, "decision_id": ""} == {**before, "decision_id": ""}
+    assert after["age_seconds"] == 10
+
+
 def test_every_field_of_a_question_and_an_answer_is_described() -> None:
     named = set(re.findall(r"^\| `(\w+)` \|", TEXTS["docs/api.md"], re.MULTILINE))
     components = build_app(service(ERRORS)).openapi()["components"]["schemas"]
@@ -530,4 +555,3 @@ def test_a_region_has_the_fields_that_the_page_on_caching_explains() -> None:
     explained = set(re.findall(r"^\| `(\w+)` \|", TEXTS["docs/caching.md"], re.MULTILINE))
 
     assert set(Region.__struct_fields__) <= explained
-    assert Decision.__struct_fields__.index("region") >= 0

@@ -128,7 +128,12 @@ def test_every_request_in_a_region_gets_the_same_answer(seed):
                 verdict = interpreter.decide(files, other)
 
                 got = (verdict.effect, verdict.enforced, verdict.obligations, verdict.valid_until)
-                assert got == (expected.effect, expected.enforced, expected.obligations, expected.valid_until), (
+                assert got == (
+                    expected.effect,
+                    expected.enforced,
+                    expected.obligations,
+                    expected.valid_until,
+                ), (
                     decision.region,
                     request,
                     other,
