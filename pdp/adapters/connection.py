@@ -38,7 +38,8 @@ __all__ = ["CALLER", "authenticated", "protocol_class"]
 
 #: Where a request's state holds its caller, or the reason why it has none.
 CALLER: Final = "pdp.caller"
-_CLOSE_SECONDS: Final = 1.0  # how long a peer may take to say goodbye
+_GOODBYE_SECONDS: Final = 1.0  # how long a peer with next to nothing left to read may take to close
+_LINGER_SECONDS: Final = 5.0  # how long one may take to read its last answer, and then to close
 _Identified: TypeAlias = Caller | UntrustedCertificateError
 _Refused: TypeAlias = tuple[HTTPStatus, str, str]
 
@@ -130,18 +131,23 @@ class _BoundedProtocol(HttpToolsProtocol):
         if self.cycle is not None:
             self.cycle.disconnected = True  # what is still being worked out for it is not sent
             self.cycle.message_event.set()
-        self._close()
-
-    def _close(self) -> None:
-        """Close, whether or not the peer ever says goodbye."""
         self.transport.close()
-        self.loop.call_later(_CLOSE_SECONDS, self.transport.abort)
+        self._abort_after(_GOODBYE_SECONDS)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._abort_after(_LINGER_SECONDS)
 
     def shutdown(self) -> None:
-        """Called by uvicorn when the service ends; a peer that does not answer is not waited for."""
+        """Called by uvicorn when the service ends."""
         super().shutdown()
         if self.transport.is_closing():
-            self._close()
+            self._abort_after(_GOODBYE_SECONDS)
+
+    def _abort_after(self, seconds: float) -> None:
+        """Whether or not the peer ever says goodbye: until it does, all it sends would be read."""
+        self.loop.call_later(seconds, self.transport.abort)
 
 
 def _response(status: HTTPStatus, code: str, message: str) -> bytes:

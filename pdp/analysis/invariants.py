@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Final, TypeAlias, final
 
 from pdp.analysis.budget import Budget, TooLargeError
-from pdp.analysis.lines import Book, Line, Overlaps, Scribe
+from pdp.analysis.lines import Book, Line, Overlaps, Scribe, Shelf, meet
 from pdp.analysis.lowered import Obliged, by_number, lower_invariant
 from pdp.analysis.search import Demand, Found, Setting, find, is_true, not_false, not_true, only_false
 from pdp.analysis.values import KEPT_FOR, Calendar
@@ -257,8 +257,11 @@ class _Decision:
             allows, denies = self._meeting(line)
             if any(_covers(deny, line) for deny in denies):
                 continue
+            shelf: Shelf[Line] = Shelf()
+            for deny in denies:
+                shelf.add(deny.row.path, deny)
             for allow in allows:
-                near = [deny for deny in denies if self._meet(allow, deny)]
+                near = [deny for deny in shelf.near(allow.row.path) if self._meet(allow, deny)]
                 if any(_covers(deny, allow) for deny in near):
                     continue
                 must = ((line, not_false), (allow, is_true))
@@ -275,7 +278,7 @@ class _Decision:
 
     def _meet(self, allow: Line, deny: Line) -> bool:
         overlaps = self.check.overlaps
-        return overlaps.may_share(overlaps.of(allow.atom), allow.atom, deny.row.atom)
+        return overlaps.may_share(overlaps.of(allow.atom), allow.atom, deny.row.atom) and meet(allow, deny)
 
     def _always(self) -> _Verdict:
         lines = self.obliged.lines

@@ -5,13 +5,13 @@ an atom, its methods by name, the places and values that it reads. A `Book` hold
 service so that those which can meet a given line are found without looking at all of them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from posixpath import dirname, join, normpath
-from typing import Final, TypeAlias, final
+from typing import Final, Generic, TypeAlias, TypeVar, final
 
 from pdp.analysis.facts import NOTHING, Facts, combine, facts_of
-from pdp.analysis.people import may_share
+from pdp.analysis.people import share
 from pdp.compiler.atoms import Atom
 from pdp.compiler.conflicts import paths_overlap
 from pdp.compiler.environment import Environment
@@ -21,7 +21,11 @@ from pdp.compiler.rows import ANY_METHOD, Detail, ExceptedPath, Row, RowKind, Un
 from pdp.lang import ast
 from pdp.lang.parser import Parsed
 
-__all__ = ["Book", "Line", "Overlaps", "Scribe", "make_line"]
+__all__ = ["Book", "Line", "Overlaps", "Scribe", "Shelf", "make_line", "meet"]
+
+T = TypeVar("T")
+Pattern: TypeAlias = Sequence[ast.Segment]
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -215,8 +219,53 @@ class Overlaps:
         """Whether the atom can share a member with the numbered one."""
         answer = known.get(number)
         if answer is None:
-            answer = known[number] = may_share(atom, self._atoms[number])
+            answer = known[number] = share(atom, self._atoms[number])
         return answer
+
+
+@final
+class Shelf(Generic[T]):
+    """Things by the literal segments that their paths begin with."""
+
+    def __init__(self) -> None:
+        self._by_prefix: dict[tuple[str, ...], list[T]] = {}
+        self._longer: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+
+    def add(self, path: Pattern, thing: T) -> None:
+        """Put a thing in its place."""
+        prefix = _literals(path)
+        if prefix not in self._by_prefix:
+            self._by_prefix[prefix] = []
+            for length in range(len(prefix)):
+                self._longer.setdefault(prefix[:length], []).append(prefix)
+        self._by_prefix[prefix].append(thing)
+
+    def near(self, path: Pattern) -> Iterator[T]:
+        """The things whose paths do not differ from this one in a literal that both begin with."""
+        prefix = _literals(path)
+        for length in range(len(prefix) + 1):
+            yield from self._by_prefix.get(prefix[:length], ())
+        for longer in self._longer.get(prefix, ()):
+            yield from self._by_prefix[longer]
+
+
+def _literals(path: Pattern) -> tuple[str, ...]:
+    texts = []
+    for segment in path[:_SORTED_BY]:
+        if not isinstance(segment, ast.LiteralSegment):
+            break
+        texts.append(segment.text)
+    return tuple(texts)
+
+
+_SORTED_BY: Final = 3  # segments: names of services and versions come first, what tells paths apart after
+
+
+def meet(one: Line, other: Line) -> bool:
+    """Whether methods and paths let the two match one request."""
+    if one.methods is not None and other.methods is not None and one.methods.isdisjoint(other.methods):
+        return False
+    return paths_overlap(one.row.path, other.row.path)
 
 
 @final
@@ -224,20 +273,17 @@ class Book:
     """The enforced rows of one service, those on every service among them."""
 
     def __init__(self, service: str, units: Sequence[Unit]) -> None:
-        self._by_first: dict[str | None, list[tuple[Unit, Row]]] = {}
+        self._shelf: Shelf[tuple[Unit, Row]] = Shelf()
         for unit in units:
             for row in (*unit.by_service.get(service, ()), *unit.on_any):
                 if not row.kind & RowKind.SHADOW:
-                    first = row.path[0]
-                    text = first.text if isinstance(first, ast.LiteralSegment) else None
-                    self._by_first.setdefault(text, []).append((unit, row))
+                    self._shelf.add(row.path, (unit, row))
 
     def meeting(self, line: Line, scribe: Scribe, overlaps: Overlaps) -> list[Line]:
         """Lines of the rows that can match a request which the given line matches."""
-        first = line.row.path[0]
         known = overlaps.of(line.atom)
         found = []
-        for unit, row in self._beginning(first):
+        for unit, row in self._shelf.near(line.row.path):
             if not overlaps.may_share(known, line.atom, row.atom):
                 continue
             methods = scribe.methods(row.mask)
@@ -246,11 +292,3 @@ class Book:
             if paths_overlap(line.row.path, row.path):
                 found.append(scribe.line(unit, row))
         return found
-
-    def _beginning(self, first: ast.Segment) -> Iterable[tuple[Unit, Row]]:
-        if isinstance(first, ast.LiteralSegment):
-            yield from self._by_first.get(first.text, ())
-            yield from self._by_first.get(None, ())
-        else:
-            for rows in self._by_first.values():
-                yield from rows

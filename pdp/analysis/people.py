@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from functools import lru_cache
 from typing import Final, TypeAlias, final
 
-from pdp.analysis.budget import Budget
-from pdp.analysis.representatives import Explorer, Observed
+from pdp.analysis.budget import Budget, TooLargeError
+from pdp.analysis.representatives import Explorer, Observed, fresh_texts
 from pdp.compiler.atoms import (
     Atom,
     AuthenticatedAtom,
@@ -25,7 +25,7 @@ from pdp.principals import (
     spiffe_principal,
 )
 
-__all__ = ["Members", "NumberedMembers", "known_texts", "may_share", "principals"]
+__all__ = ["Members", "NumberedMembers", "known_texts", "principals", "share"]
 
 _ANY: Final = ast.AnySegment()
 _REST: Final = ast.RestSegments()
@@ -109,16 +109,36 @@ def _principal(id_: str) -> Principal:
 # -- whether two atoms can share a member ----------------------------------------------
 
 
-def may_share(one: Atom, other: Atom) -> bool:
+def share(one: Atom, other: Atom) -> bool:
+    """Whether some principal is in both; also true where that takes too long to find out."""
+    if not _may_share(one, other):
+        return False
+    if not (_excludes(one) or _excludes(other)):
+        return True
+    try:
+        fresh = fresh_texts(known_texts((one, other)), 1)
+        return bool(principals((one, other), (), Observed(), fresh, Budget(_STEPS_TO_TELL)))
+    except TooLargeError:
+        return True
+
+
+_STEPS_TO_TELL: Final = 10_000
+
+
+def _excludes(atom: Atom) -> bool:
+    return isinstance(atom, SetAtom) and (bool(atom.excluded) or any(map(_excludes, atom.terms)))
+
+
+def _may_share(one: Atom, other: Atom) -> bool:
     """False only if no principal is in both; what sets exclude is looked at only for exact members."""
     if isinstance(one, ExactAtom):
         return Members(_principal(one.id)).holds(other)
     if isinstance(other, ExactAtom):
-        return may_share(other, one)
+        return _may_share(other, one)
     if isinstance(one, SetAtom):
-        return any(may_share(term, other) for term in one.terms)
+        return any(_may_share(term, other) for term in one.terms)
     if isinstance(other, SetAtom):
-        return any(may_share(one, term) for term in other.terms)
+        return any(_may_share(one, term) for term in other.terms)
     if isinstance(one, PatternAtom) and isinstance(other, PatternAtom):
         return _patterns_meet(one, other)
     if isinstance(one, DnsSuffixAtom) and isinstance(other, DnsSuffixAtom):

@@ -85,7 +85,7 @@ def start(settings: Settings, *, ready: Callable[[str, Publisher], None], say: C
         msg = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
         raise CannotStartError(msg) from error
     bundle = read_bundle(settings.policies)
-    loader = Loader()
+    loader = Loader(circumstances=settings.trust.digest)
     loaded = loader.load(bundle, now=clock())
     if loaded.snapshot is None:
         listener.close()

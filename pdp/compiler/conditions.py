@@ -8,13 +8,12 @@ Truth is `True`, `False` or `None` for unknown (Kleene).
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, final
-from zoneinfo import ZoneInfoNotFoundError
 
 from pdp.compiler.attributes import attribute_type
 from pdp.compiler.comparisons import compare_constant, compare_two, contains, member_of
 from pdp.compiler.environment import Environment
 from pdp.compiler.evaluation import Evaluation, Place, Truth
-from pdp.compiler.windows import WeekWindow
+from pdp.compiler.windows import UnknownZoneError, WeekWindow
 from pdp.diagnostics import Diagnostic, Span, did_you_mean
 from pdp.lang import ast
 from pdp.lang.ast import AttributeType, Operator
@@ -182,7 +181,7 @@ class ConditionCompiler:
     def _during(self, expr: ast.During) -> Condition | None:
         try:
             window = WeekWindow(expr.days, expr.start, expr.end, expr.zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
+        except UnknownZoneError:
             help_ = "write an IANA name such as `Europe/Berlin`, or `UTC`"
             self._report("PDP207", f"unknown time zone `{expr.zone}`", expr.span, help_)
             return None

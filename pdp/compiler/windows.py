@@ -5,21 +5,41 @@ which clocks change), so only the first direction decides anything. The second o
 candidates, each of which is then tested by the first.
 """
 
+import re
 from bisect import bisect_right
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+from importlib.resources import files
 from typing import Final, final
 from zoneinfo import ZoneInfo
 
 from pdp.limits import MAX_TIME_FLIPS
 from pdp.vocabulary import Millis
 
-__all__ = ["WeekWindow"]
+__all__ = ["UnknownZoneError", "WeekWindow"]
 
 _DAY: Final = timedelta(days=1)
 _DAY_MILLIS: Final[Millis] = 86_400_000
 _FLIPS_KEPT: Final = 4 * MAX_TIME_FLIPS  # found at once, and looked up from then on
 _DAYS_SEARCHED: Final = 7 * _FLIPS_KEPT  # a window flips at least once a week, or never
 _MIDNIGHT: Final = 1440
+_ZONE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z][A-Za-z0-9_+-]*)*", re.ASCII)
+
+
+class UnknownZoneError(ValueError):
+    """The time zone database has no zone of that name."""
+
+
+@lru_cache(maxsize=1024)
+def _zone(name: str) -> ZoneInfo:
+    """The zone from the `tzdata` package: the same on every host, and part of the revision."""
+    if not _ZONE_NAME.fullmatch(name):
+        raise UnknownZoneError(name)
+    try:
+        with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
+            return ZoneInfo.from_file(file, key=name)
+    except (OSError, ValueError) as error:
+        raise UnknownZoneError(name) from error
 
 
 @final
@@ -33,11 +53,11 @@ class WeekWindow:
     __slots__ = ("_days", "_end", "_known", "_start", "_zone", "zone_name")
 
     def __init__(self, days: tuple[int, ...], start: int, end: int, zone: str) -> None:
-        """Minutes of the day; raises `zoneinfo.ZoneInfoNotFoundError` for an unknown zone."""
+        """Minutes of the day; raises `UnknownZoneError`."""
         self._days = frozenset(days)
         self._start = start
         self._end = end
-        self._zone = ZoneInfo(zone)
+        self._zone = _zone(zone)
         self.zone_name = zone
         self._known = _Known(0, 0, value=False, flips=[])
 

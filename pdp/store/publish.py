@@ -7,7 +7,7 @@ changes nothing but what is said about it.
 import gc
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TypeAlias, final
 
@@ -98,8 +98,8 @@ class Publisher:
             else:
                 self._rejected = False
                 granted, revoked = _changes(before.snapshot.units, loaded.snapshot.units)
-                after = Published(snapshot=loaded.snapshot, number=before.number + 1)
-                self._remember(loaded.snapshot.revision, after.number)
+                after = Published(snapshot=self._named(loaded.snapshot), number=before.number + 1)
+                self._remember(after.snapshot.revision, after.number)
                 self.current = after
                 gc.freeze()  # what was built lives long: the collector need not look at it again
                 self.confirmed_at = now
@@ -115,6 +115,14 @@ class Publisher:
     def has_seen(self, revision: str) -> bool:
         """Whether a revision is the current one or came before it."""
         return revision in self._seen
+
+    def _named(self, snapshot: Snapshot) -> Snapshot:
+        """A revert is a new revision: content that was published before gets a name of its own."""
+        name, times = snapshot.revision, 1
+        while name in self._seen:
+            times += 1
+            name = f"{snapshot.revision}~{times}"
+        return replace(snapshot, revision=name)
 
     def _remember(self, revision: str, number: int) -> None:
         self._seen.pop(revision, None)

@@ -5,11 +5,15 @@ by environment, indexes of services by their files. What it returns is immutable
 """
 
 import gc
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib.metadata import version
 from typing import Final, TypeAlias, final
 
+from pdp import __version__
 from pdp.analysis.invariants import Checked, Invariants
 from pdp.compiler.callers import CallerEntry, lower_callers
 from pdp.compiler.checks import check_set
@@ -28,6 +32,7 @@ from pdp.vocabulary import Millis
 
 __all__ = ["Loaded", "Loader", "Snapshot", "decode"]
 
+_REVISION_DIGITS: Final = 16
 _NUMBERS_TO_SPARE: Final = 10_000
 _ParsedFile: TypeAlias = tuple[Source, Parsed]
 
@@ -73,7 +78,14 @@ class Loaded:
 @final
 @dataclass(slots=True)
 class Loader:
-    """Compiles one bundle after another; used by one thread at a time."""
+    """Compiles one bundle after another; used by one thread at a time.
+
+    Attributes:
+        circumstances: Names whatever else than the files can change an answer, such as the roots
+            that callers are verified to; part of every revision.
+    """
+
+    circumstances: str = ""
 
     _numbers: Numbers = field(default_factory=Numbers)
     _parsed: dict[str, _ParsedFile] = field(default_factory=dict)
@@ -122,21 +134,27 @@ class Loader:
             resolver=self._checked.resolver,
             numbers=self._numbers,
         )
-        found = self._invariants.check(checked, now)
-        diagnostics += found
-        if has_errors(found):
+        broken = self._invariants.check(checked, now)
+        diagnostics += broken
+        if has_errors(broken):
             return Loaded(snapshot=None, diagnostics=sort(diagnostics), sources=sources)
         self._assembly = assembly
         self._numbered = self._numbered or len(self._numbers.atoms)
         snapshot = Snapshot(
             index=assembly.index,
             callers=callers,
-            revision=bundle.digest[:16],
+            revision=self._revision(bundle),
             files=tuple(parsed),
             units=tuple(units),
             rules=sum(len(unit.texts.lines) for unit in units),
         )
         return Loaded(snapshot=snapshot, diagnostics=sort(diagnostics), sources=sources)
+
+    def _revision(self, bundle: PolicyBundle) -> str:
+        """A name for everything that can change an answer."""
+        databases = f"tzdata {version('tzdata')}, Unicode {unicodedata.unidata_version}"
+        parts = (bundle.digest, self.circumstances, databases, __version__)
+        return sha256("\n".join(parts).encode()).hexdigest()[:_REVISION_DIGITS]
 
     def _compact(self) -> None:
         """Start the numbers anew once more than half of them can be of rules long gone."""
@@ -215,7 +233,7 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _nothing_there() -> Diagnostic:
-    """An empty directory is a mount that failed, or a checkout gone wrong: nobody means to deny everything so."""
+    """An empty directory is a mount that failed or a checkout gone wrong: nobody denies everything so."""
     message = "there is no `.policy` file"
     help_ = "to deny everything, keep a file that says nothing but `language 1`"
     return Diagnostic(code="PDP918", message=message, span=Span(file=".", start=0, end=0), help=help_)

@@ -73,7 +73,7 @@ def test_families_of_declared_attributes_are_among_them() -> None:
 def test_attributes_have_the_form_of_their_type() -> None:
     given = (
         'source.ip = 10.0.0.1, header.x-a = "a", header.x-b = { "a", "b" }, header.x-c = absent, '
-        "user.level = -3, user.email_verified = true, tls.sni = \"x\""
+        'user.level = -3, user.email_verified = true, tls.sni = "x"'
     )
 
     assert asked(f"deny anonymous GET payments /x with {given}").context == {
@@ -133,7 +133,9 @@ def test_an_outcome_names_the_deciding_rules() -> None:
     assert (found.decision.effect, found.decision.reason) == (Effect.ALLOW, Reason.ALLOWED)
 
 
-@pytest.mark.parametrize("subject", ["*/ns/checkout/sa/web", "prod/ns/*/sa/web", "prod/**", "dns *.example.org"])
+@pytest.mark.parametrize(
+    "subject", ["*/ns/checkout/sa/web", "prod/ns/*/sa/web", "prod/**", "dns *.example.org"]
+)
 def test_a_case_about_more_than_one_principal_does_not_compile(subject: str) -> None:
     with pytest.raises(AssertionError, match="PDP106"):
         outcome(f"deny {subject} GET payments /x")

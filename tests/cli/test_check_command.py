@@ -127,7 +127,9 @@ def test_json_of_a_fine_set_counts_its_rules(fine: Path) -> None:
 
 
 def test_related_places_are_given_in_every_format_that_has_them(warned: Path) -> None:
-    (shown,) = [item for item in json.loads(run("check", warned, "--json").stdout)["diagnostics"] if item["related"]]
+    (shown,) = [
+        item for item in json.loads(run("check", warned, "--json").stdout)["diagnostics"] if item["related"]
+    ]
     (result,) = [item for item in sarif(warned)["results"] if "relatedLocations" in item]
 
     assert shown["related"][0]["file"] == f"{warned}/twice.policy"
@@ -169,7 +171,9 @@ def uris(folder: Path | str) -> set[str]:
     return {item["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for item in found}
 
 
-def test_sarif_names_files_by_references_that_resolve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sarif_names_files_by_references_that_resolve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = "a b#c%?é.policy"
     folder = policies(tmp_path / "x:y", **{name.removesuffix(".policy"): ERROR})
 
@@ -206,7 +210,9 @@ def test_github_annotations_are_one_line_each(broken: Path, monkeypatch: pytest.
 
     lines = done.stdout.splitlines()
     assert len(lines) == len(json.loads(run("check", "broken", "--json").stdout)["diagnostics"])
-    assert all(re.match(r"::(error|warning|notice) file=broken/[a-z/]+\.policy,line=\d+,", line) for line in lines)
+    assert all(
+        re.match(r"::(error|warning|notice) file=broken/[a-z/]+\.policy,line=\d+,", line) for line in lines
+    )
     (error,) = [line for line in lines if line.startswith("::error ")]
     assert re.match(
         r"::error file=broken/teams/orders\.policy,line=3,endLine=3,col=11,endColumn=17,title=PDP\d{3}::"

@@ -60,7 +60,8 @@ def test_version() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("nonsense",), ("--nonsense",), ("check",), ("check", "/nonexistent"), ("check", ".", "x")]
+    "arguments",
+    [(), ("nonsense",), ("--nonsense",), ("check",), ("check", "/nonexistent"), ("check", ".", "x")],
 )
 def test_a_mistake_in_the_call_ends_with_2(arguments: tuple[str, ...]) -> None:
     done = process(*arguments)
@@ -112,7 +113,7 @@ def test_a_command_without_its_module_fails_alone() -> None:
 
 
 def test_an_error_of_click_that_is_no_mistake_in_the_call_ends_with_3(tmp_path: Path) -> None:
-    call = "exec('import click; raise click.FileError(\"x\", hint=\"gone\")')"
+    call = 'exec(\'import click; raise click.FileError("x", hint="gone")\')'
 
     done = process("check", tmp_path, code=DEFECT.format(call=call))
 
@@ -122,7 +123,15 @@ def test_an_error_of_click_that_is_no_mistake_in_the_call_ends_with_3(tmp_path: 
 
 def test_control_c_ends_with_130(tmp_path: Path) -> None:
     folder = policies(tmp_path / "set")
-    command = [sys.executable, "-c", "from pdp.cli.main import main; main()", "decide", folder, "--batch", "-"]
+    command = [
+        sys.executable,
+        "-c",
+        "from pdp.cli.main import main; main()",
+        "decide",
+        folder,
+        "--batch",
+        "-",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, env=environment) as running:
         assert running.stdin is not None
@@ -138,8 +147,12 @@ def test_control_c_ends_with_130(tmp_path: Path) -> None:
     assert b"Traceback" not in said
 
 
-@pytest.mark.parametrize("command", [("check", "--json"), ("test", "--json"), ("decide", "--batch", "/dev/stdin")])
-def test_a_reader_that_has_enough_gets_no_message_and_no_answer(tmp_path: Path, command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "command", [("check", "--json"), ("test", "--json"), ("decide", "--batch", "/dev/stdin")]
+)
+def test_a_reader_that_has_enough_gets_no_message_and_no_answer(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
     """The code is neither 0 nor 1: whoever reads it must not take it for yes or no."""
     rules = "".join(f"    deny anyone to GET /x{n} until 2030-01-01 as r{n}\n" for n in range(2000))
     cases = "".join(f"    deny anonymous GET big /x{n}\n" for n in range(2000))
@@ -180,7 +193,16 @@ def test_arguments_that_are_no_text_are_a_question_of_their_own(tmp_path: Path) 
     code = "import sys, os; sys.argv += [os.fsdecode(b'\\xff')]; from pdp.cli.main import main; main()"
 
     done = process(
-        "decide", folder, "--principal", "anonymous", "--service", "payments", "--method", "GET", "--path", code=code
+        "decide",
+        folder,
+        "--principal",
+        "anonymous",
+        "--service",
+        "payments",
+        "--method",
+        "GET",
+        "--path",
+        code=code,
     )
 
     assert done.returncode == 1
@@ -200,7 +222,9 @@ def test_colour_is_for_terminals(tmp_path: Path) -> None:
 
 
 def test_policy_text_cannot_colour_or_move_anything(tmp_path: Path) -> None:
-    folder = policies(tmp_path / "set", bad='language 1\nservice a { allow "\x1b[2J\u202e[red]" to GET /x }\n')
+    folder = policies(
+        tmp_path / "set", bad='language 1\nservice a { allow "\x1b[2J\u202e[red]" to GET /x }\n'
+    )
 
     for environment in ({}, {"FORCE_COLOR": "1", "TERM": "xterm", "NO_COLOR": "1"}):
         shown = process("check", folder, **environment).stdout.decode()

@@ -152,6 +152,7 @@ class Service:
             arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_environment()
         )
         self.lines: list[str] = []
+        self._ended = False
         self._news = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -168,6 +169,9 @@ class Service:
             with self._news:
                 self.lines.append(line.rstrip("\n"))
                 self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
 
     @property
     def log(self) -> str:
@@ -185,11 +189,10 @@ class Service:
             return next((line for line in self.lines[since:] if text in line), None)
 
         with self._news:
-            ok = self._news.wait_for(lambda: found() is not None, deadline)
-            assert ok, f"no line with {text!r} in {deadline} s:\n" + "\n".join(self.lines)
+            self._news.wait_for(lambda: found() is not None or self._ended, deadline)
             line = found()
-        assert line is not None
-        return line
+            assert line is not None, f"no line with {text!r} in {deadline} s:\n" + "\n".join(self.lines)
+            return line
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End the process by its id; its exit code."""

@@ -9,6 +9,7 @@ import ssl
 import struct
 import time
 import zlib
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -76,7 +77,7 @@ BODIES: dict[str, tuple[bytes, str]] = {
         f'{{{_Q},"context":{{"source.ip":"10.0.0.1","source.ip":"1.1.1.1"}}}}'.encode(), "duplicate_key",
     ),
     "key twice, nested and escaped": (
-        f'{{{_Q},"context":{{"source.ip":"10.0.0.1","source\\u002eip":"1.1.1.1"}}}}'.encode(), "duplicate_key",
+        f'{{{_Q},"context":{{"source.ip":"1.1.1.1","source\\u002eip":"1.1.1.1"}}}}'.encode(), "duplicate_key",
     ),
     "key twice, space before the colon": (f'{{{_Q},"method" :"POST"}}'.encode(), "duplicate_key"),
     "too deep": (
@@ -249,22 +250,23 @@ def send_for_ever(sock: ssl.SSLSocket, piece: bytes) -> float:
     """Send until the connection ends; how long that took."""
     began = time.monotonic()
     sock.settimeout(10)
-    with pytest.raises(OSError):  # noqa: PT011 - reset or broken pipe, as it falls
-        while time.monotonic() - began < 8:
+    with suppress(OSError):  # reset or broken pipe, as it falls
+        while time.monotonic() - began < 10:
             sock.sendall(piece)
     return time.monotonic() - began
 
 
 def test_endless_body_is_cut_off(service: Service) -> None:
     with service.tls() as sock:
-        sock.sendall(request_bytes(b"", "transfer-encoding: chunked"))
-        assert send_for_ever(sock, b"10000\r\n" + b" " * 65536 + b"\r\n") < 5
+        head = request_bytes(b"", "transfer-encoding: chunked").replace(b"connection: close\r\n", b"")
+        sock.sendall(head)
+        assert send_for_ever(sock, b"10000\r\n" + b" " * 65536 + b"\r\n") < 8
 
 
 def test_endless_trailer_is_cut_off(service: Service) -> None:
     with service.tls() as sock:
         sock.sendall(request_bytes(b"1\r\n{\r\n0\r\nx: ", "transfer-encoding: chunked"))
-        assert send_for_ever(sock, b"a" * 65536) < 5
+        assert send_for_ever(sock, b"a" * 65536) < 8
 
 
 def test_many_header_lines_are_refused(service: Service) -> None:
@@ -371,8 +373,13 @@ def test_length_that_is_too_short_ends_the_connection(service: Service) -> None:
 
 @pytest.mark.parametrize("upgrade", ["websocket", "h2c", "TLS/1.0"])
 def test_no_other_protocol_is_spoken(service: Service, upgrade: str) -> None:
-    data = request_bytes(BODY, LENGTH, f"upgrade: {upgrade}", "connection: upgrade", "sec-websocket-key: AAAA",
-                         "sec-websocket-version: 13").replace(b"connection: close\r\n", b"")  # fmt: skip
+    asking = (
+        f"upgrade: {upgrade}",
+        "connection: upgrade",
+        "sec-websocket-key: AA==",
+        "sec-websocket-version: 13",
+    )
+    data = request_bytes(BODY, LENGTH, *asking).replace(b"connection: close\r\n", b"")
 
     replies = parse_replies(service.raw(data, wait=5))
 
@@ -401,9 +408,12 @@ def test_our_paths_have_one_spelling(service: Service, path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "//v1/decide", "/v1/decide/", "/v1//decide", "/v1%2fdecide", "/v1/decid%65", "/v1/decide%00", "/v1/./decide",
-     "/x/../v1/decide", "/V1/decide", "/v1/decide;x", "/v1/decide/batch/", "/v1/decide/../decide", "/v1/decide%3f",
-     "/metrics", "/redoc", "/docs/oauth2-redirect", "/health/live", "/%zz"],
+    [
+        "/", "//v1/decide", "/v1/decide/", "/v1//decide", "/v1%2fdecide", "/v1/decid%65", "/v1/decide%00",
+        "/v1/./decide", "/x/../v1/decide", "/V1/decide", "/v1/decide;x", "/v1/decide/batch/",
+        "/v1/decide/../decide", "/v1/decide%3f", "/metrics", "/redoc", "/docs/oauth2-redirect", "/health/live",
+        "/%zz",
+    ],
 )  # fmt: skip
 def test_other_spellings_of_our_paths_lead_nowhere(service: Service, path: str) -> None:
     assert_error(service.send(BODY, path=path), 404, "not_found")
