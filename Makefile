@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 HTTP   ?= 127.0.0.1:8443
 
-.PHONY: run test check install install-dev lock bench fuzz clean help
+.PHONY: run test check install install-dev lock bench clean help
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -15,7 +15,9 @@ install: $(VENV)/.installed ## a working .venv/bin/pdp, from the locked requirem
 
 install-dev: $(VENV)/.installed-dev ## the same, with what tests and checks need
 
-run: $(VENV)/.installed ## certificates, policies, the service on mTLS, two questions; Ctrl-C ends it
+run: $(VENV)/.installed ## policies checked and tested, certificates, the service on mTLS, two questions; Ctrl-C ends it
+	@$(BIN)/pdp check policies
+	@$(BIN)/pdp test policies
 	@$(BIN)/python -m pdp.cli.demo --http $(HTTP) policies
 
 test: $(VENV)/.installed-dev ## the whole test-suite
@@ -27,7 +29,8 @@ check: $(VENV)/.installed-dev ## formatting, lint and types
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed-dev ## decision latency against the floor, for all shapes
-	$(BIN)/python loadtests/bench/decision.py
+	$(BIN)/pdp bench
+	$(BIN)/python loadtests/bench/reload.py
 
 lock: $(VENV)/.installed-dev ## resolve the requirements again
 	PIP="$(PIP)" BIN=$(BIN) sh requirements/lock.sh

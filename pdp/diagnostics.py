@@ -6,6 +6,7 @@ page for each code. SARIF and CI annotations are made by `pdp.cli.check`.
 """
 
 import re
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -26,10 +27,11 @@ __all__ = [
     "sort",
 ]
 
-# C0, DEL, C1, and every character that reorders or hides what follows it (Trojan Source).
-_UNPRINTABLE: Final = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+# Letters and marks to Unicode, and so printable to `str.isprintable`, yet without any width or shape.
+_INVISIBLE: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
+_LINE_SHOWN: Final = 160  # characters: a longer line wraps, and its caret stands under something else
 
 
 class Severity(IntEnum):
@@ -53,10 +55,18 @@ class Span:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One file's text. `path` is relative to the policy set, with forward slashes."""
+    """One file's text.
+
+    Attributes:
+        path: Relative to the policy set, with forward slashes.
+        text: What it says.
+        readable: Whether that is all it says. Else a diagnostic says why not, and `text` serves to
+            show the place: no statement is read from it.
+    """
 
     path: str
     text: str
+    readable: bool = True
 
     @cached_property
     def _line_starts(self) -> list[int]:
@@ -114,8 +124,17 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Make text safe for a terminal or a log line: control and bidirectional characters as `\\u{..}`."""
-    return _UNPRINTABLE.sub(lambda match: f"\\u{{{ord(match.group()):x}}}", text)
+    r"""Make text safe for a terminal or a log line.
+
+    Letters of every script stay as they are. What is not printable in the sense of
+    `str.isprintable` (controls, bidirectional and format characters, spaces other than the
+    ordinary one), and what is printable but has no shape, becomes `\\u{..}`.
+    """
+    if text.isprintable() and not _INVISIBLE.search(text):
+        return text
+    return "".join(
+        char if char.isprintable() and not _INVISIBLE.match(char) else f"\\u{{{ord(char):x}}}" for char in text
+    )
 
 
 def render(diagnostic: Diagnostic, sources: Mapping[str, Source]) -> str:
@@ -136,14 +155,39 @@ def render(diagnostic: Diagnostic, sources: Mapping[str, Source]) -> str:
 
 
 def _excerpt(diagnostic: Diagnostic, source: Source, line: int, column: int) -> list[str]:
-    text = source.line(line)
-    before = escape(text[: column - 1].replace("\t", " "))
-    width = max(1, min(diagnostic.span.end - diagnostic.span.start, len(text) - column + 1))
-    marked = escape(text[column - 1 : column - 1 + width].replace("\t", " "))
-    carets = " " * len(before) + "^" * max(1, len(marked))
-    shown = escape(text.replace("\t", " "))
+    text = source.line(line).replace("\t", " ")
+    end = column - 1 + max(1, diagnostic.span.end - diagnostic.span.start)
+    before, marked, after = map(escape, _window(text[: column - 1], text[column - 1 : end], text[end:]))
+    carets = " " * _columns(before) + "^" * max(1, _columns(marked))
     label = f" {escape(diagnostic.label)}" if diagnostic.label else ""
-    return [f"{line} | {shown}".rstrip(), f"{'':{len(str(line))}} | {carets}{label}"]
+    return [f"{line} | {before}{marked}{after}".rstrip(), f"{'':{len(str(line))}} | {carets}{label}"]
+
+
+def _window(before: str, marked: str, after: str) -> tuple[str, str, str]:
+    """A line in three parts, a long one cut around its middle."""
+    if len(before) + len(marked) + len(after) <= _LINE_SHOWN:
+        return before, marked, after
+    if len(marked) > _LINE_SHOWN // 2:
+        marked, after = f"{marked[: _LINE_SHOWN // 2 - 1]}…", ""
+    room = _LINE_SHOWN - len(marked)
+    left = max(room // 2, room - len(after))
+    if len(before) > left:
+        before = f"…{before[1 - left :]}"
+    right = room - len(before)
+    return before, marked, after if len(after) <= right else f"{after[: right - 1]}…"
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(_column(char) for char in text)
+
+
+def _column(char: str) -> int:
+    if unicodedata.category(char) in {"Mn", "Me"}:
+        return 0  # drawn over the letter before it
+    return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
 
 
 def _notes(diagnostic: Diagnostic, sources: Mapping[str, Source], margin: int) -> list[str]:

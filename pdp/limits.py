@@ -67,10 +67,12 @@ MAX_EXCEPTIONS: Final = 16  # `except` patterns of one target
 MAX_METHODS: Final = 62  # method sets are bit masks of one machine word
 MAX_CONDITIONAL_RULES_PER_CELL: Final = 256  # law 4: bounds the cost of one decision
 MAX_CELLS_PER_SERVICE: Final = 2_000_000  # subset construction is exponential in the worst case
+MAX_CELLS_PER_PATTERN: Final = 64  # patterns that combine more than this are refused soon, not after minutes
+MAX_CELLS_TO_SPARE: Final = 10_000  # small sets may combine as they like
 MAX_REGION_EXCLUSIONS: Final = 8  # a longer `not` list costs more than it saves: pin instead
 MAX_TIME_FLIPS: Final = 16  # how far ahead `valid_until` looks for a change
 YEARS_AHEAD: Final = 10  # law 9: questions about time look this far
-MAX_INVARIANT_STEPS: Final = 1_000_000  # a few seconds for one invariant on one service
+MAX_INVARIANT_STEPS: Final = 500_000  # some seconds for one invariant: beyond, it is not said to hold
 
 # -- service ---------------------------------------------------------------------------
 MAX_REVISIONS_KEPT: Final = 1024  # how far back `at_least` is answered without waiting

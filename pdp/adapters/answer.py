@@ -114,7 +114,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         revision: The version it was made under.
         age_seconds: How long ago the source last confirmed that version.
         region: Where it holds, or null for this very request only.
-        max_age_ms: How long it may be reused, counted from its arrival.
+        max_age_ms: How long it may be reused, counted from the instant the question was sent.
         valid_until: The first instant at which it may differ (RFC 3339, UTC), or null for never.
         obligations: What an allow demands: `set_header` with `value`, or `remove_header`.
         reuse: `counted` (hits are reported by decision id) or `no`.

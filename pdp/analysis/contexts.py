@@ -12,7 +12,7 @@ from typing import Final, TypeAlias, final
 from pdp.analysis.budget import Budget
 from pdp.analysis.facts import USER_ATTRIBUTES, Facts, combine
 from pdp.analysis.lines import Line
-from pdp.analysis.people import Members
+from pdp.analysis.members import Members
 from pdp.analysis.values import Calendar, Stock, attribute_values, users
 from pdp.compiler.attributes import attribute_type
 from pdp.compiler.evaluation import Evaluation

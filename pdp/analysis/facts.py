@@ -147,13 +147,9 @@ class _Reader:
             case ast.Not(item=item):
                 self.read(item)
             case ast.NamedCondition(name=name):
-                declared = self.environment.condition(name, self.directory)
-                if declared is not None:
-                    self.read(declared.expr)
+                self._named(name)
             case ast.PrincipalIn(term=term):
-                atom = self.resolve(term)
-                if atom is not None:
-                    self.atoms.add(atom)
+                self.atoms.update(atom for atom in (self.resolve(term),) if atom is not None)
             case ast.During():
                 self.windows.add(expr)
             case ast.Has(attribute=attribute):
@@ -165,6 +161,11 @@ class _Reader:
                 self._test(operand, frozenset(map(_scalar, values)))
             case ast.Comparison(left=left, right=right):
                 self._comparison(left, right)
+
+    def _named(self, name: str) -> None:
+        declared = self.environment.condition(name, self.directory)
+        if declared is not None:
+            self.read(declared.expr)
 
     def _comparison(self, left: ast.Operand, right: ast.Operand) -> None:
         if isinstance(left, ast.ValueOperand):

@@ -1,10 +1,8 @@
 """Invariants: `never` and `always`, decided for every request there can be.
 
-A broken `never` is one request that some allow opens and no deny closes, so each allow that can
-meet the invariant is looked at with the denies that can meet both. A broken `always` is one that
-some deny closes, or that no allow opens. Whatever is found is put to the engine before it is
-reported. What cannot be decided within `MAX_INVARIANT_STEPS` is an error of its own: that an
-invariant holds is said only of those that do. `docs/language-reference.md`, section 9.
+This module asks `pdp.analysis.decisions` about each invariant and service, remembers what holds,
+and says what does not. What cannot be decided within `MAX_INVARIANT_STEPS` is an error of its own:
+that an invariant holds is said only of those that do. `docs/language-reference.md`, section 9.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,13 +10,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, TypeAlias, final
 
+from pdp.analysis.books import Book, Overlaps
 from pdp.analysis.budget import Budget, TooLargeError
-from pdp.analysis.lines import Book, Line, Overlaps, Scribe, Shelf, meet
+from pdp.analysis.decisions import Decider, Shared, Undecided, Verdict
+from pdp.analysis.lines import Line, Scribe
 from pdp.analysis.lowered import Obliged, by_number, lower_invariant
-from pdp.analysis.search import Demand, Found, Setting, find, is_true, not_false, not_true, only_false
+from pdp.analysis.search import Demand, Setting, find, is_true, not_false
 from pdp.analysis.values import KEPT_FOR, Calendar
-from pdp.analysis.witnesses import DisagreementError, Witness, allowed_by_rule, deciding_rules, witness
-from pdp.compiler.atoms import EVERYONE
+from pdp.analysis.witnesses import Witness, deciding_rules
 from pdp.compiler.environment import Environment
 from pdp.compiler.numbers import Numbers
 from pdp.compiler.resolve import Resolver
@@ -28,23 +27,11 @@ from pdp.index.rule_index import RuleIndex
 from pdp.lang import ast
 from pdp.lang.parser import Parsed
 from pdp.limits import MAX_INVARIANT_STEPS
-from pdp.paths import Relaxation
 from pdp.vocabulary import Millis
 
 __all__ = ["Checked", "Invariants"]
 
 _Key: TypeAlias = tuple[ast.Invariant, str, str | None]
-
-
-class _Undecided(Enum):
-    """Why an invariant is not known to hold, though nothing breaks it as far as was looked."""
-
-    TOO_LARGE = "too large"
-    READINGS = "readings"
-
-
-#: None where it holds.
-_Verdict: TypeAlias = Witness | _Undecided | None
 
 
 class _Sense(Enum):
@@ -136,33 +123,42 @@ class _Check:
     """The invariants of one version."""
 
     def __init__(self, checked: Checked, now: Millis, kept: Mapping[_Key, _Kept]) -> None:
-        self.index = checked.index
         self.sources = checked.sources
-        self.environment = environment = checked.environment
+        self.environment = checked.environment
         self.resolver = checked.resolver
         self.now = now
         self.kept = kept
         self.keep: dict[_Key, _Kept] = {}
-        atoms = by_number(checked.numbers)
-        self.scribe = Scribe(checked.parsed, environment, checked.resolver, atoms, checked.index.methods)
-        self.overlaps = Overlaps(atoms)
-        self.setting = Setting(
-            declared=environment.attributes, families=environment.families, calendar=Calendar(now)
-        )
         self._books: dict[str, Book] = {}
+        atoms = by_number(checked.numbers)
+        self.shared = Shared(
+            index=checked.index,
+            environment=checked.environment,
+            setting=Setting(
+                declared=checked.environment.attributes,
+                families=checked.environment.families,
+                calendar=Calendar(now),
+            ),
+            scribe=Scribe(
+                checked.parsed, checked.environment, checked.resolver, atoms, checked.index.methods
+            ),
+            overlaps=Overlaps(atoms),
+            book=self._book,
+        )
 
     def invariant(self, item: ast.Invariant, path: str) -> list[Diagnostic]:
         """What is wrong or doubtful with one invariant."""
-        obliged = lower_invariant(item, path, self.environment, self.resolver, self.scribe)
+        obliged = lower_invariant(item, path, self.environment, self.resolver, self.shared.scribe)
         if obliged.diagnostics:
             return list(obliged.diagnostics)
         found = self._doubts(item, obliged, path)
         services = self._services(item)
         undecided: list[Diagnostic] = []
+        budget = Budget(MAX_INVARIANT_STEPS)
         for service in services:
-            verdict = self._verdict(item, obliged, path, service)
+            verdict = self._verdict(item, obliged, path, service, budget)
             if isinstance(verdict, Witness):
-                return [*found, _broken(item, verdict, self.index)]
+                return [*found, _broken(item, verdict, self.shared.index)]
             if verdict is not None and not undecided:
                 undecided.append(_undecided(item, verdict, service))
         return found + undecided
@@ -196,7 +192,7 @@ class _Check:
         budget = Budget(MAX_INVARIANT_STEPS)
         try:
             for level, sense in ((is_true, _Sense.MATCHES), (not_false, _Sense.NEVER_TRUE)):
-                if any(find(Demand(must=((line, level),)), self.setting, budget) for line in lines):
+                if any(find(Demand(must=((line, level),)), self.shared.setting, budget) for line in lines):
                     return sense
         except TooLargeError:
             return _Sense.MATCHES  # not known to be empty; whether it holds is decided, or not, below
@@ -204,7 +200,9 @@ class _Check:
 
     # -- whether it holds ------------------------------------------------------------------
 
-    def _verdict(self, item: ast.Invariant, obliged: Obliged, path: str, service: str) -> _Verdict:
+    def _verdict(
+        self, item: ast.Invariant, obliged: Obliged, path: str, service: str, budget: Budget
+    ) -> Verdict:
         units = self.sources.get(service, ())
         key = (item, path, service)
         kept = self.kept.get(key)
@@ -212,120 +210,18 @@ class _Check:
             self.keep[key] = kept
             return None
         try:
-            decided = _Decision(self, service, obliged).run(always=item.always)
+            decided = Decider(self.shared, service, obliged, budget).run(always=item.always)
         except TooLargeError:
-            return _Undecided.TOO_LARGE
+            return Undecided.TOO_LARGE
         if decided is None:
             self.keep[key] = _Kept(environment=self.environment, units=tuple(units), since=self.now)
         return decided
 
-    def book(self, service: str) -> Book:
-        """The rows of a service."""
+    def _book(self, service: str) -> Book:
         book = self._books.get(service)
         if book is None:
             book = self._books[service] = Book(service, self.sources.get(service, ()))
         return book
-
-
-@final
-class _Decision:
-    """One invariant on one service."""
-
-    def __init__(self, check: _Check, service: str, obliged: Obliged) -> None:
-        self.check = check
-        self.service = service
-        self.obliged = obliged
-        self.budget = Budget(MAX_INVARIANT_STEPS)
-        info = check.environment.services.get(service)
-        self.declared = info is not None
-        self.relaxations = info.relaxations if info is not None else Relaxation.NONE
-
-    def run(self, *, always: bool) -> _Verdict:
-        return self._always() if always else self._never()
-
-    def _find(self, demand: Demand) -> Found | None:
-        return find(demand, self.check.setting, self.budget)
-
-    def _meeting(self, line: Line) -> tuple[list[Line], list[Line]]:
-        """Allows and denies that can meet a line."""
-        met = self.check.book(self.service).meeting(line, self.check.scribe, self.check.overlaps)
-        return [one for one in met if not one.deny], [one for one in met if one.deny]
-
-    def _never(self) -> _Verdict:
-        undecided: _Verdict = None
-        for line in self.obliged.lines:
-            allows, denies = self._meeting(line)
-            if any(_covers(deny, line) for deny in denies):
-                continue
-            shelf: Shelf[Line] = Shelf()
-            for deny in denies:
-                shelf.add(deny.row.path, deny)
-            for allow in allows:
-                near = [deny for deny in shelf.near(allow.row.path) if self._meet(allow, deny)]
-                if any(_covers(deny, allow) for deny in near):
-                    continue
-                must = ((line, not_false), (allow, is_true))
-                found = self._find(Demand(must=must, block=tuple((deny, only_false) for deny in near)))
-                if found is None:
-                    continue
-                seen = self._witness(found)
-                if allowed_by_rule(seen.decision):
-                    return seen
-                # Another reading of the same path is denied: what that means for other paths is not known.
-                self._expect(self.relaxations is not Relaxation.NONE, seen)
-                undecided = _Undecided.READINGS
-        return undecided
-
-    def _meet(self, allow: Line, deny: Line) -> bool:
-        overlaps = self.check.overlaps
-        return overlaps.may_share(overlaps.of(allow.atom), allow.atom, deny.row.atom) and meet(allow, deny)
-
-    def _always(self) -> _Verdict:
-        lines = self.obliged.lines
-        if Relaxation.IGNORE_TRAILING_SLASH in self.relaxations:
-            lines = (*lines, *self.obliged.toggled)
-        for line in lines:
-            found = self._not_allowed(line)
-            if found is not None:
-                seen = self._witness(found)
-                self._expect(not allowed_by_rule(seen.decision), seen)
-                return seen
-        more = self.relaxations & (Relaxation.ENCODED_SLASH | Relaxation.IGNORE_CASE)
-        return _Undecided.READINGS if more and lines else None
-
-    def _not_allowed(self, line: Line) -> Found | None:
-        if not self.declared:
-            return self._find(Demand(must=((line, is_true),)))
-        allows, denies = self._meeting(line)
-        for deny in denies:
-            found = self._find(Demand(must=((line, is_true), (deny, not_false))))
-            if found is not None:
-                return found
-        if any(_covers(allow, line) for allow in allows):
-            return None
-        block = tuple((allow, not_true) for allow in allows)
-        return self._find(Demand(must=((line, is_true),), block=block))
-
-    def _witness(self, found: Found) -> Witness:
-        return witness(self.check.index, self.service, found, self.check.environment.families)
-
-    def _expect(self, confirmed: bool, seen: Witness) -> None:  # noqa: FBT001 - an assertion's condition
-        if not confirmed:
-            raise DisagreementError(f"the engine decides {seen.decision} on {seen.request}")
-
-
-def _covers(one: Line, other: Line) -> bool:
-    """Whether one surely matches and holds wherever the other matches. False says nothing."""
-    if not one.plain:
-        return False
-    if one.atom not in (EVERYONE, other.atom):
-        return False
-    if one.methods is not None and (other.methods is None or not one.methods >= other.methods):
-        return False
-    path = one.row.path
-    if isinstance(path[-1], ast.RestSegments):
-        return path[:-1] == other.row.path[: len(path) - 1]
-    return path == other.row.path
 
 
 def _undeclared(declared: Iterable[str]) -> str:
@@ -361,11 +257,13 @@ def _broken(item: ast.Invariant, seen: Witness, index: RuleIndex) -> Diagnostic:
     )
 
 
-def _undecided(item: ast.Invariant, why: _Undecided, service: str) -> Diagnostic:
-    if why is _Undecided.READINGS:
-        message = f"this invariant cannot be decided on service `{service}`, which reads paths in several ways"
+def _undecided(item: ast.Invariant, why: Undecided, service: str) -> Diagnostic:
+    if why is Undecided.READINGS:
+        message = (
+            f"this invariant cannot be decided on service `{service}`, which reads paths in several ways"
+        )
         help_ = "drop `paths may have` from the service, or name other services in the invariant"
     else:
-        message = f"too large to decide: more than {MAX_INVARIANT_STEPS} cases on service `{service}`"
+        message = f"not decided within {MAX_INVARIANT_STEPS} steps, the last of them on service `{service}`"
         help_ = "name fewer services, methods or paths in it, or compare fewer attributes in one condition"
     return Diagnostic(code="PDP503", message=message, span=item.span, label="not known to hold", help=help_)

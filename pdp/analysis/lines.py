@@ -1,19 +1,17 @@
 """Lines: rows of rules and invariants, with everything that they can tell apart.
 
 A `Line` is one row, seen from where questions about whole policy sets are asked: its principals as
-an atom, its methods by name, the places and values that it reads. A `Book` holds the rows of one
-service so that those which can meet a given line are found without looking at all of them.
+an atom, its methods by name, the places and values that it reads. Which lines can meet is the
+business of `pdp.analysis.books`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from posixpath import dirname, join, normpath
-from typing import Final, Generic, TypeAlias, TypeVar, final
+from typing import Final, TypeAlias, final
 
 from pdp.analysis.facts import NOTHING, Facts, combine, facts_of
-from pdp.analysis.people import share
 from pdp.compiler.atoms import Atom
-from pdp.compiler.conflicts import paths_overlap
 from pdp.compiler.environment import Environment
 from pdp.compiler.matchers import capture_places
 from pdp.compiler.resolve import Resolver
@@ -21,10 +19,7 @@ from pdp.compiler.rows import ANY_METHOD, Detail, ExceptedPath, Row, RowKind, Un
 from pdp.lang import ast
 from pdp.lang.parser import Parsed
 
-__all__ = ["Book", "Line", "Overlaps", "Scribe", "Shelf", "make_line", "meet"]
-
-T = TypeVar("T")
-Pattern: TypeAlias = Sequence[ast.Segment]
+__all__ = ["Line", "Scribe", "make_line"]
 
 
 @final
@@ -55,9 +50,10 @@ class Line:
     @property
     def plain(self) -> bool:
         """Whether it holds wherever its principals, methods and path match."""
-        return self.row.detail is None or self.unconditional and not (
-            self.of_principal or self.of_path or self.row.detail.exceptions
-        )
+        detail = self.row.detail
+        if detail is None:
+            return True
+        return self.unconditional and not (self.of_principal or self.of_path or detail.exceptions)
 
     @property
     def unconditional(self) -> bool:
@@ -198,97 +194,3 @@ class Scribe:
                     elif isinstance(part, ast.BulkGrants):
                         table = normpath(join(dirname(path), part.file))
                         self._grants.setdefault(table, []).append((part, directory))
-
-
-# -- the rows of a service -------------------------------------------------------------
-
-
-@final
-@dataclass(slots=True)
-class Overlaps:
-    """Which atoms can share a member, found once for each pair."""
-
-    _atoms: Mapping[int, Atom]
-    _known: dict[Atom, dict[int, bool]] = field(default_factory=dict)
-
-    def of(self, atom: Atom) -> "dict[int, bool]":
-        """What is known so far about one atom, by the numbers of the others."""
-        return self._known.setdefault(atom, {})
-
-    def may_share(self, known: dict[int, bool], atom: Atom, number: int) -> bool:
-        """Whether the atom can share a member with the numbered one."""
-        answer = known.get(number)
-        if answer is None:
-            answer = known[number] = share(atom, self._atoms[number])
-        return answer
-
-
-@final
-class Shelf(Generic[T]):
-    """Things by the literal segments that their paths begin with."""
-
-    def __init__(self) -> None:
-        self._by_prefix: dict[tuple[str, ...], list[T]] = {}
-        self._longer: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
-
-    def add(self, path: Pattern, thing: T) -> None:
-        """Put a thing in its place."""
-        prefix = _literals(path)
-        if prefix not in self._by_prefix:
-            self._by_prefix[prefix] = []
-            for length in range(len(prefix)):
-                self._longer.setdefault(prefix[:length], []).append(prefix)
-        self._by_prefix[prefix].append(thing)
-
-    def near(self, path: Pattern) -> Iterator[T]:
-        """The things whose paths do not differ from this one in a literal that both begin with."""
-        prefix = _literals(path)
-        for length in range(len(prefix) + 1):
-            yield from self._by_prefix.get(prefix[:length], ())
-        for longer in self._longer.get(prefix, ()):
-            yield from self._by_prefix[longer]
-
-
-def _literals(path: Pattern) -> tuple[str, ...]:
-    texts = []
-    for segment in path[:_SORTED_BY]:
-        if not isinstance(segment, ast.LiteralSegment):
-            break
-        texts.append(segment.text)
-    return tuple(texts)
-
-
-_SORTED_BY: Final = 3  # segments: names of services and versions come first, what tells paths apart after
-
-
-def meet(one: Line, other: Line) -> bool:
-    """Whether methods and paths let the two match one request."""
-    if one.methods is not None and other.methods is not None and one.methods.isdisjoint(other.methods):
-        return False
-    return paths_overlap(one.row.path, other.row.path)
-
-
-@final
-class Book:
-    """The enforced rows of one service, those on every service among them."""
-
-    def __init__(self, service: str, units: Sequence[Unit]) -> None:
-        self._shelf: Shelf[tuple[Unit, Row]] = Shelf()
-        for unit in units:
-            for row in (*unit.by_service.get(service, ()), *unit.on_any):
-                if not row.kind & RowKind.SHADOW:
-                    self._shelf.add(row.path, (unit, row))
-
-    def meeting(self, line: Line, scribe: Scribe, overlaps: Overlaps) -> list[Line]:
-        """Lines of the rows that can match a request which the given line matches."""
-        known = overlaps.of(line.atom)
-        found = []
-        for unit, row in self._shelf.near(line.row.path):
-            if not overlaps.may_share(known, line.atom, row.atom):
-                continue
-            methods = scribe.methods(row.mask)
-            if methods is not None and line.methods is not None and methods.isdisjoint(line.methods):
-                continue
-            if paths_overlap(line.row.path, row.path):
-                found.append(scribe.line(unit, row))
-        return found

@@ -1,10 +1,10 @@
-"""Principals: who is in an atom, which atoms can share a member, and who is enough to try."""
+"""Principals: which atoms can share a member, and who is enough to try."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import Final, TypeAlias, final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from pdp.analysis.budget import Budget, TooLargeError
+from pdp.analysis.members import Leaf, Members, known_texts, leaves_of, principal_of
 from pdp.analysis.representatives import Explorer, Observed, fresh_texts
 from pdp.compiler.atoms import (
     Atom,
@@ -20,90 +20,15 @@ from pdp.principals import (
     ANONYMOUS,
     InvalidIdentityError,
     Principal,
-    PrincipalKind,
     dns_principal,
     spiffe_principal,
 )
 
-__all__ = ["Members", "NumberedMembers", "known_texts", "principals", "share"]
+__all__ = ["principals", "share"]
 
 _ANY: Final = ast.AnySegment()
 _REST: Final = ast.RestSegments()
-_Leaf: TypeAlias = ExactAtom | PatternAtom | DnsSuffixAtom
 _Open: TypeAlias = EveryoneAtom | AuthenticatedAtom
-
-
-@final
-class Members:
-    """The atoms that one principal is in; also by number, as conditions ask."""
-
-    __slots__ = ("_known", "principal")
-
-    def __init__(self, principal: Principal) -> None:
-        self.principal = principal
-        self._known: dict[Atom, bool] = {}
-
-    def holds(self, atom: Atom) -> bool:
-        """Whether the principal is in the atom."""
-        known = self._known.get(atom)
-        if known is None:
-            known = self._known[atom] = self._decide(atom)
-        return known
-
-    def _decide(self, atom: Atom) -> bool:
-        principal = self.principal
-        match atom:
-            case EveryoneAtom():
-                return True
-            case AuthenticatedAtom():
-                return principal.kind is not PrincipalKind.ANONYMOUS
-            case ExactAtom(id=id_):
-                return principal.id == id_
-            case DnsSuffixAtom(suffix=suffix):
-                _, dot, rest = principal.id.removeprefix("dns:").partition(".")
-                return principal.kind is PrincipalKind.DNS and dot + rest == suffix
-            case PatternAtom():
-                return principal.kind is PrincipalKind.SPIFFE and _matches(atom, principal)
-            case SetAtom(terms=terms, excluded=excluded):
-                return any(map(self.holds, terms)) and not any(map(self.holds, excluded))
-
-    def numbers(self, atoms: Mapping[int, Atom]) -> "NumberedMembers":
-        """The same by the numbers of the atoms."""
-        return NumberedMembers(self, atoms)
-
-
-@final
-class NumberedMembers(Collection[int]):
-    """The numbers of the atoms that a principal is in, found when asked for."""
-
-    __slots__ = ("_atoms", "_members")
-
-    def __init__(self, members: Members, atoms: Mapping[int, Atom]) -> None:
-        self._members = members
-        self._atoms = atoms
-
-    def __contains__(self, number: object) -> bool:
-        return isinstance(number, int) and self._members.holds(self._atoms[number])
-
-    def __iter__(self) -> Iterator[int]:
-        return iter([number for number in self._atoms if number in self])
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-def _matches(atom: PatternAtom, principal: Principal) -> bool:
-    if atom.trust_domain is not None and atom.trust_domain != principal.trust_domain:
-        return False
-    given, wanted = principal.segments, atom.segments
-    if len(given) < len(wanted) or (len(given) > len(wanted) and not atom.open):
-        return False
-    return all(text is None or text == segment for text, segment in zip(wanted, given, strict=False))
-
-
-@lru_cache(maxsize=1 << 14)
-def _principal(id_: str) -> Principal:
-    return dns_principal(id_[len("dns:") :]) if id_.startswith("dns:") else spiffe_principal(id_)
 
 
 # -- whether two atoms can share a member ----------------------------------------------
@@ -132,7 +57,7 @@ def _excludes(atom: Atom) -> bool:
 def _may_share(one: Atom, other: Atom) -> bool:
     """False only if no principal is in both; what sets exclude is looked at only for exact members."""
     if isinstance(one, ExactAtom):
-        return Members(_principal(one.id)).holds(other)
+        return Members(principal_of(one.id)).holds(other)
     if isinstance(other, ExactAtom):
         return _may_share(other, one)
     if isinstance(one, SetAtom):
@@ -180,10 +105,10 @@ def principals(
     """
     exact = next((atom for atom in required if isinstance(atom, ExactAtom)), None)
     if exact is not None:
-        members = Members(_principal(exact.id))
+        members = Members(principal_of(exact.id))
         return [members] if all(map(members.holds, required)) else []
     telling = list(dict.fromkeys((*required, *atoms)))
-    leaves = list(dict.fromkeys(leaf for atom in telling for leaf in _leaves(atom)))
+    leaves = list(dict.fromkeys(leaf for atom in telling for leaf in leaves_of(atom)))
     found: dict[object, Members] = {}
     for principal in _candidates(required, leaves, observed, fresh, budget):
         budget.spend(1 + len(telling) // 4)
@@ -192,28 +117,6 @@ def principals(
             values = tuple(principal.segments[at] for at in observed.front if at < len(principal.segments))
             found.setdefault((tuple(map(members.holds, telling)), values), members)
     return list(found.values())
-
-
-def known_texts(atoms: Iterable[Atom]) -> set[str]:
-    """Every segment, trust domain and DNS name that the atoms speak of."""
-    found: set[str] = set()
-    for leaf in (leaf for atom in atoms for leaf in _leaves(atom)):
-        match leaf:
-            case ExactAtom(id=id_):
-                found.update(id_.split("/"))
-            case DnsSuffixAtom(suffix=suffix):
-                found.add(suffix)
-            case PatternAtom(trust_domain=domain, segments=segments):
-                found.update(text for text in (domain, *segments) if text is not None)
-    return found
-
-
-def _leaves(atom: Atom) -> Iterable[_Leaf]:
-    if isinstance(atom, SetAtom):
-        for part in (*atom.terms, *atom.excluded):
-            yield from _leaves(part)
-    elif not isinstance(atom, _Open):
-        yield atom
 
 
 def _is_open(atom: Atom) -> bool:
@@ -225,7 +128,7 @@ def _is_open(atom: Atom) -> bool:
 
 def _candidates(
     required: Sequence[Atom],
-    leaves: Sequence[_Leaf],
+    leaves: Sequence[Leaf],
     observed: Observed,
     fresh: Sequence[str],
     budget: Budget,
@@ -239,7 +142,7 @@ def _candidates(
             case DnsSuffixAtom(suffix=suffix):
                 dns.append(f"{fresh[0]}{suffix}")
             case ExactAtom(id=id_):
-                known = _principal(id_)
+                known = principal_of(id_)
                 literals = tuple(ast.LiteralSegment(text=text) for text in known.segments)
                 by_domain.setdefault(known.trust_domain, []).append((leaf, literals))
             case PatternAtom(trust_domain=domain):
@@ -272,10 +175,11 @@ def _of_domain(
     budget: Budget,
 ) -> Iterable[Principal]:
     numbers: Mapping[Atom, int] = {atom: number for number, (atom, _) in enumerate(patterns)}
-    needed = []
-    for atom in required:
-        if not _is_open(atom):
-            needed.append(frozenset(numbers[leaf] for leaf in _leaves(atom) if leaf in numbers))
+    needed = [
+        frozenset(numbers[leaf] for leaf in leaves_of(atom) if leaf in numbers)
+        for atom in required
+        if not _is_open(atom)
+    ]
     # `**` of our own follows every ID, so that those which no pattern matches are found too.
     explorer = Explorer(
         [*(segments for _, segments in patterns), (_ANY, _REST)], needed, observed, fresh, budget

@@ -13,9 +13,10 @@ from typing import TypeAlias, final
 
 from pdp.analysis.budget import Budget
 from pdp.analysis.contexts import OVERRIDES, Constraint, Context, Level, Solver
-from pdp.analysis.facts import Facts, combine
+from pdp.analysis.facts import combine
 from pdp.analysis.lines import Line
-from pdp.analysis.people import Members, known_texts, principals
+from pdp.analysis.members import Members, known_texts
+from pdp.analysis.people import principals
 from pdp.analysis.representatives import Explorer, Observed, Representative, fresh_texts, texts_of
 from pdp.analysis.values import Calendar
 from pdp.compiler.evaluation import Evaluation
@@ -112,15 +113,13 @@ class _Search:
         self._solved: dict[object, Context | None] = {}
 
     def _fresh(self) -> tuple[str, ...]:
-        """Fresh texts, one more than the places and attributes that could all have to differ."""
+        """Fresh texts, as many as there are places and attributes that could all have to differ."""
         known = texts_of(self.patterns) | known_texts(line.atom for line in self.lines)
         known |= known_texts(self.facts.atoms) | self.facts.texts
-        known |= {
-            str(value) for tests in self.facts.tests.values() for test in tests for value in test
-        }
+        known |= {str(value) for tests in self.facts.tests.values() for test in tests for value in test}
         places = {at for line in self.lines for at in line.of_path}
         segments = {at for line in self.lines for at in line.of_principal}
-        return fresh_texts(known, 1 + len(places) + len(segments) + len(self.facts.pairs))
+        return fresh_texts(known, max(1, len(places) + len(segments) + len(self.facts.pairs)))
 
     def run(self) -> Found | None:
         who = self._principals()

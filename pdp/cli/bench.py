@@ -70,7 +70,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("--rules", default=_SIZES, show_default=True, help="Sizes of the shapes, separated by commas.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def bench(policies: Path | None, shapes: tuple[str, ...], rules: str, *, as_json: bool) -> None:
-    """Measure decisions about POLICIES, or about five made-up shapes of policy set, on this machine.
+    r"""Measure decisions about POLICIES, or about five made-up shapes of policy set, on this machine.
 
     \b
     Example:
@@ -225,13 +225,24 @@ def _resident() -> int:
 
 
 def _table(found: Sequence[Figures]) -> str:
-    lines = [
-        f"{'':24} {'rules':>9} {'median':>9} {'p99':>9} {'floor':>9} {'ratio':>6} {'p99/floor':>9} "
-        f"{'allowed':>7} {'load':>8} {'B/rule':>7}"
-    ]
-    lines += [
-        f"{item.shape:24} {item.rules:>9} {item.median:>6.2f} us {item.p99:>6.2f} us {item.floor:>6.2f} us "
-        f"{item.ratio:>6.2f} {item.p99_ratio:>9.2f} {item.allowed:>7.0%} {item.load_seconds:>6.1f} s {item.bytes_per_rule:>7}"
+    heads = ("rules", "median", "p99", "floor", "ratio", "p99 ratio", "allowed", "load", "B/rule")
+    rows = [
+        (
+            f"{item.rules}",
+            f"{item.median:.2f} us",
+            f"{item.p99:.2f} us",
+            f"{item.floor:.2f} us",
+            f"{item.ratio:.2f}",
+            f"{item.p99_ratio:.2f}",
+            f"{item.allowed:.0%}",
+            f"{item.load_seconds:.1f} s",
+            f"{item.bytes_per_rule}",
+        )
         for item in found
     ]
-    return "\n".join(lines)
+    names = ["", *(item.shape for item in found)]
+    first = max(map(len, names))
+    return "\n".join(
+        f"{name:{first}}" + "".join(f"{cell:>11}" for cell in row)
+        for name, row in zip(names, (heads, *rows), strict=True)
+    )

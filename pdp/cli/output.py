@@ -102,7 +102,7 @@ def say(parts: Styled | str, *, err: bool = False) -> None:
     text = Text()
     for piece, tone in pieces:
         text.append(piece, style=tone.value)
-    Console(file=stream, highlight=False, markup=False, emoji=False).print(text, soft_wrap=True)
+    Console(file=stream).print(text, soft_wrap=True)
 
 
 def print_json(value: object) -> None:

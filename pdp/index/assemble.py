@@ -4,17 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
-from pdp.compiler.atoms import Atom
 from pdp.compiler.environment import Environment
 from pdp.compiler.numbers import Numbers
 from pdp.compiler.rows import Unit
 from pdp.diagnostics import Diagnostic, Span
 from pdp.index.build import build_cells
-from pdp.index.cells import State, TooManyCellsError
-from pdp.index.columns import build_columns
+from pdp.index.cells import CrowdedCellError, State, TooManyCellsError
+from pdp.index.columns import Columns, build_columns
 from pdp.index.principals import PrincipalTable, build_principals
 from pdp.index.rule_index import RuleIndex, ServiceIndex
-from pdp.limits import MAX_CELLS_PER_SERVICE
+from pdp.limits import MAX_CONDITIONAL_RULES_PER_CELL
 from pdp.paths import Relaxation
 
 __all__ = ["Assembly", "assemble"]
@@ -63,7 +62,7 @@ def assemble(
     index = RuleIndex(
         services=services,
         undeclared=undeclared,
-        principals=_principals(numbers, previous),
+        principals=_principals(numbers, previous, problems),
         methods=dict(numbers.methods),
         hosts={host: name for name, info in environment.services.items() for host in info.hosts},
         attributes=environment.attributes,
@@ -104,14 +103,15 @@ def _service(
     columns, patterns = build_columns(name if info is not None else None, used)
     try:
         root = build_cells(columns, patterns)
-    except TooManyCellsError:
+    except TooManyCellsError as error:
         root = State()
-        where = used[0].texts.file if used else ""
-        message = f"the paths of service `{name}` combine in more than {MAX_CELLS_PER_SERVICE} ways"
+        at = Span(file=used[0].texts.file if used else "", start=0, end=0)
+        message = f"the paths of service `{name}` combine in more than {error} ways"
         help_ = "put literal segments before `*`, `{...}` and prefixes"
-        problems.append(
-            Diagnostic(code="PDP917", message=message, span=Span(file=where, start=0, end=0), help=help_)
-        )
+        problems.append(Diagnostic(code="PDP917", message=message, span=at, help=help_))
+    except CrowdedCellError as error:
+        root = State()
+        problems.append(_crowded(name, columns, error.row))
     observe_until = info.observe_until if info is not None else None
     relaxations = info.relaxations if info is not None else Relaxation.NONE
     return ServiceIndex(
@@ -126,8 +126,29 @@ def _service(
     )
 
 
-def _principals(numbers: Numbers, previous: Assembly | None) -> PrincipalTable:
+def _crowded(service: str, columns: Columns, row: int) -> Diagnostic:
+    text = columns.text(columns.rules[row])
+    start = columns.start(columns.rules[row])
+    bound = MAX_CONDITIONAL_RULES_PER_CELL
+    message = f"more than {bound} conditional rules of service `{service}` stand in one place"
+    help_ = "join their conditions with `or`, or tell the rules apart by principal or path"
+    return Diagnostic(
+        code="PDP919", message=message, span=Span(file=text.file, start=start, end=start + 1), help=help_
+    )
+
+
+def _principals(numbers: Numbers, previous: Assembly | None, problems: list[Diagnostic]) -> PrincipalTable:
     if previous is not None and previous.index is not None and previous.atoms == len(numbers.atoms):
         return previous.index.principals
-    atoms: dict[Atom, int] = dict(numbers.atoms)
-    return build_principals(atoms)
+    try:
+        return build_principals(
+            dict(numbers.atoms),
+            previous.index.principals if previous is not None and previous.index is not None else None,
+        )
+    except TooManyCellsError as error:
+        message = f"the patterns of principals combine in more than {error} ways"
+        help_ = "put literal segments before `*` and `{...}`"
+        problems.append(
+            Diagnostic(code="PDP917", message=message, span=Span(file="", start=0, end=0), help=help_)
+        )
+        return build_principals({})

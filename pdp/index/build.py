@@ -15,6 +15,7 @@ from pdp.compiler.rows import RowKind
 from pdp.index.cells import (
     PINNED,
     Affixes,
+    CrowdedCellError,
     Leaf,
     LeafOrRow,
     Lone,
@@ -22,11 +23,12 @@ from pdp.index.cells import (
     State,
     Tail,
     TooManyCellsError,
+    cells_bound,
     pack,
 )
 from pdp.index.columns import Columns
 from pdp.lang import ast
-from pdp.limits import MAX_CELLS_PER_SERVICE, MAX_REGION_EXCLUSIONS
+from pdp.limits import MAX_CONDITIONAL_RULES_PER_CELL, MAX_REGION_EXCLUSIONS
 from pdp.vocabulary import Excluding, PathStep
 
 __all__ = ["build_cells"]
@@ -101,6 +103,7 @@ def build_cells(columns: Columns, patterns: Iterable[tuple[int, Sequence[ast.Seg
 
     Raises:
         TooManyCellsError: The patterns combine in too many ways.
+        CrowdedCellError: Too many conditional rows stand in one place.
     """
     root = _Node()
     for row, segments in patterns:
@@ -115,6 +118,8 @@ def build_cells(columns: Columns, patterns: Iterable[tuple[int, Sequence[ast.Seg
 class _Builder:
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
+        exceptions = sum(len(detail.exceptions) for detail in columns.details.values())
+        self.bound = cells_bound(len(columns.atoms) + exceptions)
         self.made: dict[tuple[object, ...], State] = {}
         self.keep: list[object] = []  # ids in the keys of `made` stay theirs
 
@@ -126,8 +131,8 @@ class _Builder:
         known = self.made.get(key)
         if known is not None:
             return known
-        if len(self.made) >= MAX_CELLS_PER_SERVICE:
-            raise TooManyCellsError
+        if len(self.made) >= self.bound:
+            raise TooManyCellsError(self.bound)
         self.keep.append((nodes, rests, tails))
         state = self.made[key] = State()
         state.leaf = self._leaf([row for node in nodes for row in node.rows])
@@ -226,7 +231,10 @@ class _Builder:
         leaf = Leaf()
         by_atom: dict[int, list[int]] = {}
         for row in kept:
-            by_atom.setdefault(self.columns.atoms[row], []).append(row)
+            together = by_atom.setdefault(self.columns.atoms[row], [])
+            together.append(row)
+            if len(together) > MAX_CONDITIONAL_RULES_PER_CELL and row in self.columns.details:
+                raise CrowdedCellError(row)
             _summarise(leaf, row, self.columns)
         leaf.rows = {atom: tuple(found) if len(found) > 1 else found[0] for atom, found in by_atom.items()}
         return leaf

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias, final
 
 from pdp.lang import ast
+from pdp.limits import MAX_CELLS_PER_PATTERN, MAX_CELLS_PER_SERVICE, MAX_CELLS_TO_SPARE
 from pdp.vocabulary import PathStep
 
 __all__ = [
     "PACK_ROW",
     "PINNED",
     "Affixes",
+    "CrowdedCellError",
     "Leaf",
     "LeafOrRow",
     "Lone",
@@ -24,12 +26,30 @@ __all__ = [
     "State",
     "Tail",
     "TooManyCellsError",
+    "cells_bound",
     "pack",
 ]
 
 
 class TooManyCellsError(Exception):
-    """Patterns combine in more ways than the bound admits."""
+    """Patterns combine in more ways than the bound admits; the message is the bound."""
+
+
+class CrowdedCellError(Exception):
+    """More conditional rows share a cell and an atom than the bound admits.
+
+    Attributes:
+        row: One of them.
+    """
+
+    def __init__(self, row: int) -> None:
+        super().__init__(row)
+        self.row = row
+
+
+def cells_bound(patterns: int) -> int:
+    """How many states so many patterns may come to."""
+    return min(MAX_CELLS_PER_SERVICE, MAX_CELLS_TO_SPARE + MAX_CELLS_PER_PATTERN * patterns)
 
 
 @final

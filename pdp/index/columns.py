@@ -36,6 +36,10 @@ class Columns:
         """What people are told about a rule of these rows."""
         return self.units[rule >> 32].texts.text(rule & 0xFFFF_FFFF)
 
+    def start(self, rule: int) -> int:
+        """Offset of a rule in its file."""
+        return self.units[rule >> 32].texts.starts[rule & 0xFFFF_FFFF]
+
     def is_enforced_allow(self, row: int) -> bool:
         """Whether the row can open anything."""
         return not self.kinds[row] & (RowKind.DENY | RowKind.SHADOW)

@@ -6,12 +6,12 @@ exactly have been answered before any walk begins, so that no state has to tell 
 """
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import final
 
 from pdp.compiler.atoms import AUTHENTICATED, EVERYONE, Atom, DnsSuffixAtom, ExactAtom, PatternAtom, SetAtom
-from pdp.index.cells import TooManyCellsError
-from pdp.limits import MAX_CELLS_PER_SERVICE
+from pdp.index.cells import TooManyCellsError, cells_bound
 
 __all__ = ["AtomSets", "PrincipalState", "build_states"]
 
@@ -57,6 +57,7 @@ class AtomSets:
         suffixes: DNS patterns.
         roots: Trees of SPIFFE patterns by trust domain, None for every one.
         groups: Sets that are in use or part of one.
+        patterns: How many SPIFFE patterns there are.
     """
 
     def __init__(self, numbers: Mapping[Atom, int]) -> None:
@@ -65,8 +66,20 @@ class AtomSets:
         self.suffixes: dict[DnsSuffixAtom, None] = {}
         self.roots: dict[str | None, _Node] = {}
         self.groups: dict[SetAtom, None] = {}
+        self.patterns = 0
         self._containing: dict[Atom, list[SetAtom]] = {}
         self._shared: dict[tuple[int, ...], tuple[int, ...]] = {}
+
+    @property
+    def always(self) -> tuple[int, ...]:
+        """Numbers of the atoms that hold every authenticated principal, where no set is in use."""
+        return tuple(self.numbers[atom] for atom in (EVERYONE, AUTHENTICATED) if atom in self.numbers)
+
+    def renumbered(self, numbers: Mapping[Atom, int]) -> "AtomSets":
+        """The same sets where more atoms have numbers."""
+        other = copy(self)
+        other.numbers = numbers
+        return other
 
     def add(self, atom: Atom) -> None:
         """Add an atom and what it is made of."""
@@ -99,6 +112,7 @@ class AtomSets:
         ends = node.open if atom.open else node.closed
         if atom not in ends:
             ends.append(atom)
+            self.patterns += 1
 
     def close(self, members: Iterable[Atom]) -> tuple[int, ...]:
         """Numbers of the atoms in use that hold a principal: these are the atoms, sets aside, that do."""
@@ -163,6 +177,7 @@ class _States:
     def __init__(self, sets: AtomSets) -> None:
         self.sets = sets
         self.made: dict[tuple[frozenset[int], frozenset[Atom]], PrincipalState] = {}
+        self.bound = cells_bound(sets.patterns)
 
     def state(self, nodes: list[_Node], inherited: frozenset[Atom]) -> PrincipalState:
         """The state in which exactly these nodes are alive, below patterns that hold whatever follows."""
@@ -171,8 +186,8 @@ class _States:
         known = self.made.get(key)
         if known is not None:
             return known
-        if len(self.made) >= MAX_CELLS_PER_SERVICE:
-            raise TooManyCellsError
+        if len(self.made) >= self.bound:
+            raise TooManyCellsError(self.bound)
         here = beyond.union(*(node.closed for node in nodes))
         state = self.made[key] = PrincipalState(self.sets.close(here), self.sets.close(beyond))
         anywhere = [node.any_child for node in nodes if node.any_child is not None]

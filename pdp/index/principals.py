@@ -5,7 +5,8 @@ the states of `pdp.index.principal_states`, segment by segment; where the walk e
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final, final
 
 from pdp.compiler.atoms import (
@@ -35,7 +36,7 @@ class PrincipalTable:
     Attributes:
         known: Atoms of the principals that are named somewhere, by the principal's id.
         anonymous: Atoms of the unauthenticated.
-        _numbers: Every atom that rows and conditions speak of, with its number.
+        _sets: The atoms, and what they are made of.
         _domains: Where the walk of a SPIFFE ID begins, by trust domain.
         _other_domain: The same for a trust domain that no pattern names.
         _suffixes: Atoms of DNS identities by what follows their first label.
@@ -44,7 +45,7 @@ class PrincipalTable:
 
     known: Mapping[str, tuple[int, ...]]
     anonymous: tuple[int, ...]
-    _numbers: Mapping[Atom, int]
+    _sets: AtomSets
     _domains: Mapping[str, PrincipalState]
     _other_domain: PrincipalState
     _suffixes: Mapping[str, tuple[int, ...]]
@@ -69,12 +70,12 @@ class PrincipalTable:
 
     def numbers(self) -> Mapping[Atom, int]:
         """Every atom with its number."""
-        return self._numbers
+        return self._sets.numbers
 
     def describe(self, number: int) -> str:
         """What people call the atom with this number; slow, for explanations."""
         return next(
-            (describe_atom(atom) for atom, known in self._numbers.items() if known == number), "nobody"
+            (describe_atom(atom) for atom, known in self.numbers().items() if known == number), "nobody"
         )
 
 
@@ -103,19 +104,27 @@ def _listed(atoms: frozenset[Atom]) -> str:
     return ("one of " if len(names) > 1 else "") + (", ".join(names[:_SHOWN]) or "nobody") + more
 
 
-def build_principals(numbers: Mapping[Atom, int]) -> PrincipalTable:
+def build_principals(numbers: Mapping[Atom, int], previous: PrincipalTable | None = None) -> PrincipalTable:
     """Build the table for the atoms that rows and conditions speak of.
+
+    Args:
+        numbers: Every atom with its number. Not changed afterwards.
+        previous: A table for the first so many of the same atoms, to be extended where that is enough.
 
     Raises:
         TooManyCellsError: The patterns combine in too many ways.
     """
+    if previous is not None:
+        new = list(islice(numbers, len(previous.numbers()), None))
+        if all(isinstance(atom, ExactAtom) for atom in new):
+            return _extended(previous, numbers, [atom for atom in new if isinstance(atom, ExactAtom)])
     sets = AtomSets(numbers)
     for atom in numbers:
         sets.add(atom)
     return PrincipalTable(
-        known=_known(sets),
+        known={atom.id: _atoms_of(atom, sets) for atom in sets.exact},
         anonymous=sets.close({EVERYONE}),
-        _numbers=numbers,
+        _sets=sets,
         _domains={domain: build_states(sets, domain) for domain in sets.roots if domain is not None},
         _other_domain=build_states(sets, None),
         _suffixes={
@@ -126,14 +135,19 @@ def build_principals(numbers: Mapping[Atom, int]) -> PrincipalTable:
     )
 
 
-def _known(sets: AtomSets) -> dict[str, tuple[int, ...]]:
-    """Atoms of every principal that is named somewhere."""
+def _extended(previous: PrincipalTable, numbers: Mapping[Atom, int], new: list[ExactAtom]) -> PrincipalTable:
+    """The same table with more single principals: no pattern and no group is new."""
+    sets = previous._sets.renumbered(numbers)  # noqa: SLF001 - the table is ours
+    return replace(
+        previous, known={**previous.known, **{atom.id: _atoms_of(atom, sets) for atom in new}}, _sets=sets
+    )
+
+
+def _atoms_of(atom: ExactAtom, sets: AtomSets) -> tuple[int, ...]:
+    """Atoms of a principal that is named somewhere."""
     if not (sets.roots or sets.suffixes or sets.groups):  # only single principals: there is nothing to match
-        always = sets.close({EVERYONE, AUTHENTICATED})
-        return {atom.id: (*always, sets.numbers[atom]) for atom in sets.exact}
-    return {
-        atom.id: sets.close({EVERYONE, AUTHENTICATED, atom, *_patterns(atom, sets)}) for atom in sets.exact
-    }
+        return (*sets.always, sets.numbers[atom])
+    return sets.close({EVERYONE, AUTHENTICATED, atom, *_patterns(atom, sets)})
 
 
 def _patterns(atom: ExactAtom, sets: AtomSets) -> set[Atom]:

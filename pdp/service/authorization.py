@@ -15,7 +15,7 @@ from pdp.principals import Principal, PrincipalKind
 from pdp.service.errors import NotPermittedError
 from pdp.vocabulary import Request
 
-__all__ = ["Grant", "Rights", "as_principal", "rights_of"]
+__all__ = ["Grant", "Permission", "Rights", "as_principal", "rights_of"]
 
 _CLAIMED: Final = frozenset({"user", "principal"})  # families of attributes that come from tokens
 
@@ -44,13 +44,30 @@ class Grant:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """What holds for the answer to a permitted question.
+
+    It depends on service and principal alone, never on the rest of the question or on the order of
+    entries: otherwise two questions of one region could be answered differently.
+
+    Attributes:
+        supplies: Families of attributes that the caller supplies.
+        may_explain: Whether the caller may learn more of rules than their names and places.
+    """
+
+    supplies: frozenset[str]
+    may_explain: bool
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
     """Everything that one caller may ask under one index."""
 
     grants: tuple[Grant, ...]
 
-    def permit(self, request: Request, index: RuleIndex, *, explain: bool) -> Grant:
-        """The entry under which a question may be asked.
+    def permit(self, request: Request, index: RuleIndex, *, explain: bool) -> Permission:
+        """Check that a question may be asked.
 
         Args:
             request: The question; its `supplied` is not looked at.
@@ -88,7 +105,10 @@ class Rights:
             supplying = [grant for grant in supplying if grant.explain]
             if not supplying:
                 raise NotPermittedError("explain_not_permitted", "this caller may not ask for explanations")
-        return supplying[0]
+        return Permission(
+            supplies=frozenset().union(*(grant.supplies for grant in asserting)),
+            may_explain=any(grant.explain for grant in asserting),
+        )
 
 
 def as_principal(caller: Caller) -> Principal:

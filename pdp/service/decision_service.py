@@ -105,7 +105,7 @@ class DecisionService:
         """
         rights = self.rights(caller, published, now)
         index = published.snapshot.index
-        grant = rights.permit(request, index, explain=explain)
+        permission = rights.permit(request, index, explain=explain)
         asked = Request(
             principal=request.principal,
             service=request.service,
@@ -114,7 +114,7 @@ class DecisionService:
             now=now,
             user=request.user,
             context=request.context,
-            supplied=grant.supplies,
+            supplied=permission.supplies,
         )
         return Answered(
             request=asked,
@@ -122,7 +122,7 @@ class DecisionService:
             published=published,
             age_seconds=max(0, now - self._publisher.confirmed_at) // 1000,
             max_age_ms=max(0, min(self._max_age_ms, caller.not_after - now)),
-            may_explain=grant.explain,
+            may_explain=permission.may_explain,
         )
 
     def require_revision(self, revision: str) -> None:

@@ -33,6 +33,7 @@ from pdp.vocabulary import Millis
 __all__ = ["Loaded", "Loader", "Snapshot", "decode"]
 
 _REVISION_DIGITS: Final = 16
+_TOO_MANY_METHODS: Final = "PDP915"
 _NUMBERS_TO_SPARE: Final = 10_000
 _ParsedFile: TypeAlias = tuple[Source, Parsed]
 
@@ -119,6 +120,9 @@ class Loader:
             self._checked = _Checked(environment=environment, resolver=Resolver(environment=environment))
         units, callers, wrong = self._lower(self._checked, parsed, sources)
         diagnostics += wrong
+        if self._numbered and any(d.code == _TOO_MANY_METHODS for d in diagnostics):
+            self._start_anew()  # perhaps most of them are of versions long gone
+            return self._load(bundle, now)
         if has_errors(diagnostics):
             self._checked = None  # an error is found again, not remembered
             return Loaded(snapshot=None, diagnostics=sort(diagnostics), sources=sources)
@@ -159,22 +163,25 @@ class Loader:
     def _compact(self) -> None:
         """Start the numbers anew once more than half of them can be of rules long gone."""
         if len(self._numbers.atoms) > 2 * self._numbered + _NUMBERS_TO_SPARE:
-            self._numbers, self._checked, self._assembly = Numbers(), None, None
-            self._numbered = 0
+            self._start_anew()
+
+    def _start_anew(self) -> None:
+        self._numbers, self._checked, self._assembly = Numbers(), None, None
+        self._numbered = 0
 
     def _read(self, bundle: PolicyBundle) -> tuple[dict[str, Source], list[Diagnostic]]:
-        """The texts of a bundle; a file that is not UTF-8 is an error and left out."""
+        """The texts of a bundle; of a file that is not UTF-8 nothing but the error counts."""
         diagnostics = list(bundle.problems)
         kept: dict[str, tuple[bytes, Source]] = {}
         for path, content in bundle.files.items():
             known = self._texts.get(path)
-            if known is not None and known[0] == content:
+            if known is not None and known[0] == content and known[1].readable:
                 kept[path] = known
                 continue
             text, problem = decode(path, content)
             if problem is not None:
                 diagnostics.append(problem)
-            kept[path] = (content, Source(path=path, text=text))
+            kept[path] = (content, Source(path=path, text=text, readable=problem is None))
         self._texts = kept
         return {path: source for path, (_, source) in kept.items()}, diagnostics
 
@@ -240,15 +247,15 @@ def _nothing_there() -> Diagnostic:
 
 
 def decode(path: str, content: bytes) -> tuple[str, Diagnostic | None]:
-    """A file's text, or an empty text and what keeps it from being read."""
+    """A file's text, and what keeps it from being read; the text then serves to show the place."""
     try:
-        text = content.decode("utf-8")
+        text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
+        text = content.decode("utf-8", "replace").removeprefix("\ufeff")
+        at = len(content[: error.start].decode("utf-8").removeprefix("\ufeff"))
         message = f"the file is not UTF-8: byte {error.start} is {content[error.start]:#04x}"
-        return "", Diagnostic(code="PDP102", message=message, span=Span(file=path, start=0, end=0))
-    if "\0" in text:
-        at = text.index("\0")
-        return "", Diagnostic(
-            code="PDP102", message="the file holds a NUL character", span=Span(file=path, start=at, end=at)
-        )
-    return text.removeprefix("\ufeff"), None
+    else:
+        at, message = text.find("\0"), "the file holds a NUL character"
+        if at < 0:
+            return text, None
+    return text, Diagnostic(code="PDP102", message=message, span=Span(file=path, start=at, end=at + 1))

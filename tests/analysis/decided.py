@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pdp.analysis.budget import Budget
 from pdp.analysis.invariants import Checked, _Check
 from pdp.analysis.lowered import lower_invariant
 from pdp.analysis.witnesses import Witness
@@ -15,6 +16,7 @@ from pdp.diagnostics import Source, has_errors, render
 from pdp.index.assemble import assemble
 from pdp.lang import ast
 from pdp.lang.parser import Parsed
+from pdp.limits import MAX_INVARIANT_STEPS
 from pdp.vocabulary import Effect, Millis, Reason, Request
 from tests.reference.interpreter import Interpreter, _Conditions, _is_ambiguous_method, _Truth
 
@@ -55,17 +57,19 @@ class Compiled:
         )
         return cls(parsed, _Check(checked, now, {}))
 
-    def verdicts(self) -> Iterator[tuple[ast.Invariant, str, object]]:
+    def verdicts(self, steps: int = MAX_INVARIANT_STEPS) -> Iterator[tuple[ast.Invariant, str, object]]:
         """Each invariant and service with a witness, a reason why it is not decided, or None."""
         check = self.check
         for parsed in self.parsed:
             for item in parsed.file.items:
                 if isinstance(item, ast.Invariant):
                     path = parsed.file.path
-                    obliged = lower_invariant(item, path, check.environment, check.resolver, check.scribe)
+                    obliged = lower_invariant(
+                        item, path, check.environment, check.resolver, check.shared.scribe
+                    )
                     assert not obliged.diagnostics, obliged.diagnostics
                     for service in check._services(item):
-                        yield item, service, check._verdict(item, obliged, path, service)
+                        yield item, service, check._verdict(item, obliged, path, service, Budget(steps))
 
 
 class Judge:

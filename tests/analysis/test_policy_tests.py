@@ -110,6 +110,7 @@ NOTHING = "prod/ns/blog/sa/web POST payments /v1/charges"
         (f"allow {CREATE} by charge-create", True),
         (f"allow {CREATE} by payments/charge-create", True),
         (f"allow {CREATE} by charge", False),
+        (f"allow {CREATE} by create", False),
         (f"allow {CREATE} by cart/charge-create", False),
         (f"allow {CREATE} by default", False),
         (f"deny {NOTHING}", True),

@@ -254,6 +254,17 @@ def test_gitlab_reports_have_fingerprints_of_their_own(broken: Path) -> None:
         assert item["description"]
 
 
+def test_gitlab_fingerprints_tell_the_same_words_twice_apart(tmp_path: Path) -> None:
+    thrice = REPEATED.replace("}\n", "    allow anyone to GET /x\n}\n")
+    folder = policies(tmp_path / "set", twice=thrice)
+
+    found = json.loads(run("check", folder, "--format", "gitlab").stdout)
+
+    repeated = [item["description"] for item in found if item["location"]["path"].endswith("twice.policy")]
+    assert len(repeated) > len(set(repeated))
+    assert len({item["fingerprint"] for item in found}) == len(found)
+
+
 def test_gitlab_fingerprints_survive_an_edit_above(broken: Path) -> None:
     before = json.loads(run("check", broken, "--format", "gitlab").stdout)
     path = broken / "teams" / "orders.policy"

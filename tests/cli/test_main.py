@@ -75,14 +75,15 @@ DEFECT = "from pdp.cli import main, check; check.load = lambda *_: {call}; main.
 
 
 def test_a_defect_is_one_line_and_ends_with_3(tmp_path: Path) -> None:
-    code = DEFECT.format(call="{}['a\\n\\u202e']")
+    code = DEFECT.format(call="exec('raise ValueError(chr(27) + chr(10) + chr(0x202e))')")
 
     done = process("check", tmp_path, code=code)
 
     assert done.returncode == 3
     assert done.stdout == b""
     (line,) = done.stderr.decode().splitlines()
-    assert line.startswith("error: this is a defect of pdp, please report it: KeyError: ")
+    assert line.startswith("error: this is a defect of pdp, please report it: ValueError: ")
+    assert line.isprintable()
     assert line.isascii()
 
 

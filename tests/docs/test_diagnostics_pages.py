@@ -80,7 +80,7 @@ def example(code: str, title: str) -> Block:
 
 def loaded(code: str, title: str, monkeypatch: pytest.MonkeyPatch) -> Loaded:
     if code == "PDP917":
-        monkeypatch.setattr(build, "MAX_CELLS_PER_SERVICE", FEW_CELLS)
+        monkeypatch.setattr(build, "cells_bound", lambda _: FEW_CELLS)
     return load(files_in(example(code, title).text))
 
 

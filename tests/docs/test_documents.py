@@ -1,4 +1,4 @@
-"""The documents say what is so: what they name exists, what they show is answered, what they link to is there.
+"""The documents say what is so: what they name exists, what they show is answered, links lead somewhere.
 
 Examples are run against the application in this process, over everything but the socket and TLS.
 """
@@ -19,7 +19,6 @@ import httpx
 import pytest
 
 from pdp import limits
-from pdp.adapters import app as app_module
 from pdp.adapters import connection as connection_module
 from pdp.adapters.app import build_app
 from pdp.adapters.connection import CALLER
@@ -27,9 +26,9 @@ from pdp.diagnostics import render
 from pdp.identity.caller import Caller, CallerKind
 from pdp.principals import spiffe_principal
 from pdp.service.decision_service import DecisionService
+from pdp.store.bundle import make_bundle
 from pdp.store.publish import Publisher
 from pdp.store.snapshot import Loader
-from pdp.store.bundle import make_bundle
 from pdp.vocabulary import Excluding, Region, Request
 from tests.docs.sets import Block, blocks, files_in
 from tests.property.compiled import contains
@@ -325,7 +324,7 @@ def codes_assigned(tree: ast.Module) -> set[str]:
 
 
 def codes_in_tables(tree: ast.Module) -> set[str]:
-    """Codes that stand with their status in a module's tables: `(HTTPStatus.X, code, message)`, `status: (code, message)`."""
+    """Codes that stand with their status: `(HTTPStatus.X, code, message)`, `{status: (code, message)}`."""
     found = set()
     for node in ast.walk(tree):
         match node:
@@ -425,7 +424,7 @@ assert len(EXAMPLES) > 3, "no examples found: this would pass by testing nothing
 
 
 def settled(answer: dict[str, object]) -> dict[str, object]:
-    """An answer without its names, once they are checked: ids differ every time, revisions with every release."""
+    """An answer without its id and revision, once checked: they differ with every answer and release."""
     for item in answer.get("answers", [answer]):  # type: ignore[union-attr]
         if "decision_id" in item:
             assert re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{26}", item.pop("decision_id"))
@@ -583,7 +582,6 @@ def test_an_error_has_the_status_of_its_row_and_is_no_decision(
     code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pdp.adapters.answering.AT_LEAST_WAIT_SECONDS", 0.0)
-    monkeypatch.setattr(app_module, "_log", app_module.logging.getLogger("pdp.tests.silent"))
 
     got = PROVOKED[code](service(ERRORS))
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from pdp.identity.trust import load_trust
 from pdp.limits import AT_LEAST_WAIT_SECONDS, MAX_AGE_LIMIT_MS
 from pdp.store.bundle import read_bundle
 from pdp.store.snapshot import Loader
-from tests.e2e.running import ALICE, WEB, Pki, Service, ask, make_policies, question, until
+from tests.e2e.running import ALICE, PARTNER, PROD, WEB, Pki, Service, ask, make_policies, question, until
 
 ANSWER = {
     "decision", "reason", "enforced", "rules", "decision_id", "revision", "age_seconds", "region",
@@ -196,7 +197,7 @@ def test_floor_that_was_seen_is_met_at_once(edited: Service) -> None:
 
 def test_floor_that_appears_in_time_is_waited_for(edited: Service, tmp_path: Path) -> None:
     text = (edited.policies / "main.policy").read_text() + "# yet more\n"
-    coming = revision_of(make_policies(tmp_path / "copy", text))
+    coming = revision_of(edited, make_policies(tmp_path / "copy", text))
     writer = threading.Timer(0.3, edit, (edited, text))
     writer.start()
 
@@ -206,9 +207,13 @@ def test_floor_that_appears_in_time_is_waited_for(edited: Service, tmp_path: Pat
     assert (answer.status, answer.json["revision"]) == (200, coming)
 
 
-def revision_of(folder: Path) -> str:
-    """The name that a set will have."""
-    snapshot = Loader().load(read_bundle(folder), now=time.time_ns() // 1_000_000).snapshot
+def revision_of(service: Service, folder: Path) -> str:
+    """The name that a set will have when this service publishes it."""
+    pki = service.pki.folder
+    trust = load_trust({name: pki / f"{name.partition('.')[0]}.pem" for name in (PROD, PARTNER)})
+    snapshot = (
+        Loader(circumstances=trust.digest).load(read_bundle(folder), now=time.time_ns() // 1_000_000).snapshot
+    )
     assert snapshot is not None
     return snapshot.revision
 
@@ -276,4 +281,4 @@ def test_rule_that_ends_during_the_wait_for_a_floor_no_longer_allows(edited: Ser
 
 def make_coming(service: Service, folder: Path) -> tuple[str, str]:
     text = (service.policies / "main.policy").read_text() + "# next\n"
-    return revision_of(make_policies(folder, text)), text
+    return revision_of(service, make_policies(folder, text)), text
