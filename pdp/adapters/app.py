@@ -5,6 +5,7 @@ sentence, and nothing of our insides. What a question may hold is in `pdp.adapte
 is answered in `pdp.adapters.answering`, who may ask it in `pdp.service`.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, final
@@ -126,6 +127,8 @@ def _guarded(handler: _Handler) -> _Handler:
             return _error(503, error.code, error.message)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
+        except asyncio.CancelledError:
+            return _error(503, "ending", "the decision point ends, and waits no longer for this request")
         except Exception:  # noqa: BLE001 - whatever it was, it must not become a decision
             _log.exception("a request failed by a defect of pdp")
             return _error(500, "internal", "the decision point failed; this is not a decision")

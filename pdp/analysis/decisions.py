@@ -5,13 +5,14 @@ meet the invariant is looked at with the denies that can meet both. A broken `al
 some deny closes, or that no allow opens. Whatever is found is put to the engine before it counts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias, final
 
 from pdp.analysis.books import Book, Overlaps, Shelf, covers, meet
 from pdp.analysis.budget import Budget
+from pdp.analysis.contexts import Level
 from pdp.analysis.lines import Line, Scribe
 from pdp.analysis.lowered import Obliged
 from pdp.analysis.search import Demand, Found, Setting, find, is_true, not_false, not_true, only_false
@@ -68,6 +69,7 @@ class Decider:
         info = shared.environment.services.get(service)
         self.declared = info is not None
         self.relaxations = info.relaxations if info is not None else Relaxation.NONE
+        self.observed = info is not None and info.observe_until is not None
 
     def run(self, *, always: bool) -> Verdict:
         """What comes of it.
@@ -79,10 +81,12 @@ class Decider:
             TooLargeError: The budget is spent.
             DisagreementError: The engine does not confirm what was found: a defect.
         """
+        if self.relaxations is not Relaxation.NONE and self.observed:
+            return Undecided.READINGS  # one reading may be allowed by a rule, and another let pass
         return self._always() if always else self._never()
 
-    def _find(self, demand: Demand) -> Found | None:
-        return find(demand, self.shared.setting, self.budget)
+    def _find(self, *must: tuple[Line, Level], block: tuple[tuple[Line, Level], ...] = ()) -> Found | None:
+        return find(Demand(must=must, block=block), self.shared.setting, self.budget)
 
     def _meeting(self, line: Line) -> tuple[list[Line], list[Line]]:
         """Allows and denies that can meet a line."""
@@ -102,8 +106,8 @@ class Decider:
                 near = [deny for deny in shelf.near(allow.row.path) if self._meet(allow, deny)]
                 if any(covers(deny, allow) for deny in near):
                     continue
-                must = ((line, not_false), (allow, is_true))
-                found = self._find(Demand(must=must, block=tuple((deny, only_false) for deny in near)))
+                block = tuple((deny, only_false) for deny in near)
+                found = self._find((line, not_false), (allow, is_true), block=block)
                 if found is None:
                     continue
                 seen = self._witness(found)
@@ -128,21 +132,30 @@ class Decider:
                 seen = self._witness(found)
                 self._expect(not allowed_by_rule(seen.decision), seen)
                 return seen
-        more = self.relaxations & (Relaxation.ENCODED_SLASH | Relaxation.IGNORE_CASE)
-        return Undecided.READINGS if more and lines else None
+        return Undecided.READINGS if self._readings_differ(lines) else None
+
+    def _readings_differ(self, lines: Sequence[Line]) -> bool:
+        """Whether a request may be denied though each path that matches the lines is allowed by itself."""
+        if self.relaxations & (Relaxation.ENCODED_SLASH | Relaxation.IGNORE_CASE):
+            return bool(lines)
+        if Relaxation.IGNORE_TRAILING_SLASH not in self.relaxations:
+            return False  # merged slashes leave one reading
+        allows = [allow for line in lines for allow in self._meeting(line)[0]]
+        # What the two readings' allows demand may be contradictory, and is denied then.
+        return any(allow.row.detail is not None and allow.row.detail.obligations for allow in allows)
 
     def _not_allowed(self, line: Line) -> Found | None:
         if not self.declared:
-            return self._find(Demand(must=((line, is_true),)))
+            return self._find((line, is_true))
         allows, denies = self._meeting(line)
         for deny in denies:
-            found = self._find(Demand(must=((line, is_true), (deny, not_false))))
+            found = self._find((line, is_true), (deny, not_false))
             if found is not None:
                 return found
         if any(covers(allow, line) for allow in allows):
             return None
         block = tuple((allow, not_true) for allow in allows)
-        return self._find(Demand(must=((line, is_true),), block=block))
+        return self._find((line, is_true), block=block)
 
     def _witness(self, found: Found) -> Witness:
         return witness(self.shared.index, self.service, found, self.shared.environment.families)

@@ -8,7 +8,7 @@ that an invariant holds is said only of those that do. `docs/language-reference.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, TypeAlias, final
+from typing import Final, NamedTuple, TypeAlias, final
 
 from pdp.analysis.books import Book, Overlaps
 from pdp.analysis.budget import Budget, TooLargeError
@@ -31,7 +31,8 @@ from pdp.vocabulary import Millis
 
 __all__ = ["Checked", "Invariants"]
 
-_Key: TypeAlias = tuple[ast.Invariant, str, str | None]
+#: An invariant and the file it stands in.
+_Key: TypeAlias = tuple[ast.Invariant, str]
 
 
 class _Sense(Enum):
@@ -83,6 +84,13 @@ class _Kept:
         )
 
 
+class _Memory(NamedTuple):
+    """What is kept of one invariant, by service; None for whether it says anything."""
+
+    before: Mapping[str | None, _Kept]
+    after: dict[str | None, _Kept]
+
+
 @final
 @dataclass(slots=True)
 class Invariants:
@@ -91,7 +99,7 @@ class Invariants:
     What holds is remembered for as long as the files behind it stay the same; nothing else is.
     """
 
-    _kept: dict[_Key, _Kept] = field(default_factory=dict)
+    _kept: "dict[_Key, dict[str | None, _Kept]]" = field(default_factory=dict)
 
     def check(self, checked: Checked, now: Millis) -> list[Diagnostic]:
         """Everything wrong or doubtful with the invariants of a policy set.
@@ -122,13 +130,13 @@ class Invariants:
 class _Check:
     """The invariants of one version."""
 
-    def __init__(self, checked: Checked, now: Millis, kept: Mapping[_Key, _Kept]) -> None:
+    def __init__(self, checked: Checked, now: Millis, kept: Mapping[_Key, dict[str | None, _Kept]]) -> None:
         self.sources = checked.sources
         self.environment = checked.environment
         self.resolver = checked.resolver
         self.now = now
         self.kept = kept
-        self.keep: dict[_Key, _Kept] = {}
+        self.keep: dict[_Key, dict[str | None, _Kept]] = {}
         self._books: dict[str, Book] = {}
         atoms = by_number(checked.numbers)
         self.shared = Shared(
@@ -151,12 +159,13 @@ class _Check:
         obliged = lower_invariant(item, path, self.environment, self.resolver, self.shared.scribe)
         if obliged.diagnostics:
             return list(obliged.diagnostics)
-        found = self._doubts(item, obliged, path)
+        memory = _Memory(self.kept.get((item, path), {}), self.keep.setdefault((item, path), {}))
+        found = self._doubts(item, obliged, memory)
         services = self._services(item)
         undecided: list[Diagnostic] = []
         budget = Budget(MAX_INVARIANT_STEPS)
         for service in services:
-            verdict = self._verdict(item, obliged, path, service, budget)
+            verdict = self._verdict(item, obliged, memory, service, budget)
             if isinstance(verdict, Witness):
                 return [*found, _broken(item, verdict, self.shared.index)]
             if verdict is not None and not undecided:
@@ -172,13 +181,12 @@ class _Check:
 
     # -- whether it says anything ----------------------------------------------------------
 
-    def _doubts(self, item: ast.Invariant, obliged: Obliged, path: str) -> list[Diagnostic]:
-        key = (item, path, None)
-        kept = self.kept.get(key)
+    def _doubts(self, item: ast.Invariant, obliged: Obliged, memory: _Memory) -> list[Diagnostic]:
+        kept = memory.before.get(None)
         if kept is None or not kept.serves(self.environment, (), self.now):
             sense = self._sense(obliged.lines)
             kept = _Kept(environment=self.environment, units=(), since=self.now, sense=sense)
-        self.keep[key] = kept
+        memory.after[None] = kept
         if kept.sense is _Sense.MATCHES:
             return []
         never_true = kept.sense is _Sense.NEVER_TRUE
@@ -201,20 +209,19 @@ class _Check:
     # -- whether it holds ------------------------------------------------------------------
 
     def _verdict(
-        self, item: ast.Invariant, obliged: Obliged, path: str, service: str, budget: Budget
+        self, item: ast.Invariant, obliged: Obliged, memory: _Memory, service: str, budget: Budget
     ) -> Verdict:
         units = self.sources.get(service, ())
-        key = (item, path, service)
-        kept = self.kept.get(key)
+        kept = memory.before.get(service)
         if kept is not None and kept.serves(self.environment, units, self.now):
-            self.keep[key] = kept
+            memory.after[service] = kept
             return None
         try:
             decided = Decider(self.shared, service, obliged, budget).run(always=item.always)
         except TooLargeError:
             return Undecided.TOO_LARGE
         if decided is None:
-            self.keep[key] = _Kept(environment=self.environment, units=tuple(units), since=self.now)
+            memory.after[service] = _Kept(environment=self.environment, units=tuple(units), since=self.now)
         return decided
 
     def _book(self, service: str) -> Book:

@@ -180,10 +180,7 @@ def _of_domain(
         for atom in required
         if not _is_open(atom)
     ]
-    # `**` of our own follows every ID, so that those which no pattern matches are found too.
-    explorer = Explorer(
-        [*(segments for _, segments in patterns), (_ANY, _REST)], needed, observed, fresh, budget
-    )
+    explorer = Explorer([segments for _, segments in patterns], needed, observed, fresh, budget)
     for found in explorer.run(_is_segment(domain), empty_end=False):
         try:
             yield spiffe_principal(f"spiffe://{domain}/{'/'.join(found.segments)}")

@@ -7,12 +7,14 @@ counts (Trojan Source, CVE-2021-42574). So does one at which some editors end a 
 
 import re
 import unicodedata
+from bisect import bisect_left
+from collections.abc import Iterable
 from typing import Final
 
 from pdp.diagnostics import Diagnostic, Source, Span
 from pdp.limits import MAX_ERRORS_PER_FILE
 
-__all__ = ["hidden_characters"]
+__all__ = ["hidden_characters", "with_hidden_characters"]
 
 # Controls but for tab and line ends; what Unicode lets a program ignore (UAX 44, section 5.3:
 # Default_Ignorable_Code_Point); the separators of lines and paragraphs; shorthand and annotations.
@@ -21,6 +23,7 @@ _HIDDEN: Final = re.compile(
     "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+_QUOTED: Final = re.compile(r'"(?:[^"\\\r\n]|\\.)*')
 
 
 def hidden_characters(source: Source) -> list[Diagnostic]:
@@ -39,3 +42,19 @@ def hidden_characters(source: Source) -> list[Diagnostic]:
             )
         )
     return found
+
+
+def with_hidden_characters(source: Source, found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """What was found in a file and its hidden characters, without what follows from one of them."""
+    hidden = hidden_characters(source)
+    places = [diagnostic.span.start for diagnostic in hidden]
+    return [*hidden, *(other for other in found if not _holds(other.span, places, source.text))]
+
+
+def _holds(span: Span, places: list[int], text: str) -> bool:
+    """Whether one of the places lies in a span; a quote at its start stands for all that is quoted."""
+    end = max(span.end, span.start + 1)
+    if places and text.startswith('"', span.start) and (quoted := _QUOTED.match(text, span.start)):
+        end = max(end, quoted.end())
+    index = bisect_left(places, span.start)
+    return index < len(places) and places[index] < end

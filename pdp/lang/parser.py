@@ -1,8 +1,9 @@
 """Policy text to AST, with every mistake of a file reported at once.
 
-The only module that meets lark. After a mistake the statement that holds it is blanked out
-and the rest is parsed again, so that one slip does not hide the next; the names which the
-damaged statements would have declared are kept, so that their uses are not called unknown.
+The only module that meets lark. After a mistake the statement that holds it is given up and
+the rest is parsed again, so that one slip does not hide the next; the names which the damaged
+statements would have declared are kept, so that their uses are not called unknown. Which
+stretch that is, `pdp.lang.recovery` says, and what a mistake is called `pdp.lang.mistakes`.
 """
 
 import re
@@ -15,29 +16,23 @@ from threading import Lock
 from typing import Any, Final, cast, final
 
 from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.exceptions import UnexpectedInput, UnexpectedToken
 from lark.lark import PostLex
 
-from pdp.diagnostics import Diagnostic, Source, Span, did_you_mean, sort
+from pdp.diagnostics import Diagnostic, Severity, Source, Span, sort
 from pdp.lang import ast
 from pdp.lang.build_tests import FileBuilder
-from pdp.lang.recovery import blank_statement, declared_names
+from pdp.lang.hidden import with_hidden_characters
+from pdp.lang.mistakes import Failure, explain
+from pdp.lang.recovery import Mistake, bare, begins_statement, declared_names, depth, repair
 from pdp.lang.tokens import Production
 from pdp.limits import MAX_ERRORS_PER_FILE, MAX_REREAD_CHARS
 
 __all__ = ["Comment", "Parsed", "comments", "grammar_text", "parse", "productions"]
 
-# Terminals that are not keywords, as people call them.
-_PLAIN: Final = {
-    "$END": "the end of the file",
-    "METHOD": "a method such as `GET`",
-    "OPERATOR": "a comparison such as `==`",
-    "PATH": "a path",
-    "STRING": "text in quotes",
-    "WORD": "a name or a pattern",
-}
-_SHOWN: Final = 8  # a longer list of what was expected helps nobody
 _COMMENT: Final = re.compile(r'"(?:[^"\\\r\n]|\\.)*"|#[^\r\n]*')
+_HEADER: Final = "language 1\n"  # written before a file that has none, so that the rest can be read
+_HEADER_LINE: Final = re.compile(r"^[ \t]*language\b[^\r\n]*", re.MULTILINE)
 
 
 @final
@@ -114,82 +109,119 @@ def _parser() -> _Parser:
 
 def parse(source: Source) -> Parsed:
     """Read one file. Never raises: whatever the text, the answer is statements and diagnostics."""
+    if not source.readable:
+        names = declared_names(source.text, [(0, len(source.text))])
+        return Parsed(file=ast.File(path=source.path, items=()), diagnostics=(), damaged=frozenset(names))
     parser = _parser()
     with parser.lock:
-        file, found, damaged = _parse(parser, source)
-    damaged |= declared_names(source.text, (diagnostic.span.start for diagnostic in found))
-    return Parsed(file=file, diagnostics=sort(found), damaged=frozenset(damaged))
+        reading = _Reading(parser, source)
+        file = reading.file()
+    places = [(found.span.start, found.span.end) for found in reading.diagnostics] + reading.given_up
+    damaged = declared_names(source.text, places)
+    found = _bounded(sort(with_hidden_characters(source, reading.diagnostics)))
+    return Parsed(file=file, diagnostics=found, damaged=frozenset(damaged))
 
 
-def _parse(parser: _Parser, source: Source) -> tuple[ast.File, list[Diagnostic], set[str]]:
-    text, found, damaged = source.text, list[Diagnostic](), set[str]()
-    attempts = reread = 0
-    while attempts < MAX_ERRORS_PER_FILE and reread < MAX_REREAD_CHARS:
-        parser.builder.begin(source.path)
-        try:
-            file = cast("ast.File", cast("object", parser.lark.parse(text)))
-        except UnexpectedInput as error:
-            mistake = _explain(error, text, source, parser)
-            span = mistake.span
-            # A brace that the repair before this one wrote is not the author's mistake.
-            found += [mistake] if source.text[span.start : span.end] == text[span.start : span.end] else []
-            repaired = blank_statement(text, span, at_boundary=_at_boundary(error))
-            damaged |= declared_names(source.text, [repaired.start])
-            attempts += 1
-            reread += span.end
-            if repaired.text == text:
-                break
-            text = repaired.text
+def _bounded(found: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+    if len(found) <= MAX_ERRORS_PER_FILE:
+        return found
+    kept = found[:MAX_ERRORS_PER_FILE]
+    message = f"the file holds more than {MAX_ERRORS_PER_FILE} mistakes: the others are not shown"
+    rest = Diagnostic(code="PDP919", severity=Severity.NOTE, message=message, span=kept[-1].span)
+    return (*kept, rest)
+
+
+@final
+class _Reading:
+    """One file while it is read, again after each mistake."""
+
+    def __init__(self, parser: _Parser, source: Source) -> None:
+        self.parser = parser
+        self.source = source
+        self.text = source.text
+        self.header = ""
+        self.diagnostics: list[Diagnostic] = []
+        self.given_up: list[tuple[int, int]] = []
+
+    def file(self) -> ast.File:
+        """The statements that can be read."""
+        attempts = reread = 0
+        while attempts < MAX_ERRORS_PER_FILE and reread < MAX_REREAD_CHARS:
+            self.parser.builder.begin(self.source, shift=len(self.header))
+            try:
+                file = cast("ast.File", cast("object", self.parser.lark.parse(self.header + self.text)))
+            except UnexpectedInput as error:
+                if attempts == 0:
+                    self.text = _without_comments(self.text)
+                before = (self.text, self.header)
+                reread += self._go_on(self._failure(error))
+                attempts += 1
+                if before == (self.text, self.header):
+                    break
+            else:
+                self.diagnostics += self.parser.builder.diagnostics
+                return file
+        return ast.File(path=self.source.path, items=())
+
+    def _failure(self, error: UnexpectedInput) -> Failure:
+        interactive = error.interactive_parser
+        accepted = frozenset(interactive.accepts() if interactive is not None else ())
+        match error:
+            case UnexpectedToken(token=Token(type="$END")):
+                kind = "$END"
+                start = end = len(self.header) + min(len(self.text.rstrip()), len(self.source.text))
+            case UnexpectedToken(token=Token(type=kind, start_pos=int(start), end_pos=int(end))):
+                pass
+            case _:
+                kind, start = "", error.pos_in_stream or 0
+                end = start + 1
+        return Failure(
+            source=self.source,
+            bared=bare(self.text),
+            start=start - len(self.header),
+            end=end - len(self.header),
+            token=kind,
+            accepted=accepted,
+            words=self.parser.words,
+        )
+
+    def _go_on(self, failure: Failure) -> int:
+        """Report a mistake and give up what holds it; returns how far it was read."""
+        if not self._ours(failure):
+            self.diagnostics.append(explain(failure))
+        if not self.header and failure.lacks_header:
+            self._write_header(failure)
         else:
-            return file, [*found, *parser.builder.diagnostics], damaged
-    return ast.File(path=source.path, items=()), found, damaged
+            self._repair(failure, complete=failure.complete)
+        return failure.end
+
+    def _ours(self, failure: Failure) -> bool:
+        """Whether the mistake is only about a brace that a repair wrote: the author did not make it."""
+        if failure.text != self.text[failure.start : failure.end]:
+            return True
+        opener = failure.opener if failure.complete else None
+        if failure.token == "$END" and opener is not None:
+            return depth(bare(self.source.text)) <= 0
+        return opener is not None and self.source.text[opener] != "{"
+
+    def _repair(self, failure: Failure, *, complete: bool) -> None:
+        span = Span(file=self.source.path, start=failure.start, end=failure.end)
+        mistake = Mistake(span=span, complete=complete, wants_brace="LBRACE" in failure.accepted)
+        repaired = repair(self.text, failure.bared, mistake)
+        self.text = repaired.text
+        self.given_up.append((repaired.start, repaired.end))
+
+    def _write_header(self, failure: Failure) -> None:
+        """Go on as if the header stood there; whatever tried to be one is given up."""
+        self.header = _HEADER
+        self.text = _HEADER_LINE.sub(lambda match: " " * len(match[0]), self.text, count=1)
+        if failure.accepted == {"LANGUAGE"} and not begins_statement(failure.bared, failure.start):
+            self._repair(failure, complete=True)
 
 
-def _at_boundary(error: UnexpectedInput) -> bool:
-    """Whether the statement before the mistake could have ended there."""
-    return isinstance(error, UnexpectedToken) and not {"$END", "RBRACE"}.isdisjoint(error.accepts or ())
-
-
-def _explain(error: UnexpectedInput, text: str, source: Source, parser: _Parser) -> Diagnostic:
-    match error:
-        case UnexpectedToken(token=Token(type="$END")):
-            end = len(source.text.rstrip())
-            span, found = Span(file=source.path, start=end, end=end), "end of file"
-            help_ = _expected(error, "", parser)
-        case UnexpectedToken(token=Token(start_pos=int(start), end_pos=int(end))):
-            word = text[start:end]
-            span, found = Span(file=source.path, start=start, end=end), f"`{word}`"
-            help_ = _expected(error, word, parser)
-        case _:
-            start = error.pos_in_stream or 0
-            span, found = Span(file=source.path, start=start, end=start + 1), f"`{text[start : start + 1]}`"
-            help_ = _character_help(text, start, error)
-    return Diagnostic(code="PDP101", message=f"unexpected {found}", span=span, help=help_)
-
-
-def _character_help(text: str, start: int, error: UnexpectedInput) -> str:
-    if text[start] == '"':
-        return 'text in quotes ends on its own line; inside it write `\\"` and `\\\\`'
-    if isinstance(error, UnexpectedCharacters) and text[start] in "{}()=,":
-        return ""
-    return "what is not a plain word is written in quotes"
-
-
-def _expected(error: UnexpectedToken, word: str, parser: _Parser) -> str:
-    accepted = sorted(error.accepts or error.expected)
-    keywords = {parser.words[name] for name in accepted if name in parser.words}
-    meant = (
-        did_you_mean(word, [keyword for keyword in keywords if keyword.isalpha()]) if word.isalpha() else ""
-    )
-    if meant:
-        return meant
-    shown = [_PLAIN[name] for name in accepted if name in _PLAIN]
-    shown += [f"`{keyword}`" for keyword in sorted(keywords)]
-    return f"expected {_listed(shown)}" if 0 < len(shown) <= _SHOWN else ""
-
-
-def _listed(words: list[str]) -> str:
-    return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+def _without_comments(text: str) -> str:
+    """Spaces for comments, so that a repair may write where one stood."""
+    return _COMMENT.sub(lambda match: " " * len(match[0]) if match[0].startswith("#") else match[0], text)
 
 
 @lru_cache(maxsize=1)

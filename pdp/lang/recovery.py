@@ -1,4 +1,9 @@
-"""Going on after a mistake: which stretch of text to give up, and what it would have declared."""
+"""Going on after a mistake: which stretch of text to give up, and what it would have declared.
+
+Offsets never change: what is given up is blanked out, and a brace that is missing is written
+over white space. Where a statement begins and ends is read from lines and their indentation,
+since it is the grammar that has failed. How a mistake is told is `pdp.lang.mistakes`' business.
+"""
 
 import re
 from bisect import bisect_right
@@ -8,86 +13,245 @@ from typing import Final, final
 
 from pdp.diagnostics import Span
 
-__all__ = ["Repaired", "blank_statement", "declared_names"]
+__all__ = [
+    "Mistake",
+    "Repaired",
+    "bare",
+    "begins_statement",
+    "declared_names",
+    "depth",
+    "misplaced",
+    "open_block",
+    "repair",
+]
 
-# Where a statement can begin: at the start of a line.
-_STATEMENT: Final = re.compile(
-    r"^[ \t]*(?:(?:language|trust|issuer|group|role|condition|attribute|delegate|service|shadow|allow|deny|"
-    r"caller|never|always|test|host|paths)\b|\})",
-    re.MULTILINE,
+_TOP_LEVEL: Final = (
+    r"(?:trust|issuer|group|role|condition|attribute|delegate|service|caller|never|always|test|language)\b"
 )
-_TOP_LEVEL: Final = re.compile(
-    r"(?:trust|issuer|group|role|condition|attribute|delegate|service|caller|never|always|test)\b"
+_IN_BLOCK: Final = r"(?:shadow|allow|deny|host|paths)\b"
+_STATEMENT: Final = re.compile(f"{_TOP_LEVEL}|{_IN_BLOCK}")
+_MISPLACED: Final = re.compile(_TOP_LEVEL)
+# Words with which a statement goes on in a line of its own.
+_GOES_ON: Final = re.compile(
+    r"(?:to|on|except|and|or|not|has|in|is|owns|when|unless|from|until|because|owner|as|set|remove|reuse|may|"
+    r"supplies|fronts|with|at|by|supplying|principal|during)\b"
 )
+_UNFINISHED: Final = re.compile(r"(?:[,=(]|\b(?:owns|and|or|not))\s*\Z")
+_OPENS: Final = re.compile(r"(?:service|test)\b")
+_AFTER_BRACES: Final = re.compile(r"[}\s]*")
+_INSIDE: Final = re.compile(r"\s*\n([ \t]*)\S")
+_BEGINS: Final = re.compile(rf"^[ \t]*(?:{_TOP_LEVEL}|{_IN_BLOCK})", re.MULTILINE)
 _DECLARED: Final = re.compile(
-    r"[ \t]*(?:trust domain|issuer|group|role|condition|attribute|service)\s+([^\s={]+)"
+    r"\s*(?:trust\s+(?:\S+\s+)??|\S+\s+)(?P<name>[^\s={]+)\s*(?:[={[(]|(?:from|is|observe)\b)"
 )
+_NAMED: Final = re.compile(r"\bas\s+(\S+)")
 _INERT: Final = re.compile(r'"(?:[^"\\\r\n]|\\.)*"?|#[^\r\n]*')
-# A capture is not a block: `{team}` opens nothing.
-_BRACES: Final = re.compile(r"\{[a-z][a-z0-9_]*\}|[{}]")
+# A capture is not a block: `/{team}` opens nothing, not even where it is misspelt.
+_BRACES: Final = re.compile(r"\{[a-z][a-z0-9_]*\}|(?<=/)\{[^\s{}]*\}?|[{}]")
+_INDENT: Final = re.compile(r"[ \t]*")
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """Where parsing failed.
+
+    Attributes:
+        span: The token, or the character.
+        complete: Whether the statement before it could have ended there.
+        wants_brace: Whether the statement before it lacks its `{`.
+    """
+
+    span: Span
+    complete: bool
+    wants_brace: bool
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repaired:
-    """The text with one statement blanked out (offsets stay), and where that began."""
+    """The text without the stretch that was given up; `start` and `end` say where that was."""
 
     text: str
     start: int
+    end: int
 
 
-def blank_statement(text: str, mistake: Span, *, at_boundary: bool) -> Repaired:
-    """Give up the statement that holds the mistake.
+def bare(text: str) -> str:
+    """The text with quotes and comments blanked out, and every line ended by a line feed."""
+    blanked = _INERT.sub(lambda match: " " * len(match[0]), text)
+    return blanked.replace("\r", "\n")
+
+
+def repair(text: str, bared: str, mistake: Mistake) -> Repaired:
+    """Give up the statement that holds the mistake, or write the brace that it lacks.
 
     Args:
-        text: The text that failed to parse.
-        mistake: The token at which it failed.
-        at_boundary: Whether the statement before that token was complete, so that the token
-            itself is out of place.
+        text: The text that failed to parse, without comments.
+        bared: What `bare` makes of it.
+        mistake: Where it failed.
     """
-    bare = _INERT.sub(lambda match: " " * len(match[0]), text)
-    if not text[mistake.start :].strip() and (depth := _depth(bare)) > 0:
-        return Repaired(text=text + "}" * depth, start=mistake.start)
-    if at_boundary and _TOP_LEVEL.match(bare, mistake.start) and _depth(bare[: mistake.start]) > 0:
-        # A block that was never closed: close it in the white space before the statement.
-        return Repaired(text=f"{text[: mistake.start - 1]}}}{text[mistake.start :]}", start=mistake.start)
-    starts = [match.end() - len(match[0].lstrip()) for match in _STATEMENT.finditer(bare)]
-    if bare[mistake.start : mistake.end] == "}" and _depth(bare[: mistake.start]) <= 0:
-        return _blank(text, mistake.start, mistake.end)
-    limit = mistake.start if at_boundary else mistake.start - 1
-    start = max((at for at in starts if at <= limit), default=0)
-    end = min((at for at in starts if at > max(start, mistake.start - 1)), default=len(text))
-    end = max(end, mistake.end) if end <= mistake.start else end
-    if _depth(bare[start:end]) > 0:
-        end = _closing(bare, start, end)
+    at = mistake.span.start
+    if not text[at:].strip() and (open_blocks := depth(bared)) > 0:
+        return Repaired(text=text + "}" * open_blocks, start=at, end=at)
+    if mistake.wants_brace and _first_on_line(bared, at) and _STATEMENT.match(bared, at):
+        before = _statement_before(bared, _line_start(bared, at) - 1, at)
+        if _OPENS.match(bared, before):
+            return _write(text, "{", at)
+    if bared.startswith("}", at) and depth(bared[:at]) <= 0:
+        return _blank(text, at, at + 1)
+    opener = open_block(bared, at) if mistake.complete and _MISPLACED.match(bared, at) else None
+    if opener is not None and text[at - 1].isspace() and not misplaced(bared, at, opener):
+        return _write(text, "}", at)
+    start, end = _extent(bared, mistake)
+    if not text[start:end].strip():
+        start, end = at, max(mistake.span.end, at + 1)
     return _blank(text, start, end)
+
+
+def _write(text: str, brace: str, at: int) -> Repaired:
+    return Repaired(text=f"{text[: at - 1]}{brace}{text[at:]}", start=at, end=at)
 
 
 def _blank(text: str, start: int, end: int) -> Repaired:
     blanked = re.sub(r"[^\r\n]", " ", text[start:end])
-    return Repaired(text=text[:start] + blanked + text[end:], start=start)
+    return Repaired(text=text[:start] + blanked + text[end:], start=start, end=end)
 
 
-def _depth(bare: str) -> int:
-    braces = [match[0] for match in _BRACES.finditer(bare)]
+def begins_statement(bared: str, at: int) -> bool:
+    """Whether the word at an offset is one that statements begin with."""
+    return _STATEMENT.match(bared, at) is not None
+
+
+# -- statements ------------------------------------------------------------------------
+
+
+def _extent(bared: str, mistake: Mistake) -> tuple[int, int]:
+    """From the beginning of the statement that holds the mistake to its end."""
+    at = mistake.span.start
+    begins = _first_on_line(bared, at)
+    keyword = begins and bool(_STATEMENT.match(bared, at) or bared.startswith("}", at))
+    if begins and mistake.complete:
+        start, end = at, _next_statement(bared, at, _indent(bared, at))
+    elif keyword:
+        start, end = _statement_before(bared, _line_start(bared, at) - 1, at), at
+        if not bared.startswith("}", at) and _indent(bared, at) <= _indent(bared, start):
+            return start, end  # a list that was never closed, not one that goes on
+    else:
+        start = _statement_before(bared, at, at)
+        end = _next_statement(bared, at, _indent(bared, start))
+    return start, _balanced(bared, start, end)
+
+
+def _first_on_line(bared: str, at: int) -> bool:
+    return not bared[_line_start(bared, at) : at].strip()
+
+
+def _line_start(bared: str, at: int) -> int:
+    return bared.rfind("\n", 0, at) + 1
+
+
+def _indent(bared: str, at: int) -> int:
+    start = _line_start(bared, at)
+    match = _INDENT.match(bared, start)
+    return match.end() - start if match else 0
+
+
+def _statement_before(bared: str, line: int, at: int) -> int:
+    """Where the statement that reaches to `at` begins, on the line of an offset or before; 0 for the header."""
+    start = _line_start(bared, max(0, line))
+    while True:
+        first = start + _indent(bared, start)
+        if bared.startswith("}", first):
+            after = _AFTER_BRACES.match(bared, first)
+            return min(at, after.end() if after else first)
+        if _STATEMENT.match(bared, first) and not _goes_on(bared, start):
+            return first
+        if start == 0:
+            return 0
+        start = _line_start(bared, start - 1)
+
+
+def _goes_on(bared: str, start: int) -> bool:
+    """Whether the line before this one is not at its end, as in a list."""
+    return _UNFINISHED.search(bared, _line_start(bared, start - 1), start) is not None
+
+
+def _next_statement(bared: str, at: int, indent: int) -> int:
+    """The first line after the one of `at` on which a statement begins, or the end."""
+    start = bared.find("\n", at) + 1
+    while start:
+        first = start + _indent(bared, start)
+        if bared.startswith("}", first):
+            return first
+        if not _goes_on(bared, start):
+            other = first - start <= indent and bared[first : first + 1].strip()
+            if _STATEMENT.match(bared, first) or (other and not _GOES_ON.match(bared, first)):
+                return first
+        start = bared.find("\n", start) + 1
+    return len(bared)
+
+
+# -- braces ----------------------------------------------------------------------------
+
+
+def depth(bared: str) -> int:
+    """How many braces are open at the end."""
+    braces = [match[0] for match in _BRACES.finditer(bared)]
     return braces.count("{") - braces.count("}")
 
 
-def _closing(bare: str, start: int, end: int) -> int:
-    """The end of the block that a damaged statement opened."""
-    depth = _depth(bare[start:end])
-    for match in _BRACES.finditer(bare, end):
-        depth += {"{": 1, "}": -1}.get(match[0], 0)
-        if depth == 0:
+def _balanced(bared: str, start: int, end: int) -> int:
+    """The end of a statement, with the blocks it opens and without those it only closes."""
+    level = 0
+    for match in _BRACES.finditer(bared, start):
+        if match.start() >= end and level <= 0:
+            return end
+        level += {"{": 1, "}": -1}.get(match[0], 0)
+        if level < 0:
+            return match.start()
+        if level == 0 and match.start() >= end:
             return match.end()
-    return len(bare)
+    return end if level <= 0 else len(bared)
 
 
-def declared_names(text: str, offsets: Iterable[int]) -> set[str]:
-    """The names that the statements at or before the offsets declare."""
-    starts = [match.start() for match in _STATEMENT.finditer(text)]
-    where = set[int]()
-    for offset in offsets:
-        # The statement's white space may begin before the offset and its keyword end after it.
-        where.update({offset, *starts[max(0, bisect_right(starts, offset) - 1) :][:1]})
-    return {match[1] for start in where if (match := _DECLARED.match(text, start))}
+def open_block(bared: str, at: int) -> int | None:
+    """The innermost brace that is open at an offset."""
+    open_: list[int] = []
+    for match in _BRACES.finditer(bared, 0, at):
+        if match[0] == "{":
+            open_.append(match.start())
+        elif match[0] == "}" and open_:
+            open_.pop()
+    return open_[-1] if open_ else None
+
+
+def misplaced(bared: str, at: int, opener: int) -> bool:
+    """Whether a statement stands inside a block on purpose, rather than after one never closed."""
+    outer = _indent(bared, opener)
+    if _indent(bared, at) > outer:
+        return True
+    inside = _INSIDE.match(bared, opener + 1)
+    indented = inside is not None and len(inside[1]) > outer
+    return not indented and depth(bared) == 0
+
+
+# -- names -----------------------------------------------------------------------------
+
+
+def declared_names(text: str, spans: Iterable[tuple[int, int]]) -> set[str]:
+    """The names that the statements which overlap the spans would have declared, rules included."""
+    text = text.replace("\r", "\n")
+    starts = [match.start() for match in _BEGINS.finditer(text)]
+    where = set[tuple[int, int]]()
+    for start, end in spans:
+        index = max(0, bisect_right(starts, start) - 1)
+        begin = min(start, starts[index]) if starts else start
+        following = starts[bisect_right(starts, start) :][:1]
+        where.update({(begin, max(end, *following)), (start, max(end, *following))})
+    return {name for begin, end in where for name in _names(text[begin:end])}
+
+
+def _names(statement: str) -> set[str]:
+    declared = _DECLARED.match(statement)
+    return {*_NAMED.findall(statement), *([declared["name"]] if declared else [])}

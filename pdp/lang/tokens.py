@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol, TypeVar
 
-from pdp.diagnostics import Diagnostic, Span
+from pdp.diagnostics import Diagnostic, Source, Span
 from pdp.lang import ast
 from pdp.lang.patterns import PatternError
 
@@ -42,20 +42,27 @@ def present(items: Iterable[T | None]) -> tuple[T, ...]:
 
 
 class BuilderBase:
-    """State of one parse: the file's name and the mistakes found so far."""
+    """State of one parse: the file and the mistakes found so far."""
 
     def __init__(self) -> None:
-        self.file = ""
+        self.source = Source(path="", text="")
+        self.shift = 0
         self.diagnostics: list[Diagnostic] = []
 
-    def begin(self, file: str) -> None:
-        """Start over for another file."""
-        self.file = file
+    @property
+    def file(self) -> str:
+        """The name of the file."""
+        return self.source.path
+
+    def begin(self, source: Source, *, shift: int) -> None:
+        """Start over for another file; what is parsed begins `shift` characters before its text."""
+        self.source = source
+        self.shift = shift
         self.diagnostics = []
 
     def span(self, token: Token) -> Span:
         """Where a token stood."""
-        return Span(file=self.file, start=token.start_pos, end=token.end_pos)
+        return Span(file=self.source.path, start=token.start_pos - self.shift, end=token.end_pos - self.shift)
 
     def join(self, first: _HasSpan | Span, last: _HasSpan | Span) -> Span:
         """From the start of one node to the end of another."""
@@ -78,16 +85,27 @@ class BuilderBase:
         try:
             return make()
         except PatternError as error:
-            start = token.start_pos
-            end = min(token.end_pos, start + max(error.end, error.start + 1))
-            self.report(
-                error.code,
-                error.message,
-                Span(file=self.file, start=start + error.start, end=end),
-                error.help,
-            )
+            self.report(error.code, error.message, self._within(token, error), error.help)
             return None
+
+    def _within(self, token: Token, error: PatternError) -> Span:
+        """Where in a token the mistake is; offsets in quoted text do not count the quotes."""
+        whole = self.span(token)
+        start, end = error.start, max(error.end, error.start + 1)
+        if token.startswith('"'):
+            raw = str(token)
+            start, end = _written(raw, start), _written(raw, end)
+        start = min(whole.start + start, whole.end - 1)
+        return Span(file=whole.file, start=start, end=min(whole.end, max(whole.start + end, start + 1)))
 
     def report(self, code: str, message: str, span: Span, help_: str = "", label: str = "") -> None:
         """Add a mistake."""
         self.diagnostics.append(Diagnostic(code=code, message=message, span=span, help=help_, label=label))
+
+
+def _written(quoted: str, offset: int) -> int:
+    """Where a character of a text stands between its quotes, each `\\"` and `\\\\` there being two."""
+    at = 1
+    for _ in range(offset):
+        at += 2 if quoted[at : at + 1] == "\\" else 1
+    return at

@@ -4,7 +4,6 @@ Readers take `Publisher.current`, one reference, and never wait. A bundle that h
 changes nothing but what is said about it.
 """
 
-import gc
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -101,7 +100,6 @@ class Publisher:
                 after = Published(snapshot=self._named(loaded.snapshot), number=before.number + 1)
                 self._remember(after.snapshot.revision, after.number)
                 self.current = after
-                gc.freeze()  # what was built lives long: the collector need not look at it again
                 self.confirmed_at = now
                 event = Accepted(published=after, loaded=loaded, granted=granted, revoked=revoked)
         self._on_event(event)

@@ -229,12 +229,17 @@ class _Checked:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Building makes millions of objects and no cycles: looking for some costs as much as the building."""
+    """Building makes millions of objects and no cycles: looking for some costs as much as the building.
+
+    What was built lives long, so it is put where the collector does not look again: going through a
+    large index would stop the process for seconds. Without cycles it is still freed when unused.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         if enabled:
             gc.enable()
 

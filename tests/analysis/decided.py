@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pdp.analysis.budget import Budget
-from pdp.analysis.invariants import Checked, _Check
+from pdp.analysis.invariants import Checked, _Check, _Memory
 from pdp.analysis.lowered import lower_invariant
 from pdp.analysis.witnesses import Witness
 from pdp.compiler.checks import check_set
@@ -69,7 +69,11 @@ class Compiled:
                     )
                     assert not obliged.diagnostics, obliged.diagnostics
                     for service in check._services(item):
-                        yield item, service, check._verdict(item, obliged, path, service, Budget(steps))
+                        yield (
+                            item,
+                            service,
+                            check._verdict(item, obliged, _Memory({}, {}), service, Budget(steps)),
+                        )
 
 
 class Judge:

@@ -154,6 +154,25 @@ def test_a_fresh_segment_is_no_known_one_even_where_affixes_stand_beside_it():
     assert only(rules, "never anyone may GET /** on s").code == "PDP501"
 
 
+def test_a_deny_of_one_method_does_not_close_the_other():
+    rules = "service s { allow anyone to any /x\n deny anyone to GET /x }"
+
+    assert "`POST s /x`" in only(rules, "never anyone may GET, POST /x on s").message
+
+
+def test_the_unauthenticated_are_somebody_too():
+    rules = "service s { allow anyone to GET /x\n deny any authenticated to GET /x }"
+
+    assert only(rules, "never anyone may GET /x on s").message == "`anonymous` may `GET s /x`"
+
+
+def test_a_dns_identity_of_one_label_more_is_found():
+    rules = "service s { allow dns *.b.test to GET /x\n deny dns a.b.test to GET /x }"
+
+    assert only(rules, "never dns *.b.test may GET /x on s").message == "`dns:y.b.test` may `GET s /x`"
+    assert found(rules, "never dns *.c.test, dns a.b.test, dns *.test may GET /x on s") == []
+
+
 def test_a_method_that_no_rule_names_is_one_too():
     rules = "service s { allow anyone to any /x\n deny anyone to GET, POST /x }"
 
@@ -293,6 +312,25 @@ def test_an_always_is_not_said_to_hold_where_readings_are_not_looked_at():
     rules = "service s { paths may have any-case\n allow anyone to GET /a/** }"
 
     assert only(rules, "always anyone may GET /a on s").code == "PDP503"
+
+
+@pytest.mark.parametrize(
+    ("service", "invariant"),
+    [
+        (
+            "service s observe until 2027-01-01 { paths may have trailing-slash }",
+            "never anyone may GET /a on s",
+        ),
+        (
+            """service s { paths may have trailing-slash
+            allow anyone to GET /a set header x-a = "1"
+            allow anyone to GET /a/ set header x-a = "2" }""",
+            "always anyone may GET /a on s",
+        ),
+    ],
+)
+def test_readings_that_are_let_pass_or_that_demand_other_things_are_not_guessed_about(service, invariant):
+    assert only(service, invariant).code == "PDP503"
 
 
 # -- doubts ----------------------------------------------------------------------------

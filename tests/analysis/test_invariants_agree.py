@@ -21,7 +21,7 @@ from tests.analysis.decided import Compiled, Judge, as_rule, witness_of
 from tests.reference import strategies
 from tests.reference.strategies import NOW
 
-SETS = 12
+SETS = 8
 REQUESTS = 150
 STEPS = 60_000  # what takes longer is left out here: that it is an error is tested elsewhere
 
@@ -99,6 +99,7 @@ def decided(files):
     return judge, list(verdicts.items())
 
 
+@pytest.mark.slow
 def test_every_request_over_the_alphabets_agrees():
     said = Counter()
     for seed in range(SETS):

@@ -96,8 +96,10 @@ def test_decision_ids_are_unique_and_sort_by_time(service: Service) -> None:
 
 # -- regions ---------------------------------------------------------------------------
 
-PATHS = ["/v1/items/7", "/v1/items/8", "/v1/items/locked", "/v1/items", "/v1/items/7/x", "/v1/export", "/v1/inside",
-         "/v1", "/", "/v2/items/7", "/v1/mine", "/v1/port"]  # fmt: skip
+PATHS = [
+    "/v1/items/7", "/v1/items/8", "/v1/items/locked", "/v1/items", "/v1/items/7/x", "/v1/export",
+    "/v1/inside", "/v1", "/", "/v2/items/7", "/v1/mine", "/v1/port",
+]  # fmt: skip
 CONTEXTS: list[dict[str, Any]] = [
     {},
     {"source.ip": "10.1.2.3"},

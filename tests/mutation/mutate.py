@@ -30,6 +30,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "mutation")]
@@ -75,7 +76,7 @@ _QUICK = ("pdp/engine", "pdp/index", "pdp/compiler")  # where agreement with the
 _COPIED = ("pdp", "tests", "grammar", "policies", "docs", "pyproject.toml")
 _OURS = ("engine", "index", "compiler", "service", "mutation")  # tests taken from the working tree
 _MEMORY = 4 << 30  # bytes of address space: a mutant that grows without end must not hurt the machine
-_OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov", "--hypothesis-seed=0")
+_OPTIONS = ("-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov", "--hypothesis-seed=0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +94,11 @@ def main() -> int:
     if options.worker:
         return _work(Path(options.worker))
     os.nice(10)
-    mutants = [mutant for file in _files(options.paths) for mutant in mutants_of(file, _source(file, options.revision))]
-    outcomes = _run(mutants, options.jobs, options.revision)
-    if options.results:
-        lines = [
-            {"killed_by": o.killed_by, "seconds": round(o.seconds, 2), "key": o.mutant.key, "at": o.mutant.number}
-            for o in outcomes
-        ]
-        Path(options.results).write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
-    return _report(outcomes)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the copies are removed
+    revision = options.revision and _git("rev-parse", options.revision).strip()
+    mutants = [mutant for file in _files(options.paths) for mutant in mutants_of(file, _source(file, revision))]
+    with open(options.results or os.devnull, "w", encoding="utf-8") as results:
+        return _report(_run(mutants, options.jobs, revision, results))
 
 
 def _options() -> argparse.Namespace:
@@ -125,14 +122,18 @@ def _files(paths: list[str]) -> list[str]:
 def _source(file: str, revision: str | None) -> str:
     if revision is None:
         return (ROOT / file).read_text(encoding="utf-8")
-    shown = subprocess.run(["git", "show", f"{revision}:{file}"], cwd=ROOT, capture_output=True, check=True)
-    return shown.stdout.decode()
+    return _git("show", f"{revision}:{file}")
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=True)
+    return done.stdout.decode()
 
 
 # -- the jobs ------------------------------------------------------------------------------
 
 
-def _run(mutants: list[Mutant], jobs: int, revision: str | None) -> list[Outcome]:
+def _run(mutants: list[Mutant], jobs: int, revision: str | None, results: TextIO) -> list[Outcome]:
     """All outcomes, in the order of the mutants; a progress line on standard error."""
     done: list[Outcome] = []
     started = time.monotonic()
@@ -150,6 +151,8 @@ def _run(mutants: list[Mutant], jobs: int, revision: str | None) -> list[Outcome
             answer = _ask(here.worker, task)
             outcome = Outcome(mutant, answer["killed_by"], answer["seconds"])
             done.append(outcome)
+            said = {"killed_by": outcome.killed_by, "seconds": outcome.seconds, "key": mutant.key, "at": mutant.number}
+            print(json.dumps(said), file=results, flush=True)
             survived = sum(not outcome.killed_by for outcome in done)
             line = f"{len(done)}/{len(mutants)} mutants, {survived} alive, {time.monotonic() - started:.0f} s"
             print(f"\r{line}", end="", file=sys.stderr, flush=True)
