@@ -132,9 +132,11 @@ def escape(text: str) -> str:
     """
     if text.isprintable() and not _INVISIBLE.search(text):
         return text
-    return "".join(
-        char if char.isprintable() and not _INVISIBLE.match(char) else f"\\u{{{ord(char):x}}}" for char in text
-    )
+    return "".join(char if _is_shown(char) else f"\\u{{{ord(char):x}}}" for char in text)
+
+
+def _is_shown(char: str) -> bool:
+    return char.isprintable() and not _INVISIBLE.match(char)
 
 
 def render(diagnostic: Diagnostic, sources: Mapping[str, Source]) -> str:

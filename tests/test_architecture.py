@@ -39,9 +39,9 @@ USES_IDENTITY: Final = frozenset({"identity", "service", "adapters", "cli"})
 PURE: Final = frozenset({"leaves", "lang", "compiler", "index", "engine", "analysis"})
 IMPURE_LIBRARIES: Final = frozenset(
     {
-        "asyncio", "concurrent", "glob", "io", "logging", "multiprocessing", "os", "pathlib", "queue",
-        "random", "sched", "secrets", "select", "selectors", "shutil", "signal", "socket", "ssl", "subprocess",
-        "tempfile", "threading", "time", "urllib.request", "uuid",
+        "asyncio", "concurrent", "glob", "io", "logging", "multiprocessing", "os", "pathlib",
+        "queue", "random", "sched", "secrets", "select", "selectors", "shutil", "signal", "socket", "ssl",
+        "subprocess", "tempfile", "threading", "time", "urllib.request", "uuid",
     }
 )  # fmt: skip
 IMPURE_ALLOWED: Final = {

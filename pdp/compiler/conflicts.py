@@ -1,113 +1,103 @@
-"""Allows that can hold together and demand contradictory things of a header.
+"""Allows that demand contradictory things of a header, alone or where two can hold together.
 
 Conditions are not looked at: two allows that could meet if their conditions did are reported.
 """
 
 from collections.abc import Iterable, Sequence
 
-from pdp.compiler.atoms import Atom, DnsSuffixAtom, ExactAtom, PatternAtom
-from pdp.compiler.matchers import rest_index, segments_overlap
+from pdp.compiler.atoms import Atom
+from pdp.compiler.heads import Heads
 from pdp.compiler.numbers import Numbers
-from pdp.compiler.rows import Row, Unit
-from pdp.diagnostics import Diagnostic, Severity, Span
+from pdp.compiler.overlap import can_hold_together, paths_overlap
+from pdp.compiler.rows import Row, RowKind, Unit
+from pdp.diagnostics import Diagnostic, Span
 from pdp.lang import ast
 from pdp.vocabulary import ObligationKind
 
 __all__ = ["conflicting_obligations", "paths_overlap"]
 
 
-def conflicting_obligations(units: Sequence[Unit], numbers: Numbers) -> list[Diagnostic]:
-    """One diagnostic for each pair of rules that contradict each other."""
+def conflicting_obligations(units: Sequence[Unit], numbers: Numbers, heads: Heads) -> list[Diagnostic]:
+    """One diagnostic for each rule that contradicts itself, and for each pair that do each other."""
     atoms = {number: atom for atom, number in numbers.atoms.items()}
-    found = []
+    found: list[Diagnostic] = []
     for rows in _by_service(units).values():
-        for at, (unit, row) in enumerate(rows):
-            for other_unit, other in rows[:at]:
+        found += [_report_one(unit, row, heads) for unit, row in rows if _twofold(row)]
+        plain = [(unit, row) for unit, row in rows if not _twofold(row)]
+        for at, (unit, row) in enumerate(plain):
+            for other_unit, other in plain[:at]:
                 header = _contradiction(row, other)
                 if header and _meet(row, other, atoms):
-                    found.append(_report(header, unit, row, other_unit, other))
+                    found.append(_report(header, (unit, row), (other_unit, other), heads))
     return list(dict.fromkeys(found))
 
 
+def _meet(row: Row, other: Row, atoms: dict[int, Atom]) -> bool:
+    return can_hold_together(row, other, atoms[row.atom], atoms[other.atom])
+
+
 def _by_service(units: Iterable[Unit]) -> dict[str, list[tuple[Unit, Row]]]:
-    """The rows with header obligations of each service, those on every service among them."""
+    """The rules with header obligations of each service, those on every service among them."""
     found: dict[str, list[tuple[Unit, Row]]] = {}
     everywhere: list[tuple[Unit, Row]] = []
     for unit in units:
-        everywhere += [(unit, row) for row in unit.on_any if _headers(row)]
+        everywhere += [(unit, row) for row in unit.on_any if _demands(row)]
         for service, rows in unit.by_service.items():
-            demanding = [(unit, row) for row in rows if row.detail is not None and _headers(row)]
+            demanding = [(unit, row) for row in rows if row.detail is not None and _demands(row)]
             if demanding:
                 found.setdefault(service, []).extend(demanding)
     return {service: rows + everywhere for service, rows in found.items()} | {"": everywhere}
 
 
-def _headers(row: Row) -> dict[str, str | None]:
-    if row.detail is None:
-        return {}
-    return {
-        duty.name: duty.value if duty.kind is ObligationKind.SET_HEADER else None
-        for duty in row.detail.obligations
+def _demands(row: Row) -> bool:
+    return not row.kind & (RowKind.DENY | RowKind.SHADOW) and bool(_demanded(row))
+
+
+def _demanded(row: Row) -> list[tuple[str, str | None]]:
+    """What a row demands of headers: names with the values to set, or None for those to remove."""
+    duties = row.detail.obligations if row.detail is not None else ()
+    return [
+        (duty.name, duty.value if duty.kind is ObligationKind.SET_HEADER else None)
+        for duty in duties
         if duty.kind is not ObligationKind.REUSE_AT_MOST
-    }
+    ]
+
+
+def _twofold(row: Row) -> str:
+    """The header of which a row demands two things, or nothing."""
+    demanded = _demanded(row)
+    first = dict(reversed(demanded))
+    return next((name for name, value in demanded if first[name] != value), "")
 
 
 def _contradiction(one: Row, two: Row) -> str:
-    first, second = _headers(one), _headers(two)
+    first, second = dict(_demanded(one)), dict(_demanded(two))
     return next((name for name in sorted(first.keys() & second.keys()) if first[name] != second[name]), "")
 
 
-def _meet(one: Row, two: Row, atoms: dict[int, Atom]) -> bool:
-    return (
-        bool(one.mask & two.mask)
-        and paths_overlap(one.path, two.path)
-        and _principals_overlap(atoms[one.atom], atoms[two.atom])
+def _report_one(unit: Unit, row: Row, heads: Heads) -> Diagnostic:
+    header, name = _twofold(row), unit.texts.text(row.rule).name
+    rule = heads.rule(unit, row.rule)
+    duties = rule.clause.obligations if rule is not None else ()
+    places = [
+        duty.span for duty in duties if isinstance(duty, ast.HeaderObligation) and duty.header == header
+    ]
+    return Diagnostic(
+        code="PDP341",
+        message=f"`{name}` demands two things of header `{header}`",
+        span=places[-1] if places else heads.span(unit, row.rule),
+        help="keep one of them: the order of clauses means nothing",
     )
 
 
-def _principals_overlap(one: Atom, two: Atom) -> bool:
-    match one, two:
-        case (ExactAtom(id=a), ExactAtom(id=b)):
-            return a == b
-        case (PatternAtom() as a, PatternAtom() as b):
-            return _patterns_overlap(a, b)
-        case (DnsSuffixAtom(), PatternAtom()) | (PatternAtom(), DnsSuffixAtom()):
-            return False
-        case _:
-            return True
-
-
-def _patterns_overlap(one: PatternAtom, two: PatternAtom) -> bool:
-    if one.trust_domain and two.trust_domain and one.trust_domain != two.trust_domain:
-        return False
-    if len(one.segments) != len(two.segments):
-        shorter, longer = sorted((one, two), key=lambda atom: len(atom.segments))
-        if not shorter.open and len(longer.segments) > len(shorter.segments):
-            return False
-    return all(a is None or b is None or a == b for a, b in zip(one.segments, two.segments, strict=False))
-
-
-def paths_overlap(one: Sequence[ast.Segment], two: Sequence[ast.Segment]) -> bool:
-    """Whether some path matches both patterns; captures are any segment."""
-    if not one or not two:
-        return all(isinstance(segment, ast.RestSegments) for segment in (*one, *two))
-    if rest_index(one) == 0:
-        return paths_overlap(one[1:], two) or paths_overlap(one, two[1:])
-    if rest_index(two) == 0:
-        return paths_overlap(two, one)
-    return segments_overlap(one[0], two[0]) and paths_overlap(one[1:], two[1:])
-
-
-def _report(header: str, unit: Unit, row: Row, other_unit: Unit, other: Row) -> Diagnostic:
-    text, second = unit.texts.text(row.rule), other_unit.texts.text(other.rule)
-    names = sorted((text.name, second.name))
+def _report(header: str, one: tuple[Unit, Row], two: tuple[Unit, Row], heads: Heads) -> Diagnostic:
+    (unit, row), (other_unit, other) = one, two
+    names = sorted((unit.texts.text(row.rule).name, other_unit.texts.text(other.rule).name))
+    other_span: Span = heads.span(other_unit, other.rule)
     return Diagnostic(
         code="PDP341",
-        severity=Severity.ERROR,
         message=f"`{names[0]}` and `{names[1]}` can hold together and disagree about header `{header}`",
-        span=Span(file=text.file, start=unit.texts.starts[row.rule], end=unit.texts.starts[row.rule] + 1),
-        related=(
-            (Span(file=second.file, start=other_unit.texts.starts[other.rule], end=0), "the other rule"),
-        ),
-        help="make them demand the same, or keep them apart by principal, method or path",
+        span=heads.span(unit, row.rule),
+        related=((other_span, "the other rule"),),
+        help="make them demand the same, or keep them apart by principal, method, path or date",
     )

@@ -4,15 +4,15 @@ A delegated directory may speak only about what it owns; everything else is plat
 statement stands decides whether it may be written, never what it means.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
-from pdp.diagnostics import Diagnostic, Span
+from pdp.diagnostics import Diagnostic, Severity, Span, did_you_mean
 from pdp.lang import ast
 from pdp.lang.ast import OwnedKind
 
-__all__ = ["Ownership", "check_placement"]
+__all__ = ["Ownership", "absent", "check_placement"]
 
 _FORBIDDEN: Final[dict[type, str]] = {
     ast.TrustDomainDecl: "a trust domain",
@@ -43,9 +43,9 @@ class Ownership:
                 if not isinstance(item, ast.Delegation):
                     continue
                 if "/" in file.path:
-                    problems.append(
-                        _error("PDP211", "a delegation stands at the root of the policy set", item.span)
-                    )
+                    help_ = "move it to a file that lies in no directory of the set"
+                    message = "a delegation stands at the root of the policy set"
+                    problems.append(_error("PDP211", message, item.span, help_))
                     continue
                 problems.extend(_own(item, owners, table))
         frozen = {
@@ -80,17 +80,17 @@ def _covered(names: frozenset[str], kind: OwnedKind, name: str) -> bool:
     )
 
 
+def _is_directory(text: str) -> bool:
+    return all(part not in {"", ".", ".."} for part in text.split("/"))
+
+
 def _own(
     item: ast.Delegation,
     owners: dict[tuple[OwnedKind, str], str],
     table: dict[str, dict[OwnedKind, set[str]]],
 ) -> list[Diagnostic]:
-    directory = item.directory.strip("/")
-    if (
-        not directory
-        or directory != item.directory
-        or any(part in {"", ".", ".."} for part in directory.split("/"))
-    ):
+    directory = item.directory
+    if not _is_directory(directory):
         help_ = "write it from the root of the policy set, such as `teams/payments`"
         return [
             _error("PDP212", f"`{item.directory}` is not a directory of the policy set", item.span, help_)
@@ -115,6 +115,33 @@ def _own(
             problems.append(_error("PDP214", message, thing.name.span, "each thing has one owner"))
         owned.setdefault(thing.kind, set()).add(key[1])
     return problems
+
+
+def absent(
+    files: Sequence[ast.File], declared: Mapping[OwnedKind, Collection[str]], damaged: frozenset[str]
+) -> list[Diagnostic]:
+    """Things that are delegated and not there: a slip, or a delegation that has outlived them."""
+    return [
+        Diagnostic(
+            code="PDP405",
+            severity=Severity.WARNING,
+            message=f"no file declares the {thing.kind.value} `{thing.name.text}`",
+            span=thing.name.span,
+            help=did_you_mean(thing.name.text, declared[thing.kind]) or "declare it, or drop it here",
+        )
+        for file in files
+        for item in file.items
+        if isinstance(item, ast.Delegation) and "/" not in file.path and _is_directory(item.directory)
+        for thing in item.owned
+        if thing.name.text not in damaged and not _is_there(thing, declared[thing.kind])
+    ]
+
+
+def _is_there(thing: ast.Owned, declared: Collection[str]) -> bool:
+    if thing.kind is not OwnedKind.HOST:
+        return thing.name.text in declared
+    name = thing.name.text.lower()
+    return name.startswith("*.") or name in declared  # names may be given out before there are hosts
 
 
 def check_placement(file: ast.File, ownership: Ownership) -> list[Diagnostic]:

@@ -6,61 +6,23 @@ lowered against it file by file; it is compared by meaning, so an edit that decl
 new leaves every other file's lowered rules valid.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final, TypeVar, final
+from typing import TypeVar, final
 
-from pdp.compiler.delegation import Ownership, check_placement
-from pdp.diagnostics import Diagnostic, Span
+from pdp.compiler.circles import circles, names_in, roles_in
+from pdp.compiler.declarations import Gatherer, ServiceInfo, attributes, issuers, services, trust_domains
+from pdp.compiler.delegation import Ownership, absent, check_placement
+from pdp.diagnostics import Diagnostic
 from pdp.lang import ast
+from pdp.lang.ast import OwnedKind
 from pdp.lang.parser import Parsed
-from pdp.paths import AmbiguousHostError, Relaxation, canonical_host
-from pdp.vocabulary import FAMILIES, Millis
+from pdp.vocabulary import FAMILIES
 
 __all__ = ["Environment", "ServiceInfo", "gather"]
 
 T = TypeVar("T")
-
-_TRUST_DOMAIN: Final = re.compile(r"[a-z0-9._-]{1,255}", re.ASCII)
-_ATTRIBUTE: Final = re.compile(r"[a-z][a-z0-9_]*(?:\.[A-Za-z0-9_-]+)+", re.ASCII)
-# fmt: off
-_RESERVED: Final = frozenset(
-    {
-        "absent", "allow", "always", "and", "anonymous", "any", "anyone", "as", "at", "because", "behalf",
-        "by", "call", "caller", "claims", "condition", "default", "delegate", "deny", "dns", "domain",
-        "during", "except", "explain", "false", "from", "fronts", "group", "has", "header", "host", "in",
-        "is", "issuer", "itself", "language", "may", "most", "namespace", "never", "not", "nothing",
-        "observe", "of", "on", "or", "owner", "owns", "paths", "principal", "remove", "reuse", "role", "sa",
-        "service", "set", "shadow", "supplies", "supplying", "test", "to", "true", "trust", "unless",
-        "until", "user", "when", "with",
-    }
-)
-# fmt: on
-_RELAXATIONS: Final = {
-    "encoded-slash": Relaxation.ENCODED_SLASH,
-    "merged-slashes": Relaxation.MERGE_SLASHES,
-    "trailing-slash": Relaxation.IGNORE_TRAILING_SLASH,
-    "any-case": Relaxation.IGNORE_CASE,
-}
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceInfo:
-    """A declared service.
-
-    Attributes:
-        observe_until: Until when a default deny is let pass, or None.
-        hosts: Canonical host names it answers to.
-        relaxations: Which further readings of its paths are decided.
-        directory: Where it is declared.
-    """
-
-    observe_until: Millis | None
-    hosts: tuple[str, ...]
-    relaxations: Relaxation
-    directory: str
 
 
 @final
@@ -98,65 +60,47 @@ def _scoped(table: Mapping[tuple[str, str], T], name: str, scope: str) -> T | No
     return found if found is not None else table.get(("", name))
 
 
-@final
-class _Gatherer:
-    def __init__(self, ownership: Ownership) -> None:
-        self.ownership = ownership
-        self.diagnostics: list[Diagnostic] = []
-        self.seen: dict[tuple[str, str, str], Span] = {}
-
-    def report(self, code: str, message: str, span: Span, help_: str = "", first: Span | None = None) -> None:
-        related = () if first is None else ((first, "first declared"),)
-        self.diagnostics.append(
-            Diagnostic(code=code, message=message, span=span, help=help_, related=related)
-        )
-
-    def declare(self, kind: str, name: ast.Name, scope: str = "") -> bool:
-        """Whether the name is free; reports it if it is not."""
-        if name.text in _RESERVED:
-            self.report("PDP107", f"`{name.text}` is a reserved word", name.span, "choose another name")
-            return False
-        clashes = [key for key in ((kind, "", name.text), (kind, scope, name.text)) if key in self.seen]
-        if not scope:
-            clashes += [key for key in self.seen if key[0] == kind and key[2] == name.text]
-        if clashes:
-            help_ = "each name is declared once in a policy set"
-            self.report(
-                "PDP201", f"{kind} `{name.text}` is declared twice", name.span, help_, self.seen[clashes[0]]
-            )
-            return False
-        self.seen[kind, scope, name.text] = name.span
-        return True
-
-
 def gather(parsed: Sequence[Parsed]) -> tuple[Environment, tuple[Diagnostic, ...]]:
     """Collect the declarations of all files, in the order of their paths."""
     files = [item.file for item in sorted(parsed, key=lambda item: item.file.path)]
     ownership, problems = Ownership.of(files)
-    gatherer = _Gatherer(ownership)
+    gatherer = Gatherer(ownership)
     gatherer.diagnostics.extend(problems)
     for file in files:
         gatherer.diagnostics.extend(check_placement(file, ownership))
+    for item in parsed:
+        gatherer.damaged |= item.damaged
     environment = Environment(
-        trust_domains=_trust_domains(gatherer, _all(files, ast.TrustDomainDecl)),
-        issuers={
-            decl.name.text: decl.url
-            for _, decl in _all(files, ast.IssuerDecl)
-            if gatherer.declare("issuer", decl.name)
-        },
+        trust_domains=trust_domains(gatherer, _all(files, ast.TrustDomainDecl)),
+        issuers=issuers(gatherer, _all(files, ast.IssuerDecl)),
         groups={
             decl.name.text: decl
             for _, decl in _all(files, ast.GroupDecl)
             if gatherer.declare("group", decl.name)
         },
-        roles=_scoped_table(gatherer, "role", _all(files, ast.RoleDecl)),
-        conditions=_scoped_table(gatherer, "condition", _all(files, ast.ConditionDecl)),
-        attributes=_attributes(gatherer, _all(files, ast.AttributeDecl)),
-        services=_services(gatherer, _all(files, ast.ServiceBlock)),
+        roles=_without_circles(
+            gatherer,
+            _scoped_table(gatherer, "role", _all(files, ast.RoleDecl)),
+            lambda role: set(roles_in(role)),
+            ("PDP228", "role", "contains itself"),
+        ),
+        conditions=_without_circles(
+            gatherer,
+            _scoped_table(gatherer, "condition", _all(files, ast.ConditionDecl)),
+            lambda condition: set(names_in(condition.expr)),
+            ("PDP205", "condition", "is defined by itself"),
+        ),
+        attributes=attributes(gatherer, _all(files, ast.AttributeDecl)),
+        services=services(gatherer, _all(files, ast.ServiceBlock)),
         ownership=ownership,
-        damaged=frozenset().union(*(item.damaged for item in parsed)),
+        damaged=frozenset(gatherer.damaged),
     )
-    return environment, tuple(gatherer.diagnostics)
+    declared = {
+        OwnedKind.SERVICE: environment.services,
+        OwnedKind.GROUP: environment.groups,
+        OwnedKind.HOST: {host for service in environment.services.values() for host in service.hosts},
+    }
+    return environment, (*gatherer.diagnostics, *absent(files, declared, environment.damaged))
 
 
 def _all(files: Iterable[ast.File], kind: type[T]) -> list[tuple[str, T]]:
@@ -169,7 +113,7 @@ def _all(files: Iterable[ast.File], kind: type[T]) -> list[tuple[str, T]]:
     ]
 
 
-def _scoped_table(gatherer: _Gatherer, kind: str, declared: list[tuple[str, T]]) -> dict[tuple[str, str], T]:
+def _scoped_table(gatherer: Gatherer, kind: str, declared: list[tuple[str, T]]) -> dict[tuple[str, str], T]:
     table = {}
     for directory, decl in declared:
         scope = gatherer.ownership.scope(directory)
@@ -179,87 +123,26 @@ def _scoped_table(gatherer: _Gatherer, kind: str, declared: list[tuple[str, T]])
     return table
 
 
-def _trust_domains(gatherer: _Gatherer, declared: list[tuple[str, ast.TrustDomainDecl]]) -> dict[str, str]:
-    table: dict[str, str] = {}
-    for _, decl in declared:
-        if not _TRUST_DOMAIN.fullmatch(decl.domain):
-            help_ = "it is made of lower-case letters, digits, `.`, `-` and `_`, without `spiffe://`"
-            gatherer.report("PDP309", f"`{decl.domain}` is not a trust domain", decl.span, help_)
-        elif decl.domain in table.values():
-            other = next(name for name, domain in table.items() if domain == decl.domain)
-            gatherer.report(
-                "PDP202", f"trust domain `{decl.domain}` has a name already: `{other}`", decl.span
-            )
-        elif gatherer.declare("trust domain", decl.name):
-            table[decl.name.text] = decl.domain
-    return table
+def _without_circles(
+    gatherer: Gatherer,
+    table: dict[tuple[str, str], T],
+    names: Callable[[T], AbstractSet[str]],
+    words: tuple[str, str, str],
+) -> dict[tuple[str, str], T]:
+    """The table without what leads back to itself; each circle is reported once."""
+    uses = {key: _keys(key[0], names(decl), table) for key, decl in table.items()}
+    found = circles(uses)
+    for circle in found:
+        code, kind, problem = words
+        first = min(circle, key=list(table).index)
+        at = circle.index(first)
+        path = [*circle[at:], *circle[:at], first]
+        way = " uses ".join(f"`{name}`" for _, name in path)
+        gatherer.report(code, f"{kind} `{first[1]}` {problem}", table[first].name.span, way)  # type: ignore[attr-defined]
+        gatherer.damaged.update(name for _, name in circle)
+    left_out = {key for circle in found for key in circle}
+    return {key: decl for key, decl in table.items() if key not in left_out}
 
 
-def _attributes(
-    gatherer: _Gatherer, declared: list[tuple[str, ast.AttributeDecl]]
-) -> dict[str, ast.AttributeType]:
-    table = {}
-    for _, decl in declared:
-        name = decl.name.text
-        if not _ATTRIBUTE.fullmatch(name):
-            help_ = "write the family first, in lower case: `mesh.zone`, `user.department`"
-            gatherer.report("PDP104", f"`{name}` is not the name of an attribute", decl.name.span, help_)
-        elif name.partition(".")[0] in {"source", "header", "tls", "request"}:
-            help_ = "declare attributes of `user`, `principal`, or of a family of your own"
-            gatherer.report("PDP209", f"the family of `{name}` is complete", decl.name.span, help_)
-        elif gatherer.declare("attribute", decl.name):
-            table[name] = decl.type
-    return table
-
-
-def _services(gatherer: _Gatherer, blocks: list[tuple[str, ast.ServiceBlock]]) -> dict[str, ServiceInfo]:
-    table: dict[str, ServiceInfo] = {}
-    owners: dict[str, str] = {}
-    for directory, block in blocks:
-        if not gatherer.declare("service", block.name):
-            continue
-        hosts = []
-        relaxations = Relaxation.NONE
-        for item in block.items:
-            if isinstance(item, ast.Host):
-                host = _host(gatherer, item, block.name.text, owners)
-                hosts.extend([host] if host else [])
-            elif isinstance(item, ast.RelaxationClause):
-                relaxations |= _relaxations(gatherer, item)
-        table[block.name.text] = ServiceInfo(
-            observe_until=block.observe_until,
-            hosts=tuple(hosts),
-            relaxations=relaxations,
-            directory=directory,
-        )
-    return table
-
-
-def _host(gatherer: _Gatherer, item: ast.Host, service: str, owners: dict[str, str]) -> str | None:
-    try:
-        host, port = canonical_host(item.name)
-    except AmbiguousHostError as error:
-        gatherer.report("PDP330", f"`{item.name}` is not a host name", item.span, str(error))
-        return None
-    if port is not None:
-        gatherer.report(
-            "PDP330", "a host is named without its port", item.span, "test `request.port` in a condition"
-        )
-        return None
-    if owners.setdefault(host, service) != service:
-        message = f"host `{host}` belongs to service `{owners[host]}`"
-        gatherer.report("PDP203", message, item.span, "a host belongs to one service")
-        return None
-    return host
-
-
-def _relaxations(gatherer: _Gatherer, clause: ast.RelaxationClause) -> Relaxation:
-    found = Relaxation.NONE
-    for name in clause.names:
-        if name.text not in _RELAXATIONS:
-            known = ", ".join(f"`{word}`" for word in _RELAXATIONS)
-            gatherer.report(
-                "PDP210", f"unknown reading of paths `{name.text}`", name.span, f"write one of {known}"
-            )
-        found |= _RELAXATIONS.get(name.text, Relaxation.NONE)
-    return found
+def _keys(scope: str, names: AbstractSet[str], table: Mapping[tuple[str, str], T]) -> list[tuple[str, str]]:
+    return [(scope, name) if (scope, name) in table else ("", name) for name in sorted(names)]

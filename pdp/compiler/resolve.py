@@ -6,8 +6,8 @@ groups that contain themselves, captures where they bind nothing, and an empty g
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import final
+from dataclasses import dataclass, field, replace
+from typing import Final, final
 
 from pdp.compiler.atoms import (
     AUTHENTICATED,
@@ -24,6 +24,9 @@ from pdp.lang import ast
 from pdp.limits import MAX_GROUP_NESTING
 
 __all__ = ["Resolver"]
+
+# What other languages call everybody.
+_EVERYBODY: Final = frozenset({"*", "**", "all", "any", "anybody", "everybody", "everyone", "world"})
 
 
 @final
@@ -64,17 +67,24 @@ class Resolver:
     def _trust_domain(self, name: str, span: Span) -> str | None:
         domain = self.environment.trust_domains.get(name)
         if domain is None and name not in self.environment.damaged:
-            help_ = did_you_mean(name, self.environment.trust_domains)
-            help_ = help_ or f'declare it: `trust domain {name} = "..."`'
-            self._report("PDP219", f"unknown trust domain `{name}`", span, help_)
+            self._report("PDP219", f"unknown trust domain `{name}`", span, self._meant_domain(name))
         return domain
+
+    def _meant_domain(self, name: str) -> str:
+        """What to write instead of a trust domain that has no such name."""
+        known = self.environment.trust_domains
+        alias = next((alias for alias, domain in known.items() if domain == name), "")
+        if alias:
+            return f"its short name is `{alias}`: write `{alias}/...`"
+        return did_you_mean(name, known) or f'declare it: `trust domain {name} = "..."`'
 
     def _pattern(self, pattern: ast.PrincipalPattern, *, binds: bool) -> Atom | None:
         domain: str | None = pattern.trust_domain
         if domain == "*":
             domain = None
         elif pattern.form is not ast.SpiffeForm.URI:
-            domain = self._trust_domain(pattern.trust_domain, pattern.span)
+            first = replace(pattern.span, end=pattern.span.start + len(pattern.trust_domain))
+            domain = self._trust_domain(pattern.trust_domain, first)
             if domain is None:
                 return None
         segments: list[str | None] = []
@@ -104,15 +114,12 @@ class Resolver:
         declared = self.environment.groups.get(name)
         if declared is None:
             if name not in self.environment.damaged:
-                help_ = did_you_mean(name, self.environment.groups)
-                help_ = (
-                    help_
-                    or f"declare it: `group {name} = {{ ... }}`; a principal has a `/`, everybody is `anyone`"
-                )
-                self._report("PDP221", f"unknown group `{name}`", span, help_)
+                self._report("PDP221", f"unknown group `{name}`", span, self._meant_group(name))
             return None
         if name in self._active:
-            self._report("PDP222", f"group `{name}` contains itself", declared.name.span)
+            circle = [*self._active[self._active.index(name) :], name]
+            help_ = f"it leads back to itself: {' in '.join(f'`{each}`' for each in reversed(circle))}"
+            self._report("PDP222", f"group `{name}` contains itself", declared.name.span, help_)
             return None
         if len(self._active) >= MAX_GROUP_NESTING:
             self._report("PDP913", f"groups nest more than {MAX_GROUP_NESTING} deep", declared.name.span)
@@ -124,6 +131,17 @@ class Resolver:
         finally:
             self._active.pop()
         return self._groups[name]
+
+    def _meant_group(self, name: str) -> str:
+        """What to write instead of a group that does not exist."""
+        if name in _EVERYBODY:
+            return "everybody is `anyone`"
+        if name == "anonymous":
+            return "only a test names `anonymous`; a rule's `anyone` includes the unauthenticated"
+        if name in self.environment.trust_domains:
+            return f"for every principal of a trust domain write `any principal of {name}`"
+        declare = f"declare it: `group {name} = {{ ... }}`; a principal has a `/`"
+        return did_you_mean(name, self.environment.groups) or declare
 
     def set_of(self, principals: ast.PrincipalSet) -> Atom | None:
         """The atom of terms with their exceptions; a set of one term is that term."""

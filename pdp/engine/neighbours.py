@@ -42,12 +42,14 @@ def neighbours(root: State, segments: list[str]) -> Iterator[Neighbour]:
 def _search(root: State, segments: list[str]) -> Iterator[Neighbour]:
     trail: list[tuple[State, list[str]]] = [(root, [])]
     state: State | Lone | None = root
-    for segment in segments:
+    for depth, segment in enumerate(segments, 1):
         if not isinstance(state, State):
             break
         state, label = _step(state, segment)
         if isinstance(state, State):
             trail.append((state, [*trail[-1][1], label]))
+        elif state is not None:
+            yield from _beside(state, [*trail[-1][1], label], segments[depth:])
     budget = _STATES
     for depth in range(len(trail) - 1, -1, -1):
         at, labels = trail[depth]
@@ -96,6 +98,16 @@ def _follow(state: State | Lone, labels: list[str], rest: list[str], distance: i
         yield from _ends(state, labels, distance)
     else:
         yield from _lone(state, labels, [], distance)
+
+
+def _beside(lone: Lone, labels: list[str], rest: list[str]) -> Iterator[Neighbour]:
+    """A lone row on the way, where what is left of the path is too long for it, or one too short."""
+    count, is_open = lone >> 1 & 0xFF, bool(lone & 1)
+    excess = len(rest) - count
+    if excess == -1 or (excess == 0 and rest[-1:] == [""]):
+        yield from _lone(lone, labels, ["*"] * count, 1)
+    elif excess > 0 and not is_open:
+        yield from _lone(lone, labels, ["*"] * count, excess)
 
 
 def _lone(lone: Lone, labels: list[str], rest: list[str], distance: int) -> Iterator[Neighbour]:

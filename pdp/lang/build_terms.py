@@ -208,22 +208,24 @@ class TermsBuilder(BuilderBase):
         (term,) = children
         return None if term is None else ast.PrincipalIn(term=term, span=term.span)
 
-    def days(self, children: list[Token]) -> tuple[tuple[int, ...], Any]:
+    def days(self, children: list[Token]) -> tuple[int, ...]:
         found: set[int] = set()
         for token in children:
             found.update(self.attempt(token, lambda text=str(token): patterns.days(text)) or ())  # type: ignore[misc]
-        return tuple(sorted(found)), self.span(children[0])
+        return tuple(sorted(found))
 
     def zone(self, children: list[Token]) -> Token:
         return children[0]
 
     def during(self, children: list[Any]) -> ast.Expr | None:
-        (weekdays, first), clock, zone = children
+        weekdays, clock, zone = children
         window = self.attempt(clock, lambda: patterns.minutes(str(clock)))
         if window is None or not weekdays:
             return None
-        span = self.join(first, self.span(zone))
-        return ast.During(days=weekdays, start=window[0], end=window[1], zone=str(zone), span=span)
+        # Its place is that of the zone, the one part of it that is checked later.
+        return ast.During(
+            days=weekdays, start=window[0], end=window[1], zone=str(zone), span=self.span(zone)
+        )
 
     def named_condition(self, children: list[Token]) -> ast.Expr:
         (token,) = children

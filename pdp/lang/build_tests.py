@@ -28,11 +28,19 @@ class FileBuilder(Builder):
 
     def call_request(self, children: list[Token]) -> tuple[str, ast.Name, str]:
         service, call = children
+        if str(call).endswith("/*"):
+            help_ = "write the method of one request"
+            self.report("PDP111", "`*` stands in the path of a test", self.span(call), help_)
         return "POST", self.name(service), f"/{call}"
 
     def request_path(self, children: list[Token]) -> str:
         (token,) = children
-        return self.unquote(token) if token.startswith('"') else str(token)
+        text = self.unquote(token) if token.startswith('"') else str(token)
+        for part in text.split("/"):
+            if part in {"*", "**"} or (part.startswith("{") and part.endswith("}")):
+                help_ = "write the path of one request"
+                self.report("PDP111", f"`{part}` stands in the path of a test", self.span(token), help_)
+        return text
 
     def bound(self, children: list[Any]) -> tuple[ast.Name, tuple[ast.Value, ...] | None] | None:
         token, value = children
@@ -45,33 +53,38 @@ class FileBuilder(Builder):
     def bound_absent(self, children: list[Token]) -> tuple[ast.Name, tuple[ast.Value, ...] | None]:
         return self.name(children[0]), None
 
-    def with_context(self, children: list[Any]) -> tuple[str, Any]:
-        return "context", present(children)
+    # -- clauses: a keyword, what follows it, and where that stands ----------------------
 
-    def at(self, children: list[Token]) -> tuple[str, Any]:
+    def with_context(self, children: list[Any]) -> tuple[str, Any, Span | None]:
+        bindings = present(children)
+        return "with", bindings, bindings[0][0].span if bindings else None
+
+    def at(self, children: list[Token]) -> tuple[str, Any, Span | None]:
         (token,) = children
-        return "at", self.attempt(token, lambda: patterns.instant(str(token)))
+        return "at", self.attempt(token, lambda: patterns.instant(str(token))), self.span(token)
 
-    def by_default(self, _: list[Token]) -> tuple[str, Any]:
-        return "expectation", ast.Expectation.DEFAULT
+    def by_default(self, children: list[Token]) -> tuple[str, Any, Span | None]:
+        return "by", ast.Expectation.DEFAULT, self.span(children[0])
 
-    def by_rule(self, children: list[Token]) -> tuple[str, Any]:
-        return "rule", self.name(children[0])
+    def by_rule(self, children: list[Token]) -> tuple[str, Any, Span | None]:
+        return "by", self.name(children[0]), self.span(children[0])
 
-    def supplying_nothing(self, _: list[Token]) -> tuple[str, Any]:
-        return "supplying", ()
+    def supplying_nothing(self, children: list[Token]) -> tuple[str, Any, Span | None]:
+        return "supplying", (), self.span(children[0])
 
-    def supplying(self, children: list[Token]) -> tuple[str, Any]:
-        return "supplying", tuple(self.name(token) for token in children)
+    def supplying(self, children: list[Token]) -> tuple[str, Any, Span | None]:
+        names = tuple(self.name(token) for token in children)
+        return "supplying", names, names[0].span
 
     def test_case(self, children: list[Any]) -> ast.TestCase | None:
         (effect, span), subject, on_behalf, (method, service, path), *clauses = children
-        given = self._once(clauses, span)
+        given = self._once(clauses)
         if subject is not None and not isinstance(subject, ast.PrincipalPattern | ast.DnsPattern):
             help_ = "a test asks about one principal, such as `prod/ns/web/sa/frontend`, or `anonymous`"
             self.report("PDP106", "a test names one exact principal", subject.span, help_)
             return None
-        rule = given.get("rule")
+        expected = given.get("by", ast.Expectation.ANY)
+        rule = expected if isinstance(expected, ast.Name) else None
         return ast.TestCase(
             effect=effect,
             principal=subject,
@@ -79,21 +92,20 @@ class FileBuilder(Builder):
             method=method,
             service=service,
             path=path,
-            context=given.get("context", ()),
+            context=given.get("with", ()),
             at=given.get("at"),
             supplying=given.get("supplying"),
-            expectation=ast.Expectation.RULE if rule else given.get("expectation", ast.Expectation.ANY),
+            expectation=ast.Expectation.RULE if rule else expected,
             rule=rule,
             span=self.join(span, service),
         )
 
-    def _once(self, clauses: list[tuple[str, Any]], span: Span) -> dict[str, Any]:
+    def _once(self, clauses: list[tuple[str, Any, Span | None]]) -> dict[str, Any]:
         given: dict[str, Any] = {}
-        for key, value in clauses:
-            if key in given:
-                word = {"context": "with", "rule": "by", "expectation": "by"}.get(key, key)
-                self.report("PDP105", f"`{word}` stands twice in one test case", span, "keep one of them")
-            given[key] = value
+        for keyword, value, span in clauses:
+            if keyword in given and span is not None:
+                self.twice(keyword, "test case", span)
+            given[keyword] = value
         return given
 
     def test(self, children: list[Any]) -> ast.TestBlock:

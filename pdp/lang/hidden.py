@@ -3,6 +3,8 @@
 Whoever reviews a change has to see what it says. A character without a shape, or one that
 reorders what is shown after it, makes the text that is read another one than the text that
 counts (Trojan Source, CVE-2021-42574). So does one at which some editors end a line and we do not.
+
+They are added last to what is wrong with a text, so its bound is kept here as well.
 """
 
 import re
@@ -11,10 +13,10 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Final
 
-from pdp.diagnostics import Diagnostic, Source, Span
+from pdp.diagnostics import Diagnostic, Source, Span, sort
 from pdp.limits import MAX_ERRORS_PER_FILE
 
-__all__ = ["hidden_characters", "with_hidden_characters"]
+__all__ = ["all_mistakes", "hidden_characters"]
 
 # Controls but for tab and line ends; what Unicode lets a program ignore (UAX 44, section 5.3:
 # Default_Ignorable_Code_Point); the separators of lines and paragraphs; shorthand and annotations.
@@ -44,11 +46,20 @@ def hidden_characters(source: Source) -> list[Diagnostic]:
     return found
 
 
-def with_hidden_characters(source: Source, found: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """What was found in a file and its hidden characters, without what follows from one of them."""
+def all_mistakes(source: Source, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """What was found in a text and its hidden characters, by position and up to the bound of a file.
+
+    What only follows from a hidden character is left out.
+    """
     hidden = hidden_characters(source)
     places = [diagnostic.span.start for diagnostic in hidden]
-    return [*hidden, *(other for other in found if not _holds(other.span, places, source.text))]
+    every = sort([*hidden, *(other for other in found if not _holds(other.span, places, source.text))])
+    if len(every) <= MAX_ERRORS_PER_FILE:
+        return every
+    kept = every[:MAX_ERRORS_PER_FILE]
+    message = f"there are more than {MAX_ERRORS_PER_FILE} mistakes in this file: the others are not shown"
+    more = Diagnostic(code="PDP920", message=message, span=kept[-1].span)
+    return (*kept, more)
 
 
 def _holds(span: Span, places: list[int], text: str) -> bool:

@@ -7,14 +7,14 @@ Most of them are for people who know another language: `;`, `&&`, `get`, `*` for
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, final
 
 from pdp.diagnostics import Diagnostic, Source, Span, did_you_mean
 from pdp.lang.recovery import misplaced, open_block
 
-__all__ = ["Failure", "explain"]
+__all__ = ["Failure", "at_the_keyword", "explain"]
 
 # Terminals that are not keywords, as people call them.
 _PLAIN: Final = {
@@ -54,8 +54,8 @@ _OTHER_WORDS: Final = {
 }
 _BLOCK_WORDS: Final = frozenset(
     {
-        "trust", "issuer", "group", "role", "condition", "attribute", "delegate", "service", "caller", "never",
-        "always", "test",
+        "trust", "issuer", "group", "role", "condition", "attribute", "delegate", "service", "caller",
+        "never", "always", "test",
     }
 )  # fmt: skip
 _CLAUSES: Final = frozenset({"when", "unless", "from", "until", "because", "owner", "as", "set", "reuse"})
@@ -74,7 +74,7 @@ class Failure:
         bared: The text that was parsed, without quotes and comments.
         start: Where the token or the character begins.
         end: Where it ends.
-        token: The kind of token; empty where the text is not even one.
+        kind: The kind of token; empty where the text is not even one.
         accepted: The kinds of token that could have stood there.
         words: The keyword of each kind that has one.
     """
@@ -83,7 +83,7 @@ class Failure:
     bared: str
     start: int
     end: int
-    token: str
+    kind: str
     accepted: frozenset[str]
     words: Mapping[str, str]
 
@@ -121,18 +121,30 @@ class Failure:
         return self.accepted == {"LANGUAGE"} or (word == "language" and not self.bared[:at].strip())
 
 
+def at_the_keyword(failure: Failure) -> Failure:
+    """The failure moved to the word before it, if that begins a statement and was read as a name.
+
+    So it goes with what follows a list that was never closed: `group web = { web,`, then `role reader`.
+    """
+    word, at = failure.before
+    moved = replace(failure, start=at, end=at + len(word), kind="WORD", accepted=frozenset())
+    if word in _BLOCK_WORDS and moved.starts_line and moved.opener is not None and moved.before[0] == ",":
+        return moved
+    return failure
+
+
 def explain(failure: Failure) -> Diagnostic:
     """The diagnostic of a syntax error."""
-    if failure.token == "$END":
+    if failure.kind == "$END":
         return _diagnostic(failure, "unexpected end of file", _end_help(failure))
-    if not failure.token:
+    if not failure.kind:
         return _character(failure)
     word, at = failure.before
     if word in {"to", "may"} and word.upper() in failure.accepted:
         # It was read as the name that is missing in front of it.
         help_ = f"who? a principal stands before `{word}`, such as `anyone`"
         return _diagnostic(failure, f"unexpected `{word}`", help_, (at, at + len(word)))
-    if failure.token == "PATH" and "PATH" not in failure.accepted and (help_ := _method_help(word)):
+    if failure.kind == "PATH" and "PATH" not in failure.accepted and (help_ := _method_help(word)):
         return _diagnostic(failure, f"`{word}` is not a method", help_, (at, at + len(word)))
     return _diagnostic(failure, f"unexpected `{_short(failure.text)}`", _word_help(failure))
 
@@ -164,13 +176,13 @@ _HEADER_HELP: Final = "a policy file begins with `language 1`"
 
 def _never_closed(failure: Failure, opener: int) -> str:
     line, _ = failure.source.position(opener)
-    begins = failure.source.line(line).partition("{")[0].strip()
+    begins = failure.source.line(line).partition("{")[0].strip(" \t=")
     return f"`{_short(begins)}` on line {line} opens a block that is not closed: write `}}`"
 
 
 def _block_help(failure: Failure) -> str:
     """About a statement that cannot stand in the block around it."""
-    if failure.opener is None or not failure.complete:
+    if failure.opener is None or not (failure.complete or not failure.accepted):
         return ""
     if not misplaced(failure.bared, failure.start, failure.opener):
         return _never_closed(failure, failure.opener)
@@ -225,7 +237,8 @@ def _word_help(failure: Failure) -> str:
     keywords = {failure.words[name] for name in failure.accepted if name in failure.words}
     text = failure.text
     if failure.accepted == {"LANGUAGE"}:
-        return did_you_mean(text, keywords) if text.isalpha() and text != "language" else _HEADER_HELP
+        close = did_you_mean(text, keywords) if text.isalpha() and len(text) <= _WORD_SHOWN else ""
+        return close or _HEADER_HELP
     return _known_slip(failure) or _close(failure, keywords) or _in_context(failure) or _expected(failure)
 
 
@@ -250,8 +263,10 @@ def _known_slip(failure: Failure) -> str:
         return _NO_REGEX
     if text == "=" and "OPERATOR" in accepted:
         return "`==` compares"
-    if text in {"(", "["} and "LBRACE" in accepted:
+    if text == "(" and "LBRACE" in accepted:
         return "a list stands in `{ }`"
+    if text == "}" and failure.opener is None:
+        return "no block is open here"
     if text == "language":
         return "`language 1` stands once, at the beginning of the file"
     if text in _BLOCK_WORDS and failure.starts_line:
@@ -272,13 +287,14 @@ def _in_context(failure: Failure) -> str:
         return "principals are separated by `,`"
     if text in _CLAUSES and "TO" in accepted:
         return f"`{text}` stands after the path"
-    if failure.token == "PATH" and "METHOD" in accepted:
+    if failure.kind == "PATH" and "METHOD" in accepted:
         return f"which method? write `GET {_short(text)}`, or `any` for every one"
-    if failure.token == "OPERATOR":
+    if failure.kind == "OPERATOR":
         return "a comparison has two sides: join several by `and`"
     if {"AND", "OR"} <= accepted:
         return "conditions are joined by `and` or `or`"
-    if failure.token == "WORD" and word.startswith("/") and not failure.starts_line:
+    plain = failure.kind == "WORD" and text not in failure.words.values()
+    if plain and word.startswith("/") and not failure.starts_line:
         return "a path holds no space: in a request it is `%20`"
     return ""
 

@@ -7,8 +7,8 @@ stretch that is, `pdp.lang.recovery` says, and what a mistake is called `pdp.lan
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -19,12 +19,12 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput, UnexpectedToken
 from lark.lark import PostLex
 
-from pdp.diagnostics import Diagnostic, Severity, Source, Span, sort
+from pdp.diagnostics import Diagnostic, Source, Span
 from pdp.lang import ast
 from pdp.lang.build_tests import FileBuilder
-from pdp.lang.hidden import with_hidden_characters
-from pdp.lang.mistakes import Failure, explain
-from pdp.lang.recovery import Mistake, bare, begins_statement, declared_names, depth, repair
+from pdp.lang.hidden import all_mistakes
+from pdp.lang.mistakes import Failure, at_the_keyword, explain
+from pdp.lang.recovery import Mistake, bare, begins_statement, blank_statement, declared_names, depth
 from pdp.lang.tokens import Production
 from pdp.limits import MAX_ERRORS_PER_FILE, MAX_REREAD_CHARS
 
@@ -54,11 +54,13 @@ class Parsed:
         file: The statements that could be read.
         diagnostics: What was wrong with the others, by position.
         damaged: Names that the others would have declared.
+        endings: Where the date of a deny that ends by itself stands, by the place of the rule.
     """
 
     file: ast.File
     diagnostics: tuple[Diagnostic, ...]
     damaged: frozenset[str]
+    endings: Mapping[Span, Span] = field(default_factory=dict)
 
 
 def grammar_text() -> str:
@@ -115,20 +117,11 @@ def parse(source: Source) -> Parsed:
     parser = _parser()
     with parser.lock:
         reading = _Reading(parser, source)
-        file = reading.file()
+        file, endings = reading.file(), parser.builder.endings
     places = [(found.span.start, found.span.end) for found in reading.diagnostics] + reading.given_up
     damaged = declared_names(source.text, places)
-    found = _bounded(sort(with_hidden_characters(source, reading.diagnostics)))
-    return Parsed(file=file, diagnostics=found, damaged=frozenset(damaged))
-
-
-def _bounded(found: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
-    if len(found) <= MAX_ERRORS_PER_FILE:
-        return found
-    kept = found[:MAX_ERRORS_PER_FILE]
-    message = f"the file holds more than {MAX_ERRORS_PER_FILE} mistakes: the others are not shown"
-    rest = Diagnostic(code="PDP919", severity=Severity.NOTE, message=message, span=kept[-1].span)
-    return (*kept, rest)
+    found = all_mistakes(source, reading.diagnostics)
+    return Parsed(file=file, diagnostics=found, damaged=frozenset(damaged), endings=endings)
 
 
 @final
@@ -154,7 +147,7 @@ class _Reading:
                 if attempts == 0:
                     self.text = _without_comments(self.text)
                 before = (self.text, self.header)
-                reread += self._go_on(self._failure(error))
+                reread += self._go_on(at_the_keyword(self._failure(error)))
                 attempts += 1
                 if before == (self.text, self.header):
                     break
@@ -165,7 +158,7 @@ class _Reading:
 
     def _failure(self, error: UnexpectedInput) -> Failure:
         interactive = error.interactive_parser
-        accepted = frozenset(interactive.accepts() if interactive is not None else ())
+        accepted = frozenset[str](cast("Any", interactive).accepts() if interactive is not None else ())
         match error:
             case UnexpectedToken(token=Token(type="$END")):
                 kind = "$END"
@@ -180,7 +173,7 @@ class _Reading:
             bared=bare(self.text),
             start=start - len(self.header),
             end=end - len(self.header),
-            token=kind,
+            kind=kind,
             accepted=accepted,
             words=self.parser.words,
         )
@@ -200,14 +193,14 @@ class _Reading:
         if failure.text != self.text[failure.start : failure.end]:
             return True
         opener = failure.opener if failure.complete else None
-        if failure.token == "$END" and opener is not None:
+        if failure.kind == "$END" and opener is not None:
             return depth(bare(self.source.text)) <= 0
         return opener is not None and self.source.text[opener] != "{"
 
     def _repair(self, failure: Failure, *, complete: bool) -> None:
         span = Span(file=self.source.path, start=failure.start, end=failure.end)
         mistake = Mistake(span=span, complete=complete, wants_brace="LBRACE" in failure.accepted)
-        repaired = repair(self.text, failure.bared, mistake)
+        repaired = blank_statement(self.text, failure.bared, mistake)
         self.text = repaired.text
         self.given_up.append((repaired.start, repaired.end))
 

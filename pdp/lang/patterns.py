@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_network
 from typing import Final, NoReturn, TypeAlias
+from urllib.parse import quote
 
 from pdp.diagnostics import Span
 from pdp.lang import ast
 from pdp.limits import MAX_PATH_SEGMENTS, MAX_SEGMENTS_AFTER_REST, MAX_SPIFFE_ID_BYTES
-from pdp.paths import is_canonical_segment
+from pdp.paths import AmbiguousPathError, PathProblem, canonical, is_canonical_segment
 from pdp.principals import InvalidIdentityError, dns_principal
 from pdp.vocabulary import Millis
 
@@ -40,11 +41,14 @@ __all__ = [
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _PRINCIPAL_SEGMENT: Final = re.compile(r"[A-Za-z0-9._-]+")
 _INTEGER: Final = re.compile(r"-?[0-9]+")
+_DECIMAL: Final = re.compile(r"-?[0-9]+\.[0-9]+")
+_LIKE_AN_ADDRESS: Final = re.compile(r"-?[0-9a-fA-F.:]+(/[0-9]+)?")
 _DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d))?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 _CLOCK: Final = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)", re.ASCII)
 _DURATION: Final = re.compile(r"(\d{1,9})(ms|s|m|h)", re.ASCII)
 _CALL: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_.]*)/(\*|[A-Za-z_][A-Za-z0-9_]*)", re.ASCII)
 _METHOD: Final = re.compile(r"[A-Z][A-Z0-9_-]*", re.ASCII)
+_SCHEME: Final = "spiffe://"
 _UNITS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -107,7 +111,8 @@ def _segment(part: str, literal: _Literal) -> ast.Segment:
     if part.startswith("{"):
         name = part[1:-1]
         if not part.endswith("}") or not _NAME.fullmatch(name):
-            _fail("PDP305", f"`{part}` is not a capture", whole, "a capture is a whole segment such as `{team}`")
+            help_ = "a capture is a whole segment in lower case, such as `{team}`"
+            _fail("PDP305", f"`{part}` is not a capture", whole, help_)
         return ast.Capture(name=name)
     if "{" in part or "}" in part:
         help_ = "a capture stands for a whole segment: `/{id}/`"
@@ -164,13 +169,32 @@ def _check_tail(segments: tuple[ast.Segment, ...], text: str) -> None:
 
 def _path_literal(part: str) -> str:
     if part and not is_canonical_segment(part):
-        _fail(
-            "PDP303",
-            f"`{part}` is not a canonical path segment",
-            (0, len(part)),
-            "no request path reads like this: see docs/paths.md for what one reading is",
-        )
+        message, help_ = _why_not_canonical(part)
+        _fail("PDP303", f"`{part}` is not a canonical path segment: {message}", (0, len(part)), help_)
     return part
+
+
+def _why_not_canonical(part: str) -> tuple[str, str]:
+    """What no request can have of a segment, and what to write instead."""
+    if "?" in part:
+        return "it has a `?`, and the query plays no part", "leave the query out"
+    if "#" in part:
+        return PathProblem.FRAGMENT.sentence, "leave the fragment out"
+    written = _canonical_segment(part)
+    if isinstance(written, str):
+        return "a request that means it reads otherwise", f"write `{written}`"
+    encoded = _canonical_segment(quote(part, safe="!$&'()*+,=:@~%"))
+    if isinstance(encoded, str):
+        return written.sentence, f"write `{encoded}`"
+    return written.sentence, "a request with it is refused: see docs/paths.md"
+
+
+def _canonical_segment(part: str) -> str | PathProblem:
+    """How a request with this segment reads, or why it is refused."""
+    try:
+        return canonical(f"/-/{part}")[len("/-/") :]
+    except AmbiguousPathError as error:
+        return error.problem
 
 
 # -- principals ------------------------------------------------------------------------
@@ -178,60 +202,88 @@ def _path_literal(part: str) -> str:
 
 def principal_pattern(text: str, span: Span) -> ast.PrincipalPattern:
     """`prod/ns/web/sa/*` from its text, which holds a slash."""
+    if text.startswith(_SCHEME):
+        _fail("PDP322", "a whole SPIFFE ID is written in quotes", (0, len(text)), f'write `"{text}"`')
     domain, _, path = text.partition("/")
     return _spiffe(domain, path, len(domain) + 1, ast.SpiffeForm.PATH, span)
 
 
 def uri_pattern(text: str, span: Span) -> ast.PrincipalPattern:
     """`"spiffe://prod.example.org/ns/web"` from the text between the quotes."""
-    scheme = "spiffe://"
-    if not text.startswith(scheme):
+    if not text.startswith(_SCHEME):
         help_ = "a quoted principal is a whole SPIFFE ID; a DNS identity is written `dns name`"
-        _fail("PDP310", f"`{text}` is not a SPIFFE ID", (0, len(text) + 2), help_)
-    domain, _, path = text[len(scheme) :].partition("/")
-    # One more for the quote that the span covers and the text does not.
-    return _spiffe(domain, path, len(scheme) + len(domain) + 2, ast.SpiffeForm.URI, span)
+        _fail("PDP310", f"`{text}` is not a SPIFFE ID", (0, len(text)), help_)
+    domain, _, path = text[len(_SCHEME) :].partition("/")
+    return _spiffe(domain, path, len(_SCHEME) + len(domain) + 1, ast.SpiffeForm.URI, span)
 
 
 def _spiffe(domain: str, path: str, offset: int, form: ast.SpiffeForm, span: Span) -> ast.PrincipalPattern:
+    """The pattern of a trust domain and a path, which begins `offset` characters into the token."""
     whole = (0, offset + len(path))
     if not path:
         help_ = "for every principal of a trust domain write `any principal of`, and its short name"
         _fail("PDP311", "a principal has a path after its trust domain", whole, help_)
     if len(path) > MAX_SPIFFE_ID_BYTES:
         _fail("PDP911", f"a SPIFFE ID has at most {MAX_SPIFFE_ID_BYTES} bytes", whole)
-    if domain != "*" and ("*" in domain or "{" in domain):
-        _fail("PDP312", "a trust domain is named whole", (0, len(domain)), "write `*` for every trust domain")
+    _check_domain(domain, offset - 1 - len(domain))
     segments = _segments(path, offset, _principal_literal)
+    parts = path.split("/")
     for index, segment in enumerate(segments):
-        if isinstance(segment, ast.PrefixSegment | ast.SuffixSegment):
-            _fail(
-                "PDP313", "a principal's segment is matched whole", whole, "`*` stands for one whole segment"
-            )
+        start = offset + sum(len(part) + 1 for part in parts[:index])
+        _check_whole(segment, (start, start + len(parts[index])))
         if isinstance(segment, ast.RestSegments) and index != len(segments) - 1:
-            _fail("PDP314", "in a principal `**` stands last", whole, "write `*` for one segment")
+            at = (start, start + 2)
+            _fail("PDP314", "in a principal `**` stands last", at, "write `*` for one segment")
     return ast.PrincipalPattern(trust_domain=domain, segments=segments, form=form, span=span)
+
+
+def _check_domain(domain: str, start: int) -> None:
+    if domain != "*" and ("*" in domain or "{" in domain):
+        at = (start, start + len(domain))
+        _fail("PDP312", "a trust domain is named whole", at, "write `*` for every trust domain")
+
+
+def _check_whole(segment: ast.Segment, at: tuple[int, int]) -> None:
+    if isinstance(segment, ast.PrefixSegment | ast.SuffixSegment):
+        _fail("PDP313", "a principal's segment is matched whole", at, "`*` stands for one whole segment")
 
 
 def _principal_literal(part: str) -> str:
     if not _PRINCIPAL_SEGMENT.fullmatch(part) or part in {".", ".."}:
         what = f"`{part}` is not a segment of a SPIFFE ID" if part else "a SPIFFE ID has no empty segment"
-        _fail("PDP315", what, (0, max(1, len(part))), "a segment is made of letters, digits, `.`, `-` and `_`")
+        help_ = "a segment is made of letters, digits, `.`, `-` and `_`"
+        _fail("PDP315", what, (0, max(1, len(part))), help_)
     return part
 
 
 def short_form(text: str, form: ast.SpiffeForm, span: Span) -> ast.PrincipalPattern:
     """`sa prod/web/frontend` and `namespace prod/web`: Kubernetes service accounts and namespaces."""
-    parts = text.split("/")
-    wanted = 3 if form is ast.SpiffeForm.SERVICE_ACCOUNT else 2
-    if len(parts) != wanted:
-        shape = "sa DOMAIN/NAMESPACE/ACCOUNT" if wanted == 3 else "namespace DOMAIN/NAMESPACE"
-        _fail("PDP316", f"`{text}` does not have {wanted} parts", (0, len(text)), f"write `{shape}`")
-    account = parts[2] if wanted == 3 else "*"
-    pattern = _spiffe(parts[0], f"ns/{parts[1]}/sa/{account}", len(parts[0]) + 1, form, span)
-    if any(isinstance(segment, ast.RestSegments) for segment in pattern.segments):
-        _fail("PDP314", "a namespace and an account are one segment each", (0, len(text)))
-    return pattern
+    domain, *names = text.split("/")
+    wanted = 2 if form is ast.SpiffeForm.SERVICE_ACCOUNT else 1
+    if len(names) != wanted:
+        shape = "sa DOMAIN/NAMESPACE/ACCOUNT" if wanted == 2 else "namespace DOMAIN/NAMESPACE"
+        message = f"`{text}` does not have {wanted + 1} parts"
+        _fail("PDP316", message, (0, len(text)), f"write `{shape}`")
+    _check_domain(domain, 0)
+    offset, found = len(domain) + 1, []
+    for name in names:
+        found.append(_short_segment(name, offset))
+        offset += len(name) + 1
+    account = found[1] if wanted == 2 else _ANY
+    segments = (ast.LiteralSegment(text="ns"), found[0], ast.LiteralSegment(text="sa"), account)
+    if len(text) > MAX_SPIFFE_ID_BYTES:
+        _fail("PDP911", f"a SPIFFE ID has at most {MAX_SPIFFE_ID_BYTES} bytes", (0, len(text)))
+    return ast.PrincipalPattern(trust_domain=domain, segments=segments, form=form, span=span)
+
+
+def _short_segment(name: str, offset: int) -> ast.Segment:
+    (segment,) = _segments(name, offset, _principal_literal)
+    at = (offset, offset + len(name))
+    _check_whole(segment, at)
+    if isinstance(segment, ast.RestSegments):
+        help_ = "write `*` for any one; for a whole trust domain, `any principal of` and its short name"
+        _fail("PDP314", "a namespace and an account are one segment each", at, help_)
+    return segment
 
 
 def user_pattern(text: str, kind: ast.UserKind, span: Span) -> ast.UserPattern:
@@ -261,14 +313,22 @@ def value_of_word(text: str, span: Span) -> ast.Value:
     if "." in text or ":" in text:
         try:
             ip_network(text, strict=True)
-        except ValueError as error:
-            if re.fullmatch(r"[0-9a-fA-F.:]+(/[0-9]+)?", text) is not None:
-                bits = "has host bits set" in str(error)
-                help_ = "write the first address of the block" if bits else ""
-                _fail("PDP321", f"`{text}` is not an address or a CIDR block", (0, len(text)), help_)
+        except ValueError:
+            if _LIKE_AN_ADDRESS.fullmatch(text):
+                _fail_address(text)
         else:
             return ast.AddressValue(text=text, span=span)
     _fail("PDP322", f"`{text}` is not a value", (0, len(text)), f'text is written in quotes: `"{text}"`')
+
+
+def _fail_address(text: str) -> NoReturn:
+    try:
+        block = ip_network(text, strict=False)
+    except ValueError:
+        help_ = "a number has no fraction" if _DECIMAL.fullmatch(text) else ""
+        _fail("PDP321", f"`{text}` is not an address or a CIDR block", (0, len(text)), help_)
+    message = f"`{text}` is an address inside a block, not the block"
+    _fail("PDP321", message, (0, len(text)), f"the block is `{block}`")
 
 
 def begins_constant(text: str) -> bool:

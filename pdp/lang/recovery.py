@@ -18,11 +18,11 @@ __all__ = [
     "Repaired",
     "bare",
     "begins_statement",
+    "blank_statement",
     "declared_names",
     "depth",
     "misplaced",
     "open_block",
-    "repair",
 ]
 
 _TOP_LEVEL: Final = (
@@ -78,12 +78,17 @@ class Repaired:
 
 
 def bare(text: str) -> str:
-    """The text with quotes and comments blanked out, and every line ended by a line feed."""
-    blanked = _INERT.sub(lambda match: " " * len(match[0]), text)
-    return blanked.replace("\r", "\n")
+    """The text with comments and what is quoted blanked out, and every line ended by a line feed."""
+    return _INERT.sub(lambda match: _blanked(match[0]), text).replace("\r", "\n")
 
 
-def repair(text: str, bared: str, mistake: Mistake) -> Repaired:
+def _blanked(inert: str) -> str:
+    if inert.startswith("#") or len(inert) == 1:
+        return " " * len(inert)
+    return f'"{" " * (len(inert) - 2)}"'
+
+
+def blank_statement(text: str, bared: str, mistake: Mistake) -> Repaired:
     """Give up the statement that holds the mistake, or write the brace that it lacks.
 
     Args:
@@ -158,7 +163,7 @@ def _indent(bared: str, at: int) -> int:
 
 
 def _statement_before(bared: str, line: int, at: int) -> int:
-    """Where the statement that reaches to `at` begins, on the line of an offset or before; 0 for the header."""
+    """Where the statement that reaches to `at` begins, on the line of an offset or before; else 0."""
     start = _line_start(bared, max(0, line))
     while True:
         first = start + _indent(bared, start)
@@ -248,7 +253,7 @@ def declared_names(text: str, spans: Iterable[tuple[int, int]]) -> set[str]:
         index = max(0, bisect_right(starts, start) - 1)
         begin = min(start, starts[index]) if starts else start
         following = starts[bisect_right(starts, start) :][:1]
-        where.update({(begin, max(end, *following)), (start, max(end, *following))})
+        where.update({(begin, max([end, *following])), (start, max([end, *following]))})
     return {name for begin, end in where for name in _names(text[begin:end])}
 
 

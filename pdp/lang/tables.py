@@ -6,76 +6,109 @@ the same AST as the statement it stands for, so that nothing below knows of tabl
 """
 
 import csv
-from collections.abc import Iterator
-from typing import Final
+import re
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple, TypeVar
 
 from pdp.diagnostics import Diagnostic, Source, Span
 from pdp.lang import ast, patterns
+from pdp.lang.hidden import all_mistakes
 from pdp.lang.patterns import PatternError
 from pdp.vocabulary import Effect
 
 __all__ = ["read_grants", "read_members"]
 
+T = TypeVar("T")
+
 _HEADER: Final = ["principal", "methods", "path"]
 _FIELDS: Final = len(_HEADER)
+# Where the fields of a line stand; what they hold is for the `csv` module to say.
+_PLACES: Final = re.compile(r'(?:\A|,)\s*("(?:[^"]|"")*"|[^,]*?)\s*(?=,|\Z)')
+
+
+class _Field(NamedTuple):
+    text: str
+    span: Span
+    plain: bool  # whether the span covers the text as it is, so that offsets in it are known
 
 
 def read_grants(source: Source, clause: ast.Clause) -> tuple[list[ast.Rule], list[Diagnostic]]:
     """One allow for each line of a table, with the clauses of the statement that names it."""
+    if not source.readable:
+        return [], []
     rules: list[ast.Rule] = []
     diagnostics: list[Diagnostic] = []
     lines = _lines(source)
     first = next(lines, None)
-    if first is None or _fields(first[0]) != _HEADER:
+    if first is None or _texts(first[0]) != _HEADER:
         span = first[1] if first else Span(file=source.path, start=0, end=0)
         message = "a table of grants begins with the line `principal,methods,path`"
         return [], [Diagnostic(code="PDP108", message=message, span=span)]
     for text, span in lines:
-        fields = _fields(text)
-        if fields is None or len(fields) != _FIELDS:
+        fields = _fields(text, span)
+        if len(fields) != _FIELDS:
             message = "a line of grants has three fields: principal, methods, path"
             diagnostics.append(Diagnostic(code="PDP108", message=message, span=span))
             continue
-        try:
-            rules.append(_grant(fields, span, clause))
-        except PatternError as error:
-            diagnostics.append(Diagnostic(code=error.code, message=error.message, span=span, help=error.help))
-    return rules, diagnostics
+        rule = _grant(fields, span, clause, diagnostics)
+        rules += [rule] if rule is not None else []
+    return rules, list(all_mistakes(source, diagnostics))
 
 
-def _grant(fields: list[str], span: Span, clause: ast.Clause) -> ast.Rule:
+def _grant(
+    fields: list[_Field], span: Span, clause: ast.Clause, diagnostics: list[Diagnostic]
+) -> ast.Rule | None:
     principal, methods, path = fields
-    term = _term(principal, span)
-    target = ast.Target(
-        methods=None if methods == "any" else patterns.methods(methods),
-        path=patterns.path_pattern(path, span),
-        span=span,
+    term = _attempt(principal, _term, diagnostics)
+    named = (
+        ()
+        if methods.text == "any"
+        else _attempt(methods, lambda text, _: patterns.methods(text), diagnostics)
     )
+    pattern = _attempt(path, patterns.path_pattern, diagnostics)
+    if term is None or named is None or pattern is None:
+        return None
     return ast.Rule(
         effect=Effect.ALLOW,
         shadow=False,
-        principals=ast.PrincipalSet(terms=(term,), excluded=(), span=span),
+        principals=ast.PrincipalSet(terms=(term,), excluded=(), span=principal.span),
         users=(),
-        targets=(target,),
+        targets=(ast.Target(methods=named or None, path=pattern, span=path.span),),
         services=None,
         clause=clause,
         span=span,
     )
 
 
+def _attempt(field: _Field, make: Callable[[str, Span], T], diagnostics: list[Diagnostic]) -> T | None:
+    """What `make` reads from a field, or None and a diagnostic."""
+    try:
+        return make(field.text, field.span)
+    except PatternError as error:
+        span = field.span
+        if field.plain and span.start < span.end:
+            start = min(span.start + error.start, span.end - 1)
+            end = min(span.end, max(span.start + error.end, start + 1))
+            span = Span(file=span.file, start=start, end=end)
+        diagnostics.append(Diagnostic(code=error.code, message=error.message, span=span, help=error.help))
+        return None
+
+
 def read_members(source: Source) -> tuple[tuple[ast.PrincipalTerm, ...], list[Diagnostic]]:
     """The principal terms of a file of members."""
+    if not source.readable:
+        return (), []
     terms: list[ast.PrincipalTerm] = []
     diagnostics: list[Diagnostic] = []
     for text, span in _lines(source):
         word = text.partition("#")[0].strip()
         if not word:
             continue
-        try:
-            terms.append(_term(word, span))
-        except PatternError as error:
-            diagnostics.append(Diagnostic(code=error.code, message=error.message, span=span, help=error.help))
-    return tuple(terms), diagnostics
+        start = span.start + len(text) - len(text.lstrip())
+        at = Span(file=span.file, start=start, end=start + len(word))
+        term = _attempt(_Field(word, at, plain=True), _term, diagnostics)
+        terms += [term] if term is not None else []
+    return tuple(terms), list(all_mistakes(source, diagnostics))
 
 
 def _term(text: str, span: Span) -> ast.PrincipalTerm:
@@ -98,11 +131,27 @@ def _lines(source: Source) -> Iterator[tuple[str, Span]]:
         start += len(line)
 
 
-def _fields(line: str) -> list[str] | None:
+def _fields(line: str, span: Span) -> list[_Field]:
+    """The fields of a line with their places; none if it is not CSV."""
+    texts = _texts(line)
+    places = [match.span(1) for match in _PLACES.finditer(line)]
+    if len(places) != len(texts):
+        return [_Field(text, span, plain=False) for text in texts]
+    return [
+        _Field(
+            text,
+            Span(file=span.file, start=span.start + start, end=span.start + end),
+            plain=line[start:end] == text,
+        )
+        for text, (start, end) in zip(texts, places, strict=True)
+    ]
+
+
+def _texts(line: str) -> list[str]:
     if '"' not in line:
         return [field.strip() for field in line.split(",")]
     try:
         rows = list(csv.reader([line], strict=True))
     except csv.Error:
-        return None
-    return [field.strip() for field in rows[0]] if rows else None
+        return []
+    return [field.strip() for field in rows[0]] if rows else []

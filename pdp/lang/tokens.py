@@ -21,7 +21,9 @@ class Token(Protocol):
 
     def __str__(self) -> str: ...
 
-    def startswith(self, prefix: str, /) -> bool: ...
+    def startswith(self, prefix: str, /) -> bool:
+        """As of the text."""
+        ...
 
 
 class Production(NamedTuple):
@@ -48,6 +50,7 @@ class BuilderBase:
         self.source = Source(path="", text="")
         self.shift = 0
         self.diagnostics: list[Diagnostic] = []
+        self.endings: dict[Span, Span] = {}  # where a deny stands, and the date at which it ends
 
     @property
     def file(self) -> str:
@@ -59,6 +62,7 @@ class BuilderBase:
         self.source = source
         self.shift = shift
         self.diagnostics = []
+        self.endings = {}
 
     def span(self, token: Token) -> Span:
         """Where a token stood."""
@@ -104,7 +108,7 @@ class BuilderBase:
 
 
 def _written(quoted: str, offset: int) -> int:
-    """Where a character of a text stands between its quotes, each `\\"` and `\\\\` there being two."""
+    """Where a character of a text stands between its quotes: what is escaped takes two."""
     at = 1
     for _ in range(offset):
         at += 2 if quoted[at : at + 1] == "\\" else 1

@@ -21,7 +21,7 @@ import watchfiles
 
 from pdp.store.tree import Folder, Tree
 
-__all__ = ["Places", "listen", "places_of"]
+__all__ = ["Places", "listen", "lost", "places_of"]
 
 # How often the event queue is drained. Costs 0.7 % of a core; twice this is the least delay.
 _STEP_MS: Final = 10
@@ -73,6 +73,14 @@ def listen(paths: list[str]) -> Generator[set[tuple[watchfiles.Change, str]], No
         recursive=False,
         ignore_permission_denied=False,  # it also keeps quiet about directories that are gone
     )
+
+
+def lost(changes: set[tuple[watchfiles.Change, str]], paths: frozenset[str]) -> bool:
+    """Whether a directory that is listened to is gone: whatever takes its place is not listened to.
+
+    Not even if it has the same name and the same inode, as one that is made at once may have.
+    """
+    return any(change is watchfiles.Change.deleted and path in paths for change, path in changes)
 
 
 def _names_looked_up(path: Path) -> frozenset[str]:

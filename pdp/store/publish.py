@@ -8,7 +8,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import TypeAlias, final
+from typing import Final, TypeAlias, final
 
 from pdp.compiler.rows import RowKind, Unit
 from pdp.limits import MAX_REVISIONS_KEPT
@@ -94,6 +94,10 @@ class Publisher:
             event: Event
             if loaded.snapshot is None:
                 event = Rejected(loaded=loaded, serving=before.snapshot.revision)
+            elif loaded.snapshot.revision == _content(before.snapshot.revision):
+                self._rejected = False  # what is served was saved again: the same version, confirmed
+                self.confirmed_at = now
+                event = Accepted(published=before, loaded=loaded, granted=0, revoked=0)
             else:
                 self._rejected = False
                 granted, revoked = _changes(before.snapshot.units, loaded.snapshot.units)
@@ -119,7 +123,7 @@ class Publisher:
         name, times = snapshot.revision, 1
         while name in self._seen:
             times += 1
-            name = f"{snapshot.revision}~{times}"
+            name = f"{snapshot.revision}{_AGAIN}{times}"
         return replace(snapshot, revision=name)
 
     def _remember(self, revision: str, number: int) -> None:
@@ -129,6 +133,12 @@ class Publisher:
             self._seen.popitem(last=False)
 
 
+def _content(revision: str) -> str:
+    """The part of a revision's name that its content makes."""
+    return revision.partition(_AGAIN)[0]
+
+
+_AGAIN: Final = "~"
 _Key: TypeAlias = tuple[str | None, int, int, tuple[object, ...], bool]
 
 

@@ -17,13 +17,15 @@ from typing import Final, final
 
 from pdp import limits
 from pdp.store.bundle import BundleReader, PolicyBundle, read_bundle, unsettled
-from pdp.store.places import Places, listen, places_of
+from pdp.store.places import Places, listen, lost, places_of
 from pdp.store.tree import Tree, scan
 
 __all__ = ["DirectoryWatcher"]
 
 # How long to live by the poll alone before events are tried again.
 _REARM_SECONDS: Final = 30.0
+# The first time that is: a directory may just be about to be replaced.
+_FIRST_PAUSE_SECONDS: Final = 0.05
 
 
 def _nothing() -> None:
@@ -73,6 +75,8 @@ class DirectoryWatcher:
         self._next_poll = self._next_content = self._rest_until = 0.0
         self._complaint = ""
         self._accepted = True
+        self._lost = False
+        self._pause = _FIRST_PAUSE_SECONDS
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="policy-watch", daemon=True)
 
@@ -115,30 +119,37 @@ class DirectoryWatcher:
 
     def _wake_ups(self, places: Places) -> Generator[None, None, None]:
         """Yield each time that a look is due; end when asked to stop, or to try events again."""
+        self._lost = False
         failure = yield from self._events(places)
-        if self._stop.is_set():
+        if self._stop.is_set() or self._lost:
             return
         # Perhaps a directory has only just gone. Look first, and complain if that explains nothing.
         yield
         self._complain(failure)
-        until = time.monotonic() + _REARM_SECONDS
-        while time.monotonic() < until and not self._stop.wait(self._poll):
+        pause, self._pause = self._pause, min(_REARM_SECONDS, 4 * self._pause)
+        until = time.monotonic() + pause
+        while time.monotonic() < until and not self._stop.wait(min(self._poll, pause)):
             yield
 
     def _events(self, places: Places) -> Generator[None, None, BaseException | None]:
         """Yield once armed, at events that matter, and at polls; return why there are no more events."""
         wanted = True  # what happened before the watch was armed has no event
         try:
-            with closing(listen(places.paths())) as events:
+            paths = places.paths()
+            watched = frozenset(paths)
+            with closing(listen(paths)) as events:
                 for changes in events:
                     if self._stop.is_set():
                         return None
-                    self._complaint = ""
+                    self._complaint, self._pause = "", _FIRST_PAUSE_SECONDS
                     wanted = wanted or any(places.concern(path) for _, path in changes)
                     now = time.monotonic()
                     if (wanted and now >= self._rest_until) or now >= self._next_poll:
                         wanted = False
                         yield
+                    if lost(changes, watched):
+                        self._lost = True
+                        return None
         except GeneratorExit:
             raise
         except BaseException as error:  # noqa: BLE001 -- a panic of the library below is not an `Exception`

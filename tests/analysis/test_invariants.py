@@ -148,6 +148,45 @@ def test_a_capture_that_differs_from_every_name_is_found():
     assert only(rules, "never prod/** may GET /a on s").code == "PDP501"
 
 
+def test_a_capture_of_the_path_takes_the_value_that_a_condition_asks_for():
+    rules = 'service s { allow anyone to GET /{id} when {id} == "secret" }'
+
+    assert only(rules, "never anyone may GET /* on s").message == "`spiffe://x.test/x` may `GET s /secret`"
+    assert found(rules, "never anyone may GET /public on s") == []
+
+
+def test_two_attributes_can_be_equal_and_can_differ():
+    rules = "service s { allow anyone to GET /x when mesh.zone %s request.host and mesh.zone != %s }"
+
+    assert only(rules % ("==", '"a"'), "never anyone may GET /x on s").code == "PDP501"
+    assert only(rules % ("!=", '"a"'), "never anyone may GET /x on s").code == "PDP501"
+    assert (
+        only(rules % ("==", '"a" and request.host == "b"'), "never anyone may GET /x on s").code == "PDP501"
+    )
+    assert found(rules % ("==", '"a" and request.host == "a"'), "never anyone may GET /x on s") == []
+
+
+def test_attributes_that_must_all_differ_find_enough_values():
+    names = ("mesh.zone", "request.host", "tls.sni", "tls.alpn", "tls.version")
+    apart = " and ".join(f"{one} != {two}" for one in names for two in names if one < two)
+    within = " and ".join(f'{name} in {{ "a", "b" }}' for name in names[:2])
+    rules = "service s {{ allow anyone to GET /x when {} and {} }}"
+
+    assert only(rules.format(apart, within), "never anyone may GET /x on s").code == "PDP501"
+    assert (
+        found(rules.format(apart, f'{within} and tls.sni in {{ "a", "b" }}'), "never anyone may GET /x on s")
+        == []
+    )
+
+
+def test_a_family_that_nobody_supplies_is_neither_there_nor_absent():
+    rules = "service s { allow anyone to GET /x when has source.ip or not has source.ip }"
+
+    broken = only(rules, "always anyone may GET /x on s")
+
+    assert broken.message.endswith("without `source.ip`, where nobody supplies `source`")
+
+
 def test_a_fresh_segment_is_no_known_one_even_where_affixes_stand_beside_it():
     rules = "service s { allow anyone to GET /x*\n deny anyone to GET /*y\n deny anyone to GET /xyz }"
 
@@ -436,6 +475,18 @@ def test_an_edited_group_decides_again():
     text = text.replace("group g = { namespace prod/a }", "group g = { namespace prod/sre }")
 
     assert loader.load(make_bundle({"main.policy": text.encode()}), now=NOW).snapshot is None
+
+
+def test_an_invariant_that_says_something_again_is_no_longer_doubted():
+    loader = Loader()
+    text = HEAD + "group g = { }\nservice s { }\nnever g may any /** on s\n"
+    before = loader.load(make_bundle({"main.policy": text.encode()}), now=NOW)
+    text = text.replace("group g = { }", "group g = { namespace prod/a }")
+
+    after = loader.load(make_bundle({"main.policy": text.encode()}), now=NOW)
+
+    assert [d.code for d in before.diagnostics] == ["PDP504"]
+    assert after.diagnostics == ()
 
 
 def test_what_the_engine_does_not_confirm_is_a_defect_and_no_diagnostic(monkeypatch):

@@ -23,9 +23,9 @@ ELSEWHERE = {
     **{f"PDP90{number}": "what lies on a disk: tests/store/test_bundle.py" for number in range(1, 10)},
     "PDP917": "takes minutes at the real bound: tests/docs/test_diagnostics_pages.py lowers it",
     "PDP918": "there is no file: tests/docs/test_diagnostics_pages.py",
+    "PDP919": "hundreds of rules: tests/compiler/test_bounds_of_cells.py",
+    **{f"PDP50{number}": "what a set allows: tests/analysis/test_invariants.py" for number in range(1, 5)},
 }
-
-SHOWN_AS_IT_IS = "`escape` leaves U+00A0, and other characters that are not printable, as they are"
 
 
 def files_of(case: Path) -> dict[str, bytes]:
@@ -57,16 +57,7 @@ def test_rejected_file_provokes_the_code_it_is_named_after(case: Path) -> None:
     assert f"[{code}]" in said_about(case)
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, marks=pytest.mark.xfail(reason=SHOWN_AS_IT_IS))
-        if case.stem == "PDP101-no-break-space"
-        else case
-        for case in REJECTED
-    ],
-    ids=lambda case: case.stem,
-)
+@pytest.mark.parametrize("case", REJECTED, ids=lambda case: case.stem)
 def test_nothing_that_is_shown_moves_the_cursor_or_hides_text(case: Path) -> None:
     assert all(character.isprintable() or character == "\n" for character in said_about(case))
 

@@ -70,7 +70,7 @@ def test_command_runs_as_pasted_and_says_what_is_shown(command: Command) -> None
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         shlex.split(command.line), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-        env={**clean_environment(), "PATH": programs, "COLUMNS": "120"},
+        env={**clean_environment(), "PATH": programs, "PYTHONPATH": str(ROOT), "COLUMNS": "120"},
         executable=str(Path(sys.executable).parent / "pdp"),
     )  # fmt: skip
 

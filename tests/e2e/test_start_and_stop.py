@@ -57,6 +57,23 @@ def serve_process(*arguments: object) -> Refused:
     return Refused(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
 
+def serve_at_a_terminal(*arguments: object) -> Refused:
+    """The same with a terminal that it could ask questions at, and nobody who answers them."""
+    ours, theirs = os.openpty()
+    try:
+        # The first terminal that the leader of a new session opens is the session's own.
+        opening = ["sh", "-c", 'terminal=$1; shift; exec "$@" < "$terminal"', "sh", os.ttyname(theirs)]
+        done = subprocess.run(
+            [*opening, sys.executable, "-m", "pdp.cli.main", "serve", *map(str, arguments)],
+            capture_output=True, text=True, timeout=15, check=False, env=clean_environment(),
+            start_new_session=True,
+        )  # fmt: skip
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return Refused(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
 def options(pki: Pki, **changes: object) -> list[object]:
     """Options that would do, with some exchanged, or left out where None."""
     given: dict[str, Any] = {
@@ -142,7 +159,9 @@ def test_encrypted_key_is_refused_and_no_password_asked_for(pki: Pki, policies: 
     )
     (tmp_path / "k.pem").write_bytes(encrypted)
 
-    assert_refused(serve_process(policies, *options(pki, key=tmp_path / "k.pem")), 3, "k.pem", "encrypted")
+    assert_refused(
+        serve_at_a_terminal(policies, *options(pki, key=tmp_path / "k.pem")), 3, "k.pem", "encrypted"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""Publication: one current version, the last good one kept, every publication told apart."""
+
+from contextlib import suppress
+
+from pdp.store.bundle import make_bundle
+from pdp.store.publish import Accepted, Publisher, Rejected
+from pdp.store.snapshot import Loader
+
+HEADER = 'language 1\ntrust domain prod = "prod.test"\n'
+
+
+def bundle(*rules, files=None):
+    text = HEADER + "service s {\n" + "".join(f"    {rule}\n" for rule in rules) + "}\n"
+    return make_bundle({"a.policy": text.encode(), **(files or {})})
+
+
+A = bundle("allow prod/a to GET /x")
+B = bundle("allow prod/a to GET /x", "allow prod/b to GET /x", "deny prod/c to any /**")
+BROKEN = make_bundle({"a.policy": b"language 1\nservice {"})
+
+
+def publisher(events):
+    loader = Loader()
+    first = loader.load(A, now=0).snapshot
+    assert first is not None
+    return Publisher(loader, first, on_event=events.append, now=0)
+
+
+def test_good_version_is_served_with_what_it_grants_and_revokes():
+    events = []
+    served = publisher(events)
+
+    event = served.offer(B, 5)
+
+    assert isinstance(event, Accepted)
+    assert (event.granted, event.revoked) == (1, 1)
+    assert served.current.number == 2
+    assert served.confirmed_at == 5
+    assert events == [event]
+
+
+def test_broken_version_changes_nothing_and_is_not_confirmed():
+    served = publisher([])
+    before = served.current
+
+    event = served.offer(BROKEN, 5)
+    served.confirm(6)
+
+    assert isinstance(event, Rejected)
+    assert event.serving == before.snapshot.revision
+    assert served.current is before
+    assert served.confirmed_at == 0
+
+
+def test_version_saved_again_after_a_broken_one_is_the_same_version():
+    served = publisher([])
+    before = served.current
+    served.offer(BROKEN, 5)
+
+    event = served.offer(A, 7)
+
+    assert isinstance(event, Accepted)
+    assert served.current is before
+    assert served.confirmed_at == 7
+
+
+def test_revert_is_a_new_revision():
+    served = publisher([])
+    names = [served.current.snapshot.revision]
+
+    for version in (B, A, B, A):
+        served.offer(version, 1)
+        names.append(served.current.snapshot.revision)
+
+    assert len(set(names)) == len(names)
+    assert names[2].startswith(names[0])
+    assert all(served.has_seen(name) for name in names)
+
+
+def test_defect_while_loading_confirms_nothing(monkeypatch):
+    served = publisher([])
+
+    def fail(*_args, **_kwargs):
+        raise RuntimeError
+
+    monkeypatch.setattr(Loader, "load", fail)
+    with suppress(RuntimeError):
+        served.offer(B, 5)
+    served.confirm(9)
+
+    assert served.confirmed_at == 0
+
+
+def test_what_else_can_change_an_answer_is_in_the_revision():
+    one = Loader(circumstances="roots 1").load(A, now=0).snapshot
+    two = Loader(circumstances="roots 2").load(A, now=0).snapshot
+
+    assert one.revision != two.revision
