@@ -560,10 +560,12 @@ PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
 }
 #: Said before the application is reached: these take a socket.
 ON_THE_WIRE = {"invalid_http", "head_too_large", "too_slow"}
+#: Said to requests that are still waiting when the process ends: tests/adapters/test_app_defects.py.
+AT_THE_END = {"ending"}
 
 
 def test_every_code_is_provoked() -> None:
-    assert sorted([*PROVOKED, *ON_THE_WIRE]) == sorted(ROWS)
+    assert sorted([*PROVOKED, *ON_THE_WIRE, *AT_THE_END]) == sorted(ROWS)
 
 
 @pytest.mark.parametrize("code", sorted(ON_THE_WIRE))

@@ -101,6 +101,12 @@ def test_links_to_files_lead_somewhere() -> None:
 # -- make run --------------------------------------------------------------------------
 
 
+def cpu_seconds(pid: int) -> float:
+    """What a process has used of the processor: what it would take on a machine that is not busy."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Demo:
     """The demonstration in a folder of its own, with the policies of the tree."""
 
@@ -114,7 +120,7 @@ class Demo:
         )  # fmt: skip
         self.text = ""
         self.until("serving revision")
-        self.seconds = time.monotonic() - began
+        self.seconds = min(time.monotonic() - began, cpu_seconds(self.process.pid))
         self.until("Ctrl-C ends")
 
     def until(self, text: str) -> None:

@@ -49,6 +49,10 @@ PLAIN = {
     # the same through leaves of several rows
     ("allow prod/a to GET /*/x\nallow prod/b to POST /*/x", "prod/c GET /q/x"): ("c", None, (None, "x")),
     ("allow prod/a to GET /*/x\nallow prod/b to PUT /*/x", "prod/c POST /q/x"): (None, "POST", (None, "x")),
+    # the same where a rule is alone in its place and another covers it
+    ("allow prod/a to GET /x\nallow anyone to any /**", "prod/b GET /x"): (None, None, ("x",)),
+    ("deny prod/a to any /x\nallow anyone to any /**", "prod/b GET /x"): ("b", None, ("x",)),
+    ("allow prod/b to GET /x until 2026-12-01\nallow anyone to any /**", "prod/a GET /x"): (None, "GET", ("x",)),
     # a deny is rested on alone
     ("deny anyone to any /x", "prod/a GET /x"): (None, None, ("x",)),
     ("deny anyone to GET /x", "prod/a GET /x"): (None, "GET", ("x",)),
@@ -137,6 +141,20 @@ def test_attributes_are_pinned_where_they_were_read(rules, context):
     assert region(rules, ask("prod/a GET /x", context=given)).context == READ[rules, context]
 
 
+def test_a_deny_that_reads_no_principal_pins_none():
+    found = region(f"deny anyone to any /x when {A}\nallow anyone to any /**", ask("prod/b GET /x", context=FALSE))
+
+    assert (found.principal, found.method, found.context) == (None, None, {"header.x-a": ("2",)})
+
+
+@pytest.mark.parametrize("target", ["/t/{team}", "/t/{same}/{same}"])
+def test_where_captures_differ_the_condition_was_not_read(target):
+    rules = f"allow prod/{{team}}/sa to GET {target} when {A}"
+    path = target.replace("{team}", "blue").replace("{same}", "p", 1).replace("{same}", "q")
+
+    assert region(rules, ask(f"prod/red/sa GET {path}", context=GIVEN)).context == {}
+
+
 def test_of_a_user_the_groups_are_pinned_as_a_whole():
     rules = "allow anyone on behalf of group corp/devs to GET /x"
 
@@ -182,16 +200,13 @@ def test_captures_behind_the_rest_are_counted_from_the_end():
 
 @pytest.mark.parametrize("more", [0, 1])
 def test_too_many_exclusions_of_one_segment_pin_it(more):
-    literals = MAX_REGION_EXCLUSIONS - 1 + more
-    others = "\n".join(f"allow prod/z to GET /teams/l{n}" for n in range(literals))
+    literals = [f"l{n}" for n in range(MAX_REGION_EXCLUSIONS - 3 + more)]
+    others = "\n".join(f"allow prod/z to GET /teams/{text}" for text in (*literals, "p*", "*.png"))
     rules = f"allow prod/ns/{{team}}/sa to GET /teams/{{team}}\n{others}"
 
     step = pinned(rules, "prod/ns/red/sa GET /teams/blue")[2][1]
 
-    if more:
-        assert step == "blue"
-    else:
-        assert step == Excluding((*(f"l{n}" for n in range(literals)), "red"))
+    assert step == ("blue" if more else Excluding((*literals, "red"), ("p",), (".png",)))
 
 
 def test_a_value_that_is_excluded_already_is_not_excluded_twice():

@@ -119,6 +119,10 @@ CELLS = {
     ("/a/**", "/a/"): (("a",), True),
     ("/a/**", "/a/x/y"): (("a",), True),
     ("/a/**", "/b/x/y"): ((NOT_A,), True),
+    ("/a/** /a/**", "/a"): (("a",), True),
+    ("/a/*/** /a/*/**", "/a/x"): (("a", None), True),
+    ("/a/**/", "/a/x/y"): (("a", None, None), False),
+    ("/a/**/", "/a/x/"): (("a", None, ""), False),
     # patterns that begin with anything
     ("/**", "/"): ((), True),
     ("/**", "/x/y"): ((), True),
