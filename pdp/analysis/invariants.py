@@ -5,7 +5,7 @@ and says what does not. What cannot be decided within `MAX_INVARIANT_STEPS` is a
 that an invariant holds is said only of those that do. `docs/language-reference.md`, section 9.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias, final
@@ -173,11 +173,10 @@ class _Check:
         return found + undecided
 
     def _services(self, item: ast.Invariant) -> list[str]:
-        """The services it is about, one that is not declared among them where it is about every one."""
-        if not isinstance(item.services, ast.AnyService):
-            return list(dict.fromkeys(name.text for name in item.services))
-        declared = list(self.environment.services)
-        return [*declared, _undeclared(declared)] if item.always else declared
+        """The services it is about; `any service` is every declared one: nothing opens another."""
+        if isinstance(item.services, ast.AnyService):
+            return list(self.environment.services)
+        return list(dict.fromkeys(name.text for name in item.services))
 
     # -- whether it says anything ----------------------------------------------------------
 
@@ -230,13 +229,6 @@ class _Check:
             book = self._books[service] = Book(service, self.sources.get(service, ()))
         return book
 
-
-def _undeclared(declared: Iterable[str]) -> str:
-    taken = set(declared)
-    name = "undeclared"
-    while name in taken:
-        name += "-x"
-    return name
 
 
 # -- in words --------------------------------------------------------------------------

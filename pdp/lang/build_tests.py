@@ -104,7 +104,7 @@ class FileBuilder(Builder):
         given: dict[str, Any] = {}
         for keyword, value, span in clauses:
             if keyword in given and span is not None:
-                self.twice(keyword, "test case", span)
+                self._twice(keyword, "test case", span)
             given[keyword] = value
         return given
 

@@ -6,7 +6,6 @@ diagnostic, and the statement that held it is left out.
 """
 
 import re
-from dataclasses import replace
 from typing import Any, Final
 
 from pdp.diagnostics import Span
@@ -150,8 +149,6 @@ class Builder(TermsBuilder):
         if principals is None or not targets or users == ():
             return None
         clause = self._clause(clauses)
-        if clause.obligations and (effect is Effect.DENY or shadow is not None):
-            clause = self._without_obligations(clause, effect)
         start = self.span(shadow) if shadow is not None else span
         place = self.join(start, targets[-1])
         if clause.until is not None and effect is Effect.DENY:
@@ -246,26 +243,16 @@ class Builder(TermsBuilder):
                 obligations.append(value)
             elif keyword in given:
                 word = {"valid_from": "from", "name": "as"}.get(keyword, keyword)
-                self.twice(word, "rule", span)
+                self._twice(word, "rule", span)
             else:
                 given[keyword] = value
-            if keyword in {"valid_from", "until"} and not _in_order(given):
-                self.report("PDP339", "the rule ends before it begins", span, "`until` lies after `from`")
-                del given[keyword]
         return ast.Clause(**given, obligations=tuple(obligations)) if given or obligations else _NO_CLAUSE
 
-    def twice(self, word: str, what: str, value: Span) -> None:
+    def _twice(self, word: str, what: str, value: Span) -> None:
         """Report a clause that is given again, at its keyword; `value` is where what it says begins."""
         at = bare(self.source.text).rfind(word, 0, value.start)
         span = Span(file=value.file, start=at, end=at + len(word)) if at >= 0 else value
         self.report("PDP105", f"`{word}` stands twice in one {what}", span, "keep one of them")
-
-    def _without_obligations(self, clause: ast.Clause, effect: Effect) -> ast.Clause:
-        """Report what a rule demands that lets nothing through."""
-        what = "a deny" if effect is Effect.DENY else "a shadow rule"
-        help_ = "only an allow that is enforced demands something"
-        self.report("PDP338", f"{what} has no obligations", clause.obligations[0].span, help_)
-        return replace(clause, obligations=())
 
     # -- callers and invariants --------------------------------------------------------
 
@@ -321,10 +308,6 @@ class Builder(TermsBuilder):
             when=when and when.expr,
             span=self.join(span, targets[-1]),
         )
-
-
-def _in_order(given: dict[str, Any]) -> bool:
-    return not ("valid_from" in given and "until" in given) or given["valid_from"] < given["until"]
 
 
 _NO_CLAUSE: Final = ast.Clause()

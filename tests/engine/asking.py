@@ -21,7 +21,7 @@ issuer corp = "https://corp.test"
 
 def snapshot_of(*texts: str, head: str = HEAD) -> Snapshot:
     """The compiled form of files with these texts, the usual declarations before the first."""
-    files = {f"f{number}.policy": text.encode() for number, text in enumerate(texts[1:], 1)}
+    files = {f"f{number}.policy": f"language 1\n{text}".encode() for number, text in enumerate(texts[1:], 1)}
     files["f0.policy"] = (head + texts[0]).encode()
     loaded = Loader().load(make_bundle(files), now=NOW)
     assert loaded.snapshot is not None, loaded.diagnostics
