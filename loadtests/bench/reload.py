@@ -1,6 +1,6 @@
 """Change one file among 1 000 files of 100 rules: how long until the new version can be served.
 
-    .venv/bin/python loadtests/bench/reload.py [--files 1000] [--rules 100] [--json]
+.venv/bin/python loadtests/bench/reload.py [--files 1000] [--rules 100] [--json]
 """
 
 import argparse
@@ -17,7 +17,8 @@ ROUNDS = 9
 
 def policy(file: int, rules: int, edit: int) -> bytes:
     lines = [
-        f"    allow prod/ns/n{file}/sa/w{rule} to GET /v1/r{rule}/{{id}}, POST /v1/r{rule}" for rule in range(rules)
+        f"    allow prod/ns/n{file}/sa/w{rule} to GET /v1/r{rule}/{{id}}, POST /v1/r{rule}"
+        for rule in range(rules)
     ]
     lines.append(f"    allow prod/ns/n{file}/sa/edited to GET /edited/{edit}")
     return ("language 1\n" + f"service s{file} {{\n" + "\n".join(lines) + "\n}\n").encode()
@@ -49,7 +50,11 @@ def main() -> None:
         "reload_ms": round(median(times) * 1000, 1),
         "reload_ms_max": round(max(times) * 1000, 1),
     }
-    print(json.dumps(figures) if options.json else "\n".join(f"{key:15} {value}" for key, value in figures.items()))
+    print(
+        json.dumps(figures)
+        if options.json
+        else "\n".join(f"{key:15} {value}" for key, value in figures.items())
+    )
 
 
 if __name__ == "__main__":

@@ -230,7 +230,6 @@ class _Check:
         return book
 
 
-
 # -- in words --------------------------------------------------------------------------
 
 _HELP_NEVER: Final = "take it away from the rules that allow it, or say in the invariant what it leaves out"

@@ -87,6 +87,8 @@ def _attribute(
     name: ast.Name, values: tuple[ast.Value, ...] | None, environment: Environment
 ) -> list[Diagnostic]:
     type_ = attribute_type(name.text, environment.attributes)
+    if isinstance(type_, str) and name.text in environment.damaged:
+        return []
     if isinstance(type_, str):
         return [_error("PDP206", f"unknown attribute `{name.text}`", name.span, type_)]
     if values is None:
@@ -115,8 +117,16 @@ def _unknown_rules(named: Sequence[tuple[str, ast.Name]], units: Sequence[Unit])
         for scope in (service, PLATFORM):
             plain = plain.removeprefix(f"{scope}/")
         if plain not in known and not _has_content_id(plain, {service, PLATFORM}, units):
-            help_ = did_you_mean(plain, known) or f"name one so: `allow ... as {plain}`"
+            help_ = did_you_mean(plain, known) or _name_it(plain)
             yield _error("PDP232", f"service `{service}` has no rule `{wanted.text}`", wanted.span, help_)
+
+
+def _name_it(name: str) -> str:
+    if _CONTENT_ID.fullmatch(name):
+        return "the rule says something else by now, or is gone: give it a name with `as`"
+    if "/" in name:
+        return "only rules of the service and of the platform decide about it"
+    return f"name a rule so: `as {name}`"
 
 
 def _has_content_id(name: str, scopes: set[str], units: Sequence[Unit]) -> bool:

@@ -132,12 +132,14 @@ def _without_circles(
     """The table without what leads back to itself; each circle is reported once."""
     uses = {key: _keys(key[0], names(decl), table) for key, decl in table.items()}
     found = circles(uses)
+    order = {key: number for number, key in enumerate(table)}
     for circle in found:
         code, kind, problem = words
-        first = min(circle, key=list(table).index)
+        first = min(circle, key=order.__getitem__)
         at = circle.index(first)
         path = [*circle[at:], *circle[:at], first]
-        way = " uses ".join(f"`{name}`" for _, name in path)
+        first_name, *others = (f"`{name}`" for _, name in path)
+        way = f"{first_name} uses {', which uses '.join(others)}"
         gatherer.report(code, f"{kind} `{first[1]}` {problem}", table[first].name.span, way)  # type: ignore[attr-defined]
         gatherer.damaged.update(name for _, name in circle)
     left_out = {key for circle in found for key in circle}

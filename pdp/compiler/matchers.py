@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pdp.compiler.evaluation import Place
 from pdp.lang import ast
 
-__all__ = ["capture_places", "matches", "rest_index", "segment_matches", "segments_overlap", "static_prefix"]
+__all__ = ["capture_places", "matches", "rest_index", "segment_matches", "segments_overlap"]
 
 
 def rest_index(segments: Sequence[ast.Segment]) -> int | None:
@@ -67,11 +67,3 @@ def segments_overlap(left: ast.Segment, right: ast.Segment) -> bool:
             return one.endswith(two) or two.endswith(one)
         case _:
             return True
-
-
-def static_prefix(segments: Sequence[ast.Segment]) -> int:
-    """How many literal segments a pattern begins with."""
-    for index, segment in enumerate(segments):
-        if not isinstance(segment, ast.LiteralSegment):
-            return index
-    return len(segments)

@@ -35,8 +35,12 @@ def walk(state: State, segments: list[str]) -> Cell:
                 steps = [*segments[:at]]
             if state.sink:
                 return state.rests, steps, True
-            following, step = _unnamed(state, segment)
-            steps.append(step)
+            if segment and state.wild is None:  # nothing is named here: as for most identifiers
+                following = state.other
+                steps.append(None)
+            else:
+                following, step = _unnamed(state, segment)
+                steps.append(step)
             if following is None:
                 return _dead(state, segments, steps)
         elif steps is not None:

@@ -223,9 +223,7 @@ class TermsBuilder(BuilderBase):
         if window is None or not weekdays:
             return None
         # Its place is that of the zone, the one part of it that is checked later.
-        return ast.During(
-            days=weekdays, start=window[0], end=window[1], zone=str(zone), span=self.span(zone)
-        )
+        return ast.During(days=weekdays, start=window[0], end=window[1], zone=str(zone), span=self.span(zone))
 
     def named_condition(self, children: list[Token]) -> ast.Expr:
         (token,) = children

@@ -29,10 +29,10 @@ _QUOTED: Final = re.compile(r'"(?:[^"\\\r\n]|\\.)*')
 
 
 def hidden_characters(source: Source) -> list[Diagnostic]:
-    """One diagnostic for each, up to the bound of a file."""
+    """One diagnostic for each, up to one more than the bound of a file."""
     found: list[Diagnostic] = []
     for match in _HIDDEN.finditer(source.text):
-        if len(found) == MAX_ERRORS_PER_FILE:
+        if len(found) > MAX_ERRORS_PER_FILE:
             break
         name = unicodedata.name(match[0], "a control character").lower()
         found.append(

@@ -52,12 +52,25 @@ _OTHER_WORDS: Final = {
         ("import", "include", "require", "use"), "every file of a policy set is read: nothing is imported"
     ),
 }
-_BLOCK_WORDS: Final = frozenset(
-    {
-        "trust", "issuer", "group", "role", "condition", "attribute", "delegate", "service", "caller",
-        "never", "always", "test",
-    }
-)  # fmt: skip
+# What follows the words that statements begin with; the first of them stand outside of blocks.
+_WORD_FOLLOWS: Final = frozenset({"WORD"})
+_TOP_LEVEL: Final = {
+    "trust": frozenset({"DOMAIN"}),
+    "delegate": frozenset({"STRING"}),
+    "test": frozenset({"STRING"}),
+    **dict.fromkeys(
+        ("issuer", "group", "role", "condition", "attribute", "service", "caller", "never", "always"),
+        _WORD_FOLLOWS,
+    ),
+}
+_FOLLOWS: Final = {
+    **_TOP_LEVEL,
+    "allow": _WORD_FOLLOWS,
+    "deny": _WORD_FOLLOWS,
+    "host": _WORD_FOLLOWS,
+    "shadow": frozenset({"ALLOW", "DENY"}),
+    "paths": frozenset({"MAY"}),
+}
 _CLAUSES: Final = frozenset({"when", "unless", "from", "until", "because", "owner", "as", "set", "reuse"})
 _STRING: Final = re.compile(r'"(?:[^"\\\x00-\x1f\x7f]|\\["\\])*')
 _LAST_WORD: Final = re.compile(r"([,(){}=]|[^\s,(){}=]+)\s*\Z")
@@ -124,13 +137,14 @@ class Failure:
 def at_the_keyword(failure: Failure) -> Failure:
     """The failure moved to the word before it, if that begins a statement and was read as a name.
 
-    So it goes with what follows a list that was never closed: `group web = { web,`, then `role reader`.
+    So it goes with what follows a statement that breaks off: `group web = { web,`, then `role reader`.
     """
     word, at = failure.before
+    follows = _FOLLOWS.get(word)
+    if follows is None or follows <= failure.accepted:
+        return failure
     moved = replace(failure, start=at, end=at + len(word), kind="WORD", accepted=frozenset())
-    if word in _BLOCK_WORDS and moved.starts_line and moved.opener is not None and moved.before[0] == ",":
-        return moved
-    return failure
+    return moved if moved.starts_line else failure
 
 
 def explain(failure: Failure) -> Diagnostic:
@@ -182,11 +196,18 @@ def _never_closed(failure: Failure, opener: int) -> str:
 
 def _block_help(failure: Failure) -> str:
     """About a statement that cannot stand in the block around it."""
-    if failure.opener is None or not (failure.complete or not failure.accepted):
+    if failure.opener is None or not failure.complete:
         return ""
     if not misplaced(failure.bared, failure.start, failure.opener):
         return _never_closed(failure, failure.opener)
     return f"`{failure.text}` stands outside of blocks"
+
+
+def _broken_off(failure: Failure) -> str:
+    """About a statement that begins where the one before it is not complete."""
+    if failure.opener is not None and failure.before[0] == ",":
+        return _never_closed(failure, failure.opener)
+    return "the statement before it is not complete"
 
 
 # -- characters ------------------------------------------------------------------------
@@ -252,6 +273,8 @@ def _close(failure: Failure, keywords: set[str]) -> str:
 def _known_slip(failure: Failure) -> str:
     """For words that mean something in another language, or in another place of this one."""
     text, accepted, (word, at) = failure.text, failure.accepted, failure.before
+    if not accepted:
+        return _broken_off(failure)
     adjacent = at + len(word) == failure.start
     if text.startswith(("//", "/*", "--")) and not accepted & {"PATH", "STRING"}:
         return "a comment begins with `#`"
@@ -269,7 +292,7 @@ def _known_slip(failure: Failure) -> str:
         return "no block is open here"
     if text == "language":
         return "`language 1` stands once, at the beginning of the file"
-    if text in _BLOCK_WORDS and failure.starts_line:
+    if text in _TOP_LEVEL and failure.starts_line:
         return _block_help(failure)
     if "METHOD" in accepted and text.upper() in _METHODS:
         return f"methods are written in capitals: `{text.upper()}`"

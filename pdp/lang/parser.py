@@ -137,24 +137,28 @@ class _Reading:
         self.given_up: list[tuple[int, int]] = []
 
     def file(self) -> ast.File:
-        """The statements that can be read."""
-        attempts = reread = 0
-        while attempts < MAX_ERRORS_PER_FILE and reread < MAX_REREAD_CHARS:
+        """The statements that can be read; none if there are too many mistakes."""
+        mistakes = reread = 0
+        while mistakes <= MAX_ERRORS_PER_FILE and reread < MAX_REREAD_CHARS:
             self.parser.builder.begin(self.source, shift=len(self.header))
             try:
                 file = cast("ast.File", cast("object", self.parser.lark.parse(self.header + self.text)))
             except UnexpectedInput as error:
-                if attempts == 0:
+                if mistakes == 0:
                     self.text = _without_comments(self.text)
-                before = (self.text, self.header)
                 reread += self._go_on(at_the_keyword(self._failure(error)))
-                attempts += 1
-                if before == (self.text, self.header):
-                    break
+                mistakes += 1
             else:
                 self.diagnostics += self.parser.builder.diagnostics
                 return file
+        self.given_up = [(0, len(self.source.text))]
+        if mistakes <= MAX_ERRORS_PER_FILE:
+            self.diagnostics.append(self._not_read_again())
         return ast.File(path=self.source.path, items=())
+
+    def _not_read_again(self) -> Diagnostic:
+        message = f"more than {MAX_REREAD_CHARS} characters were read again after mistakes: this was the last"
+        return Diagnostic(code="PDP920", message=message, span=self.diagnostics[-1].span)
 
     def _failure(self, error: UnexpectedInput) -> Failure:
         interactive = error.interactive_parser

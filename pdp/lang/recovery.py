@@ -6,7 +6,7 @@ since it is the grammar that has failed. How a mistake is told is `pdp.lang.mist
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, final
@@ -41,9 +41,8 @@ _OPENS: Final = re.compile(r"(?:service|test)\b")
 _AFTER_BRACES: Final = re.compile(r"[}\s]*")
 _INSIDE: Final = re.compile(r"\s*\n([ \t]*)\S")
 _BEGINS: Final = re.compile(rf"^[ \t]*(?:{_TOP_LEVEL}|{_IN_BLOCK})", re.MULTILINE)
-_DECLARED: Final = re.compile(
-    r"\s*(?:trust\s+(?:\S+\s+)??|\S+\s+)(?P<name>[^\s={]+)\s*(?:[={[(]|(?:from|is|observe)\b)"
-)
+_DECLARES: Final = re.compile(r"\s*(?!(?:shadow|allow|deny|host|paths|caller|never|always|test|language)\b)")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _NAMED: Final = re.compile(r"\bas\s+(\S+)")
 _INERT: Final = re.compile(r'"(?:[^"\\\r\n]|\\.)*"?|#[^\r\n]*')
 # A capture is not a block: `/{team}` opens nothing, not even where it is misspelt.
@@ -99,10 +98,8 @@ def blank_statement(text: str, bared: str, mistake: Mistake) -> Repaired:
     at = mistake.span.start
     if not text[at:].strip() and (open_blocks := depth(bared)) > 0:
         return Repaired(text=text + "}" * open_blocks, start=at, end=at)
-    if mistake.wants_brace and _first_on_line(bared, at) and _STATEMENT.match(bared, at):
-        before = _statement_before(bared, _line_start(bared, at) - 1, at)
-        if _OPENS.match(bared, before):
-            return _write(text, "{", at)
+    if mistake.wants_brace and (opened := _opened(text, bared, at)):
+        return opened
     if bared.startswith("}", at) and depth(bared[:at]) <= 0:
         return _blank(text, at, at + 1)
     opener = open_block(bared, at) if mistake.complete and _MISPLACED.match(bared, at) else None
@@ -112,6 +109,20 @@ def blank_statement(text: str, bared: str, mistake: Mistake) -> Repaired:
     if not text[start:end].strip():
         start, end = at, max(mistake.span.end, at + 1)
     return _blank(text, start, end)
+
+
+def _opened(text: str, bared: str, at: int) -> Repaired | None:
+    """The block of a service or a test opened, where what stands before its brace cannot be read."""
+    if _first_on_line(bared, at):
+        before = _statement_before(bared, _line_start(bared, at) - 1, at)
+        return _write(text, "{", at) if _OPENS.match(bared, before) else None
+    if not _OPENS.match(bared, _statement_before(bared, at, at)):
+        return None
+    end = _line_end(bared, at)
+    brace = bared.find("{", at, end)
+    if brace >= 0:
+        return _blank(text, at, brace)
+    return Repaired(text=f"{text[:at]}{{{' ' * (end - at - 1)}{text[end:]}", start=at, end=end)
 
 
 def _write(text: str, brace: str, at: int) -> Repaired:
@@ -154,6 +165,11 @@ def _first_on_line(bared: str, at: int) -> bool:
 
 def _line_start(bared: str, at: int) -> int:
     return bared.rfind("\n", 0, at) + 1
+
+
+def _line_end(bared: str, at: int) -> int:
+    end = bared.find("\n", at)
+    return len(bared) if end < 0 else end
 
 
 def _indent(bared: str, at: int) -> int:
@@ -213,7 +229,9 @@ def _balanced(bared: str, start: int, end: int) -> int:
         if match.start() >= end and level <= 0:
             return end
         level += {"{": 1, "}": -1}.get(match[0], 0)
-        if level < 0:
+        if level < 0 and bared[match.end() : _line_end(bared, match.end())].strip():
+            level = 0  # within a line it closes no block
+        elif level < 0:
             return match.start()
         if level == 0 and match.start() >= end:
             return match.end()
@@ -247,16 +265,19 @@ def misplaced(bared: str, at: int, opener: int) -> bool:
 def declared_names(text: str, spans: Iterable[tuple[int, int]]) -> set[str]:
     """The names that the statements which overlap the spans would have declared, rules included."""
     text = text.replace("\r", "\n")
-    starts = [match.start() for match in _BEGINS.finditer(text)]
-    where = set[tuple[int, int]]()
+    starts = [0, *(match.start() for match in _BEGINS.finditer(text)), len(text)]
+    found = set[tuple[int, int]]()
     for start, end in spans:
-        index = max(0, bisect_right(starts, start) - 1)
-        begin = min(start, starts[index]) if starts else start
-        following = starts[bisect_right(starts, start) :][:1]
-        where.update({(begin, max([end, *following])), (start, max([end, *following]))})
-    return {name for begin, end in where for name in _names(text[begin:end])}
+        first = max(0, bisect_right(starts, start) - 1)
+        last = max(first + 1, bisect_left(starts, end))
+        found.update(zip(starts[first:last], starts[first + 1 : last + 1], strict=False))
+        found.add((start, max(end, starts[min(first + 1, len(starts) - 1)])))  # a keyword that is misspelt
+    return {name for begin, end in found for name in _names(text[begin:end])}
 
 
 def _names(statement: str) -> set[str]:
-    declared = _DECLARED.match(statement)
-    return {*_NAMED.findall(statement), *([declared["name"]] if declared else [])}
+    """Whatever in its first line may be the name that a statement declares, and the name of a rule."""
+    declares = _DECLARES.match(statement)
+    first_line = statement[declares.end() :].partition("\n")[0] if declares else ""
+    before = re.split(r"[={\[(\"]", first_line, maxsplit=1)[0]
+    return {*_NAMED.findall(statement), *_NAME.findall(before)}

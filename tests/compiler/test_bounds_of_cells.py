@@ -44,7 +44,8 @@ def test_plain_rules_in_one_place_are_not():
 def test_paths_that_combine_exponentially_are_refused_soon():
     depth = 18
     rules = "".join(
-        f"    allow anyone to GET /{'/'.join(['*'] * i + ['x'] + ['*'] * (depth - i - 1))}\n" for i in range(depth)
+        f"    allow anyone to GET /{'/'.join(['*'] * i + ['x'] + ['*'] * (depth - i - 1))}\n"
+        for i in range(depth)
     )
     began = time.monotonic()
 

@@ -210,11 +210,28 @@ def test_a_mistake_in_a_block_costs_one_statement() -> None:
     assert len(parsed.diagnostics) == 1
 
 
-@pytest.mark.parametrize("count", [MAX_ERRORS_PER_FILE, MAX_ERRORS_PER_FILE + 1])
-def test_a_list_of_syntax_errors_ends_at_its_bound(count: int) -> None:
-    parsed = _parse("language 1\n" + "allow a two GET /x on s\n" * count)
+MISTAKES = {
+    "between words": ("allow a two GET /x on s\n", "PDP101"),
+    "inside words": ("allow a to GET /%zz on s\n", "PDP303"),
+    "hidden": ("# \u200b\n", "PDP110"),
+}
 
-    assert len(parsed.diagnostics) == MAX_ERRORS_PER_FILE
+
+@pytest.mark.parametrize(("line", "code"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_list_of_mistakes_ends_at_its_bound_and_says_so(line: str, code: str) -> None:
+    at_the_bound = _parse("language 1\n" + line * MAX_ERRORS_PER_FILE + "deny b to GET /x on s\n")
+    beyond = _parse("language 1\n" + line * (MAX_ERRORS_PER_FILE + 1))
+
+    assert [found.code for found in at_the_bound.diagnostics] == [code] * MAX_ERRORS_PER_FILE
+    assert len(at_the_bound.file.items) == 1
+    assert [found.code for found in beyond.diagnostics] == [code] * MAX_ERRORS_PER_FILE + ["PDP920"]
+
+
+def test_the_names_of_a_file_that_is_given_up_are_not_unknown() -> None:
+    parsed = _parse("language 1\ngroup a = { b }\n" + "allow a two GET /x on s\n" * 60 + "service s {}\n")
+
+    assert parsed.file.items == ()
+    assert {"a", "s"} <= parsed.damaged
 
 
 def test_a_large_file_is_not_read_again_for_ever() -> None:
@@ -229,7 +246,9 @@ def test_a_large_file_is_not_read_again_for_ever() -> None:
 
     found = _parse(text).diagnostics
 
-    assert MAX_REREAD_CHARS // len(text) <= len(found) <= MAX_REREAD_CHARS // len(text) + 1 < 40
+    *mistakes, last = found
+    assert MAX_REREAD_CHARS // len(text) <= len(mistakes) <= MAX_REREAD_CHARS // len(text) + 1 < 40
+    assert last.code == "PDP920"
 
 
 @pytest.mark.parametrize("around", [("(", ")"), ("not ", ""), ("not (", ")")])
