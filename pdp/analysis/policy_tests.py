@@ -111,7 +111,7 @@ def _principal(given: ast.PrincipalPattern | ast.DnsPattern | None, names: Names
         return ANONYMOUS
     if isinstance(given, ast.DnsPattern):
         return dns_principal(given.name)
-    written_out = given.form is ast.SpiffeForm.URI
+    written_out = given.written_out
     domain = given.trust_domain if written_out else names.trust_domains[given.trust_domain]
     segments = tuple(segment.text for segment in given.segments if isinstance(segment, ast.LiteralSegment))
     id_ = f"spiffe://{domain}/{'/'.join(segments)}"

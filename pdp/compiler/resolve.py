@@ -82,7 +82,7 @@ class Resolver:
         domain: str | None = pattern.trust_domain
         if domain == "*":
             domain = None
-        elif pattern.form is not ast.SpiffeForm.URI:
+        elif not pattern.written_out:
             first = replace(pattern.span, end=pattern.span.start + len(pattern.trust_domain))
             domain = self._trust_domain(pattern.trust_domain, first)
             if domain is None:

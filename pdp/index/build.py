@@ -230,11 +230,14 @@ class _Builder:
             return kept[0]
         leaf = Leaf()
         by_atom: dict[int, list[int]] = {}
+        conditional: dict[int, int] = {}
         for row in kept:
-            together = by_atom.setdefault(self.columns.atoms[row], [])
-            together.append(row)
-            if len(together) > MAX_CONDITIONAL_RULES_PER_CELL and row in self.columns.details:
-                raise CrowdedCellError(row)
+            atom = self.columns.atoms[row]
+            by_atom.setdefault(atom, []).append(row)
+            if row in self.columns.details:
+                conditional[atom] = conditional.get(atom, 0) + 1
+                if conditional[atom] > MAX_CONDITIONAL_RULES_PER_CELL:
+                    raise CrowdedCellError(row)
             _summarise(leaf, row, self.columns)
         leaf.rows = {atom: tuple(found) if len(found) > 1 else found[0] for atom, found in by_atom.items()}
         return leaf

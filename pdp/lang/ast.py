@@ -167,13 +167,14 @@ class SpiffeForm(Enum):
 class PrincipalPattern:
     """SPIFFE IDs of a trust domain by their path.
 
-    `trust_domain` is an alias from a `trust domain` statement, the domain itself where the
-    form is `URI`, or `*` for every trust domain.
+    `trust_domain` is an alias from a `trust domain` statement, the domain itself where it is
+    `written_out` (the form is `URI`), or `*` for every trust domain.
     """
 
     trust_domain: str
     segments: tuple[Segment, ...]
-    form: SpiffeForm = SpiffeForm.PATH
+    written_out: bool = False
+    form: SpiffeForm = field(default=SpiffeForm.PATH, compare=False)
     span: Span = field(compare=False, repr=False)
 
 

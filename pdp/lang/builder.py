@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from pdp.diagnostics import Span
 from pdp.lang import ast, patterns
+from pdp.lang.bare import bare
 from pdp.lang.build_terms import Nested, TermsBuilder
-from pdp.lang.recovery import bare
 from pdp.lang.tokens import Token, present
 from pdp.vocabulary import Effect
 

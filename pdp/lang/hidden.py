@@ -18,10 +18,11 @@ from pdp.limits import MAX_ERRORS_PER_FILE
 
 __all__ = ["all_mistakes", "hidden_characters"]
 
-# Controls but for tab and line ends; what Unicode lets a program ignore (UAX 44, section 5.3:
-# Default_Ignorable_Code_Point); the separators of lines and paragraphs; shorthand and annotations.
+# Controls but for tab, line ends and NUL, which makes a file no text (PDP102); what Unicode lets a
+# program ignore (UAX 44, section 5.3: Default_Ignorable_Code_Point); the separators of lines and
+# paragraphs; shorthand and annotations.
 _HIDDEN: Final = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )

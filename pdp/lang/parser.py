@@ -21,10 +21,12 @@ from lark.lark import PostLex
 
 from pdp.diagnostics import Diagnostic, Source, Span
 from pdp.lang import ast
+from pdp.lang.bare import bare, depth
 from pdp.lang.build_tests import FileBuilder
+from pdp.lang.failure import Failure, at_the_keyword
 from pdp.lang.hidden import all_mistakes
-from pdp.lang.mistakes import Failure, at_the_keyword, explain
-from pdp.lang.recovery import Mistake, bare, begins_statement, blank_statement, declared_names, depth
+from pdp.lang.mistakes import explain
+from pdp.lang.recovery import Mistake, begins_statement, blank_statement, declared_names
 from pdp.lang.tokens import Production
 from pdp.limits import MAX_ERRORS_PER_FILE, MAX_REREAD_CHARS
 

@@ -234,7 +234,10 @@ def _spiffe(domain: str, path: str, offset: int, form: ast.SpiffeForm, span: Spa
         if isinstance(segment, ast.RestSegments) and index != len(segments) - 1:
             at = (start, start + 2)
             _fail("PDP314", "in a principal `**` stands last", at, "write `*` for one segment")
-    return ast.PrincipalPattern(trust_domain=domain, segments=segments, form=form, span=span)
+    written_out = form is ast.SpiffeForm.URI
+    return ast.PrincipalPattern(
+        trust_domain=domain, segments=segments, written_out=written_out, form=form, span=span
+    )
 
 
 def _check_domain(domain: str, start: int) -> None:

@@ -56,7 +56,7 @@ class TermsPrinter:
 
     def _pattern(self, term: ast.PrincipalPattern) -> str:
         path = f"{term.trust_domain}/{print_segments(term.segments)}"
-        if term.form is ast.SpiffeForm.URI:  # names the domain itself, no alias: never another form
+        if term.written_out:  # names the domain itself, no alias: never another form
             return quoted(f"spiffe://{path}")
         return path if self._canonical else _short_form(term) or path
 

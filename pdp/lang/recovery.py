@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from pdp.diagnostics import Span
+from pdp.lang.bare import BRACES, depth, open_block
 
 __all__ = [
     "Mistake",
     "Repaired",
-    "bare",
     "begins_statement",
     "blank_statement",
     "declared_names",
-    "depth",
     "misplaced",
-    "open_block",
 ]
 
 _TOP_LEVEL: Final = (
@@ -41,12 +39,10 @@ _OPENS: Final = re.compile(r"(?:service|test)\b")
 _AFTER_BRACES: Final = re.compile(r"[}\s]*")
 _INSIDE: Final = re.compile(r"\s*\n([ \t]*)\S")
 _BEGINS: Final = re.compile(rf"^[ \t]*(?:{_TOP_LEVEL}|{_IN_BLOCK})", re.MULTILINE)
-_DECLARES: Final = re.compile(r"\s*(?!(?:shadow|allow|deny|host|paths|caller|never|always|test|language)\b)")
+_DECLARES: Final = re.compile(r"\s*+(?!(?:shadow|allow|deny|host|paths|caller|never|always|test|language)\b)")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_NAME_ENDS: Final = re.compile(r'[={\["]|\(\s')
 _NAMED: Final = re.compile(r"\bas\s+(\S+)")
-_INERT: Final = re.compile(r'"(?:[^"\\\r\n]|\\.)*"?|#[^\r\n]*')
-# A capture is not a block: `/{team}` opens nothing, not even where it is misspelt.
-_BRACES: Final = re.compile(r"\{[a-z][a-z0-9_]*\}|(?<=/)\{[^\s{}]*\}?|[{}]")
 _INDENT: Final = re.compile(r"[ \t]*")
 
 
@@ -76,23 +72,12 @@ class Repaired:
     end: int
 
 
-def bare(text: str) -> str:
-    """The text with comments and what is quoted blanked out, and every line ended by a line feed."""
-    return _INERT.sub(lambda match: _blanked(match[0]), text).replace("\r", "\n")
-
-
-def _blanked(inert: str) -> str:
-    if inert.startswith("#") or len(inert) == 1:
-        return " " * len(inert)
-    return f'"{" " * (len(inert) - 2)}"'
-
-
 def blank_statement(text: str, bared: str, mistake: Mistake) -> Repaired:
     """Give up the statement that holds the mistake, or write the brace that it lacks.
 
     Args:
         text: The text that failed to parse, without comments.
-        bared: What `bare` makes of it.
+        bared: what `bare` makes of it.
         mistake: Where it failed.
     """
     at = mistake.span.start
@@ -156,6 +141,10 @@ def _extent(bared: str, mistake: Mistake) -> tuple[int, int]:
     else:
         start = _statement_before(bared, at, at)
         end = _next_statement(bared, at, _indent(bared, start))
+        if mistake.complete and bared.startswith("language", start):
+            return at, end  # the header itself is there
+        if _OPENS.match(bared, start) and "{" not in bared[start:end]:
+            return start, _balanced(bared, start, end, level=int(_indent(bared, end) > _indent(bared, start)))
     return start, _balanced(bared, start, end)
 
 
@@ -216,16 +205,12 @@ def _next_statement(bared: str, at: int, indent: int) -> int:
 # -- braces ----------------------------------------------------------------------------
 
 
-def depth(bared: str) -> int:
-    """How many braces are open at the end."""
-    braces = [match[0] for match in _BRACES.finditer(bared)]
-    return braces.count("{") - braces.count("}")
+def _balanced(bared: str, start: int, end: int, level: int = 0) -> int:
+    """The end of a statement, with the blocks it opens and without those it only closes.
 
-
-def _balanced(bared: str, start: int, end: int) -> int:
-    """The end of a statement, with the blocks it opens and without those it only closes."""
-    level = 0
-    for match in _BRACES.finditer(bared, start):
+    `level` is 1 where the brace that opens one could not be read.
+    """
+    for match in BRACES.finditer(bared, start):
         if match.start() >= end and level <= 0:
             return end
         level += {"{": 1, "}": -1}.get(match[0], 0)
@@ -236,17 +221,6 @@ def _balanced(bared: str, start: int, end: int) -> int:
         if level == 0 and match.start() >= end:
             return match.end()
     return end if level <= 0 else len(bared)
-
-
-def open_block(bared: str, at: int) -> int | None:
-    """The innermost brace that is open at an offset."""
-    open_: list[int] = []
-    for match in _BRACES.finditer(bared, 0, at):
-        if match[0] == "{":
-            open_.append(match.start())
-        elif match[0] == "}" and open_:
-            open_.pop()
-    return open_[-1] if open_ else None
 
 
 def misplaced(bared: str, at: int, opener: int) -> bool:
@@ -271,7 +245,8 @@ def declared_names(text: str, spans: Iterable[tuple[int, int]]) -> set[str]:
         first = max(0, bisect_right(starts, start) - 1)
         last = max(first + 1, bisect_left(starts, end))
         found.update(zip(starts[first:last], starts[first + 1 : last + 1], strict=False))
-        found.add((start, max(end, starts[min(first + 1, len(starts) - 1)])))  # a keyword that is misspelt
+        if _first_on_line(text, start):  # perhaps a keyword that is misspelt
+            found.add((start, max(end, starts[min(first + 1, len(starts) - 1)])))
     return {name for begin, end in found for name in _names(text[begin:end])}
 
 
@@ -279,5 +254,5 @@ def _names(statement: str) -> set[str]:
     """Whatever in its first line may be the name that a statement declares, and the name of a rule."""
     declares = _DECLARES.match(statement)
     first_line = statement[declares.end() :].partition("\n")[0] if declares else ""
-    before = re.split(r"[={\[(\"]", first_line, maxsplit=1)[0]
-    return {*_NAMED.findall(statement), *_NAME.findall(before)}
+    before = _NAME_ENDS.split(first_line, maxsplit=1)[0]
+    return {*_NAMED.findall(statement), *_NAME.findall(before)[1:]}

@@ -192,15 +192,14 @@ def test_junit_xml_that_cannot_be_written_ends_with_3(passing: Path) -> None:
 
 
 def test_names_of_tests_cannot_colour_or_move_anything(tmp_path: Path) -> None:
-    bad = 'language 1\ntest "a\u202eb<&\U0001f600" { deny anonymous GET cart /x }\n'
+    bad = 'language 1\ntest "ab<&\U0001f600[bold]" { deny anonymous GET cart /x }\n'
     folder = policies(tmp_path / "set", bad=bad)
 
     done = run("test", folder, "--junit", tmp_path / "x.xml")
 
-    assert r'test "a\u{202e}b<&' in done.stdout
-    assert "\u202e" not in done.stdout
+    assert 'test "ab<&\U0001f600[bold]"' in done.stdout
     case = parsed((tmp_path / "x.xml").read_bytes())[0][0]
-    assert str(case.get("name")).startswith("a\u202eb<&\U0001f600: may")
+    assert str(case.get("name")).startswith("ab<&\U0001f600[bold]: may")
 
 
 @settings(deadline=None)

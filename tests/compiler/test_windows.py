@@ -59,7 +59,7 @@ def shows(days, start, end, zone, now):
     return wall.weekday() in days and start <= wall.hour * 60 + wall.minute < end
 
 
-@pytest.mark.parametrize(("zone", "change"), NIGHTS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("zone", "change"), NIGHTS, ids=str)
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
 def test_through_a_night_on_which_clocks_change(zone, change, window):
     first = millis(change) - 2 * DAY
@@ -82,10 +82,10 @@ def test_what_is_kept_never_changes_an_answer(zone, window):
     random = Random(1)
     one = WeekWindow(*window, zone)
     base = millis(datetime(2026, 11, 22, tzinfo=UTC))
-    near = [base + random.randrange(0, 3 * WEEK) for _ in range(100)]
-    far = [base + random.randrange(-20 * 365 * DAY, 10 * 365 * DAY) for _ in range(100)]
+    near = [base + random.randrange(0, 3 * WEEK) for _ in range(40)]
+    far = [base + random.randrange(-20 * 365 * DAY, 10 * 365 * DAY) for _ in range(40)]
 
-    for now in random.sample([*near, *far], 200):
+    for now in random.sample([*near, *far], 80):
         assert one.holds(now) is shows(*window, zone, now)
         assert one.next_flip(now) == WeekWindow(*window, zone).next_flip(now)
 
@@ -124,7 +124,19 @@ def test_a_window_with_any_gap_flips(window):
 
 
 @pytest.mark.parametrize(
-    "zone", ["Nowhere/Land", "", "../UTC", "/UTC", "Europe", "Europe/", "Europe/Berlin ", "zone.tab", "UTC\n", "Ünder/Zug"]
+    "zone",
+    [
+        "Nowhere/Land",
+        "",
+        "../UTC",
+        "/UTC",
+        "Europe",
+        "Europe/",
+        "Europe/Berlin ",
+        "zone.tab",
+        "UTC\n",
+        "Ünder/Zug",
+    ],
 )
 def test_names_that_are_no_zones_are_refused(zone):
     with pytest.raises(UnknownZoneError, match=r".*"):

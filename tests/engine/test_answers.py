@@ -73,7 +73,12 @@ def test_what_is_refused_before_any_rule_is_refused_for_this_very_request():
 
         assert decision.effect is Effect.DENY
         assert decision.enforced is True
-        assert (decision.rules, decision.region, decision.obligations, decision.valid_until) == ((), None, (), None)
+        assert (decision.rules, decision.region, decision.obligations, decision.valid_until) == (
+            (),
+            None,
+            (),
+            None,
+        )
 
 
 # -- readings of relaxed paths --------------------------------------------------------------
@@ -122,7 +127,7 @@ def test_the_answers_of_several_readings_come_together():
     index = service(
         f"{SLASH}"
         'allow anyone to GET /a/b until 2026-12-01 set header x-b = "1" reuse at most 5s as split\n'
-        'allow anyone to GET /* until 2026-12-02 remove header x-a reuse at most 3s as whole\n'
+        "allow anyone to GET /* until 2026-12-02 remove header x-a reuse at most 3s as whole\n"
         "shadow deny anyone to GET /* as shade"
     )
 
@@ -186,7 +191,9 @@ def test_a_default_deny_is_let_pass_until_the_end_of_observation(now, effect, re
 
 
 def test_rules_of_an_observed_service_decide_as_ever():
-    index = service('allow anyone to GET /x set header x-a = "1" as yes\ndeny anyone to GET /y as no', head=OBSERVED)
+    index = service(
+        'allow anyone to GET /x set header x-a = "1" as yes\ndeny anyone to GET /y as no', head=OBSERVED
+    )
 
     allowed, denied = decide(index, ask("prod/a GET /x")), decide(index, ask("prod/a GET /y"))
 
@@ -346,7 +353,9 @@ def test_shadow_rules_on_other_paths_change_nothing():
 
 
 def test_attributes_of_the_user_are_those_of_the_user_and_never_of_the_context():
-    index = service('allow anyone to GET /x when user.sub == "alice"\nallow anyone to GET /y when has user.groups')
+    index = service(
+        'allow anyone to GET /x when user.sub == "alice"\nallow anyone to GET /y when has user.groups'
+    )
     claimed = {"user.sub": "alice", "user.groups": ("devs",), "user.iss": "https://corp.test"}
     bob = User(issuer="https://corp.test", subject="bob")
     alice = User(issuer="https://corp.test", subject="alice", groups=("devs",))
@@ -362,7 +371,8 @@ def test_attributes_of_the_user_are_those_of_the_user_and_never_of_the_context()
 
 def test_every_allow_that_holds_is_named_once():
     index = service(
-        "allow prod/a, any authenticated to GET /x as both\nallow anyone to any /x as all\nallow prod/b to GET /x"
+        "allow prod/a, any authenticated to GET /x as both\n"
+        "allow anyone to any /x as all\nallow prod/b to GET /x"
     )
 
     assert decided(index, ask("prod/a GET /x")) == ("allow", "allowed", ("both", "all"))

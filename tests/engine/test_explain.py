@@ -101,7 +101,11 @@ def test_deciding_rules_come_first_and_a_rule_is_listed_once_by_its_best_row():
     }"""
     index, found = explained(rules, "prod/a GET /x", context={"header.x-q": ("2",)})
 
-    assert [index.rule("s", entry.rule).name for entry in found.considered] == ["s/third", "s/first", "s/second"]
+    assert [index.rule("s", entry.rule).name for entry in found.considered] == [
+        "s/third",
+        "s/first",
+        "s/second",
+    ]
 
 
 @pytest.mark.parametrize("targets", ["POST /x, GET /x", "GET /x, POST /x"])
@@ -118,7 +122,8 @@ def test_no_more_than_fifty_rules_are_listed():
 
 
 @pytest.mark.parametrize(
-    ("question", "service"), [("prod/a GET /a/../b", "s"), ("prod/a get /x", "s"), ("prod/a GET /x", "nowhere")]
+    ("question", "service"),
+    [("prod/a GET /a/../b", "s"), ("prod/a get /x", "s"), ("prod/a GET /x", "nowhere")],
 )
 def test_what_was_refused_before_any_rule_has_nothing_to_explain(question, service):
     found = explained(RULES, question, service=service)[1]
@@ -132,7 +137,9 @@ A = Coordinate
 
 NEAREST = {
     # one thing differs
-    ("allow prod/b to GET /x as r", "prod/a GET /x"): [(A.PRINCIPAL, "spiffe://prod.test/a", "spiffe://prod.test/b")],
+    ("allow prod/b to GET /x as r", "prod/a GET /x"): [
+        (A.PRINCIPAL, "spiffe://prod.test/a", "spiffe://prod.test/b")
+    ],
     ("allow prod/a to POST, PUT /x as r", "prod/a GET /x"): [(A.METHOD, "GET", "POST, PUT")],
     ("allow prod/a to GET /y as r", "prod/a GET /x"): [(A.PATH, "/x", "/y")],
     ("allow prod/a to GET /x until 2026-01-01 as r", "prod/a GET /x"): [
@@ -153,18 +160,22 @@ NEAREST = {
         (A.PRINCIPAL, "spiffe://prod.test/a", "spiffe://prod.test/b")
     ],
     ("allow prod/b to POST /x\nallow prod/a to GET /y as r", "prod/a GET /x"): [(A.PATH, "/x", "/y")],
-    ("allow prod/a to GET /q/x\nallow prod/a to GET /p/y as r", "prod/a GET /p/x"): [(A.PATH, "/p/x", "/p/y")],
+    ("allow prod/a to GET /q/x\nallow prod/a to GET /p/y as r", "prod/a GET /p/x"): [
+        (A.PATH, "/p/x", "/p/y")
+    ],
     # several things differ
     ("allow prod/b to any /y as r", "prod/a GET /x"): [
         (A.PRINCIPAL, "spiffe://prod.test/a", "spiffe://prod.test/b"),
         (A.PATH, "/x", "/y"),
     ],
-    ("allow prod/b to POST /x when header.x-a == \"1\" as r", "prod/a GET /x"): [
+    ('allow prod/b to POST /x when header.x-a == "1" as r', "prod/a GET /x"): [
         (A.PRINCIPAL, "spiffe://prod.test/a", "spiffe://prod.test/b"),
         (A.METHOD, "GET", "POST"),
     ],
     # a deny stands in the way of every allow
-    ("allow prod/a to GET /x as r\ndeny anyone to GET /x as no", "prod/a GET /x"): [(A.DENIED, "s/no", "no deny")],
+    ("allow prod/a to GET /x as r\ndeny anyone to GET /x as no", "prod/a GET /x"): [
+        (A.DENIED, "s/no", "no deny")
+    ],
     ("allow prod/a to GET /y as r\ndeny anyone to GET /x as no", "prod/a GET /x"): [
         (A.DENIED, "s/no", "no deny"),
         (A.PATH, "/x", "/y"),
@@ -287,13 +298,16 @@ def test_a_pattern_that_matches_is_not_told_as_another_path(path):
 
 
 def test_of_two_paths_the_one_that_differs_later_is_nearer():
-    rules = "allow prod/a to GET /q/b/c as early\nallow prod/a to GET /a/b/q as late\nallow prod/a to GET /a/q/c as middle"
+    early, late, middle = (f"allow prod/a to GET {path}" for path in ("/q/b/c", "/a/b/q", "/a/q/c"))
+    rules = f"{early} as early\n{late} as late\n{middle} as middle"
 
     assert nearest(rules, "prod/a GET /a/b/c")[0] == "late"
 
 
 def test_effects_are_told_apart():
-    found = considered("service s { allow anyone to GET /x as yes\ndeny anyone to GET /x as no }", "prod/a GET /x")
+    found = considered(
+        "service s { allow anyone to GET /x as yes\ndeny anyone to GET /x as no }", "prod/a GET /x"
+    )
 
     assert {name: entry[0] for name, entry in found.items()} == {
         "yes": Effect.ALLOW.value,

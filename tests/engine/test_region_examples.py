@@ -52,7 +52,11 @@ PLAIN = {
     # the same where a rule is alone in its place and another covers it
     ("allow prod/a to GET /x\nallow anyone to any /**", "prod/b GET /x"): (None, None, ("x",)),
     ("deny prod/a to any /x\nallow anyone to any /**", "prod/b GET /x"): ("b", None, ("x",)),
-    ("allow prod/b to GET /x until 2026-12-01\nallow anyone to any /**", "prod/a GET /x"): (None, "GET", ("x",)),
+    ("allow prod/b to GET /x until 2026-12-01\nallow anyone to any /**", "prod/a GET /x"): (
+        None,
+        "GET",
+        ("x",),
+    ),
     # a deny is rested on alone
     ("deny anyone to any /x", "prod/a GET /x"): (None, None, ("x",)),
     ("deny anyone to GET /x", "prod/a GET /x"): (None, "GET", ("x",)),
@@ -77,10 +81,18 @@ PLAIN = {
     ("allow anyone to any /**\ndeny prod/a to any /*/x", "prod/b GET /q/x"): ("b", None, (None, "x")),
     # obligations restrict as denies do: whether they come along is part of the answer
     ("allow anyone to any /x\nallow prod/a to any /x reuse at most 1s", "prod/b GET /x"): ("b", None, ("x",)),
-    ("allow anyone to any /x\nallow anyone to POST /x reuse at most 1s", "prod/b GET /x"): (None, "GET", ("x",)),
+    ("allow anyone to any /x\nallow anyone to POST /x reuse at most 1s", "prod/b GET /x"): (
+        None,
+        "GET",
+        ("x",),
+    ),
     # shadow rules are not read
     ("allow anyone to any /x\nshadow deny prod/a to GET /x", "prod/b GET /x"): (None, None, ("x",)),
-    ("allow anyone to any /*/x\nshadow deny prod/a to GET /*/x", "prod/b GET /q/x"): (None, None, (None, "x")),
+    ("allow anyone to any /*/x\nshadow deny prod/a to GET /*/x", "prod/b GET /q/x"): (
+        None,
+        None,
+        (None, "x"),
+    ),
     ("shadow allow prod/a to GET /x", "prod/b GET /x"): (None, None, ("x",)),
     ("shadow allow prod/a to GET /*/x\nshadow allow prod/b to GET /*/x", "prod/b GET /q/x"): (
         None,
@@ -107,13 +119,17 @@ READ = {
     (f"allow anyone to GET /x when {A}", "GIVEN"): {"header.x-a": ("1",)},
     (f"allow anyone to GET /x when {A} and {B}", "GIVEN"): {"header.x-a": ("1",), "header.x-b": ("1",)},
     (f"allow anyone to GET /x when {A}\nallow anyone to GET /x", "GIVEN"): {},
-    (f"allow anyone to GET /x when {A} and {B}\nallow anyone to GET /x when {A}", "GIVEN"): {"header.x-a": ("1",)},
+    (f"allow anyone to GET /x when {A} and {B}\nallow anyone to GET /x when {A}", "GIVEN"): {
+        "header.x-a": ("1",)
+    },
     (f"allow anyone to GET /x\nallow anyone to GET /x when {A}", "GIVEN"): {},
     (f"allow anyone to GET /x\ndeny anyone to GET /x when {A}", "FALSE"): {"header.x-a": ("2",)},
     (f"allow anyone to GET /x\ndeny prod/b to GET /x when {A}", "FALSE"): {},
     (f"allow anyone to GET /x\ndeny anyone to POST /x when {A}", "FALSE"): {},
     (f"allow anyone to GET /x\nshadow deny anyone to GET /x when {A}", "FALSE"): {},
-    (f"allow anyone to GET /x\nallow anyone to GET /x when {A} reuse at most 1s", "FALSE"): {"header.x-a": ("2",)},
+    (f"allow anyone to GET /x\nallow anyone to GET /x when {A} reuse at most 1s", "FALSE"): {
+        "header.x-a": ("2",)
+    },
     # a default deny: what kept each allow from holding
     (f"allow anyone to GET /x when {A}", "FALSE"): {"header.x-a": ("2",)},
     (f"allow anyone to GET /x when {A}\nallow anyone to GET /x when {B}", "FALSE"): {
@@ -121,11 +137,15 @@ READ = {
         "header.x-b": ("2",),
     },
     (f"allow anyone to GET /x when {A}\ndeny anyone to GET /x when {B}", "FALSE"): {"header.x-a": ("2",)},
-    (f"allow anyone to GET /x when {A}\nshadow allow anyone to GET /x when {B}", "FALSE"): {"header.x-a": ("2",)},
+    (f"allow anyone to GET /x when {A}\nshadow allow anyone to GET /x when {B}", "FALSE"): {
+        "header.x-a": ("2",)
+    },
     (f"allow anyone to POST /x when {A}", "FALSE"): {},
     # a deny: the cheapest one alone
     (f"deny anyone to GET /x when {A}", "GIVEN"): {"header.x-a": ("1",)},
-    (f"deny anyone to GET /x when {A} and {B}\ndeny anyone to GET /x when {B}", "GIVEN"): {"header.x-b": ("1",)},
+    (f"deny anyone to GET /x when {A} and {B}\ndeny anyone to GET /x when {B}", "GIVEN"): {
+        "header.x-b": ("1",)
+    },
     (f"deny anyone to GET /x when {A}\ndeny anyone to GET /x", "GIVEN"): {},
     (f"allow anyone to GET /x when {B}\ndeny anyone to GET /x when {A}", "GIVEN"): {"header.x-a": ("1",)},
     # what is missing is pinned as null
@@ -142,7 +162,9 @@ def test_attributes_are_pinned_where_they_were_read(rules, context):
 
 
 def test_a_deny_that_reads_no_principal_pins_none():
-    found = region(f"deny anyone to any /x when {A}\nallow anyone to any /**", ask("prod/b GET /x", context=FALSE))
+    found = region(
+        f"deny anyone to any /x when {A}\nallow anyone to any /**", ask("prod/b GET /x", context=FALSE)
+    )
 
     assert (found.principal, found.method, found.context) == (None, None, {"header.x-a": ("2",)})
 
@@ -169,7 +191,11 @@ TEAMS = "allow prod/ns/{team}/sa to GET /teams/{team}/** except /teams/{team}/se
 
 
 def test_a_capture_that_agrees_is_pinned():
-    assert pinned(TEAMS, "prod/ns/red/sa GET /teams/red/x") == ("ns/red/sa", "GET", ("teams", "red", Excluding(("secrets",))))
+    assert pinned(TEAMS, "prod/ns/red/sa GET /teams/red/x") == (
+        "ns/red/sa",
+        "GET",
+        ("teams", "red", Excluding(("secrets",))),
+    )
 
 
 def test_a_capture_that_differs_excludes_the_one_value_it_would_agree_with():

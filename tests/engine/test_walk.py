@@ -76,7 +76,8 @@ def test_a_walk_ends_with_the_rows_whose_patterns_match_and_in_a_region_of_such_
         expressions = [expression(pattern) for pattern in patterns]
         root = root_of(*(excepted(random, pattern) for pattern in patterns))
         wanted = {
-            path: {row for row, one in enumerate(expressions) if one.fullmatch(path)} for path in paths(random)
+            path: {row for row, one in enumerate(expressions) if one.fullmatch(path)}
+            for path in paths(random)
         }
         requests = {path: ask(f"- GET {path}") for path in wanted}
         regions = {}

@@ -40,7 +40,9 @@ def test_signers_of_ours_who_sign_each_other_in_a_circle_end_the_search() -> Non
 def test_a_root_that_is_sent_along_is_no_signer_below_itself() -> None:
     party = leaf(MIDDLE)
 
-    chain = build_chain(party.certificate, [MIDDLE.certificate, ROOT.certificate], (ROOT.certificate,), DOMAIN, NOW)
+    chain = build_chain(
+        party.certificate, [MIDDLE.certificate, ROOT.certificate], (ROOT.certificate,), DOMAIN, NOW
+    )
 
     assert chain == [party.certificate, MIDDLE.certificate, ROOT.certificate]
 

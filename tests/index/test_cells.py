@@ -66,7 +66,9 @@ def test_ids_of_a_million_rules_would_cost_one_entry_each():
     assert all(isinstance(lone, int) for lone in below.literals.values())
 
 
-@pytest.mark.parametrize(("row", "segments", "is_open"), [(0, 0, False), (5, 3, True), (70_000, 127, False), (1, 255, True)])
+@pytest.mark.parametrize(
+    ("row", "segments", "is_open"), [(0, 0, False), (5, 3, True), (70_000, 127, False), (1, 255, True)]
+)
 def test_a_lone_row_is_packed_without_loss(row, segments, is_open):
     lone: Lone = pack(row, segments, is_open=is_open)
 

@@ -174,7 +174,9 @@ WORDS = {
     SetAtom(frozenset(), frozenset()): "nobody",
     SetAtom(frozenset({A}), frozenset()): "dns:a.test",
     SetAtom(frozenset({B, A}), frozenset()): "one of dns:a.test, dns:b.test",
-    SetAtom(frozenset({A, B, C}), frozenset({D})): "one of dns:a.test, dns:b.test, dns:c.test except dns:d.test",
+    SetAtom(
+        frozenset({A, B, C}), frozenset({D})
+    ): "one of dns:a.test, dns:b.test, dns:c.test except dns:d.test",
     SetAtom(frozenset({A, B, C, D}), frozenset()): "one of dns:a.test, dns:b.test, dns:c.test or 1 more",
 }
 

@@ -20,7 +20,11 @@ FILES = {
 def load(loader, **files):
     """One version; names stand for files, `_` for no file."""
     texts = {**FILES, **{f"{name}.policy": text for name, text in files.items()}}
-    texts = {name: text if text.startswith("language") else f"language 1\n{text}" for name, text in texts.items() if text}
+    texts = {
+        name: text if text.startswith("language") else f"language 1\n{text}"
+        for name, text in texts.items()
+        if text
+    }
     bundle = make_bundle({name: text.encode() for name, text in texts.items()})
     loaded = loader.load(bundle, now=NOW)
     assert loaded.snapshot is not None, loaded.diagnostics
@@ -94,7 +98,15 @@ def test_a_service_that_is_declared_or_dropped_is_found_or_not():
     assert decide(again, question).reason.value == "allowed"
 
 
-PATTERNS = ("prod/x", "prod/*", "prod/{n}/**", "any authenticated", "anyone", "any principal of dev", "dns vm.test")
+PATTERNS = (
+    "prod/x",
+    "prod/*",
+    "prod/{n}/**",
+    "any authenticated",
+    "anyone",
+    "any principal of dev",
+    "dns vm.test",
+)
 TARGETS = ("/a", "/*", "/a/**", "/{n}", "/**/b", "/a*")
 
 

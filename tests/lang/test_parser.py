@@ -3,6 +3,7 @@
 import random
 import re
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -249,6 +250,138 @@ def test_a_large_file_is_not_read_again_for_ever() -> None:
     *mistakes, last = found
     assert MAX_REREAD_CHARS // len(text) <= len(mistakes) <= MAX_REREAD_CHARS // len(text) + 1 < 40
     assert last.code == "PDP920"
+
+
+SLIPS = {
+    "misspelt": lambda word: f"{word[0]}q{word[1:]}",
+    "in another alphabet": lambda word: f"\u0430{word[1:]}",
+    "with a semicolon": lambda word: f"{word};",
+    "in front of a bracket": lambda word: f"({word}",
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS.values(), ids=SLIPS.keys())
+def test_one_slip_in_one_word_is_told_once(slip: Callable[[str], str]) -> None:
+    """Whatever the word: no statement before or after it is drawn into the mistake."""
+    told = 0
+    for match in re.finditer(r"[^\s{}#\"]+", EXAMPLE):
+        text = EXAMPLE[: match.start()] + slip(match[0]) + EXAMPLE[match.end() :]
+        found = _parse(text).diagnostics
+
+        told += len(found)
+        lines = {text.count("\n", 0, diagnostic.span.start) for diagnostic in found}
+        assert len(lines) <= 1, f"{slip(match[0])}: {_rendered(text)}"
+        assert sum(diagnostic.code == "PDP101" for diagnostic in found) <= 1, _rendered(text)
+    assert told > 100
+
+
+BLOCKS = {
+    "a declaration in a block": (
+        "service s {\n    group g = { a }\n    allow g to GET /x\n}\n",
+        [(3, "`group` stands outside of blocks")],
+        1,
+    ),
+    "a block in a block": (
+        "service s {\n    service t {\n        allow a to GET /x\n    }\n    deny a to GET /x\n}\n",
+        [(3, "`service` stands outside of blocks")],
+        1,
+    ),
+    "a block that is not closed": (
+        "service s {\n    allow a to GET /x\n\n# t\nservice t {\n    allow a to GET /x\n}\n",
+        [(6, "`service s` on line 2 opens a block that is not closed: write `}`")],
+        2,
+    ),
+    "the same without indentation": (
+        "service s {\nallow a to GET /x\nservice t {\nallow a to GET /x\n}\n",
+        [(4, "`service s` on line 2 opens a block that is not closed: write `}`")],
+        2,
+    ),
+    "a declaration in a block without indentation": (
+        "service s {\ngroup g = { a }\nallow g to GET /x\n}\n",
+        [(3, "`group` stands outside of blocks")],
+        1,
+    ),
+    "the last block is not closed": (
+        "service s {\n    allow a to GET /{b}\n",
+        [(3, "`service s` on line 2 opens a block that is not closed: write `}`")],
+        1,
+    ),
+    "a block without its brace": (
+        "service s\n    allow a to GET /x\n}\nservice t {}\n",
+        [(3, "expected `observe` or `{`")],
+        2,
+    ),
+    "blocks without any brace": (
+        "service s\n    allow a to GET /x\n\nservice t\n    allow a to GET /x\n",
+        [(3, "expected `observe` or `{`"), (6, "expected `observe` or `{`")],
+        2,
+    ),
+    "a list that is not closed": (
+        "group g = {\n    a,\n\nrole r = { GET /x }\n",
+        [(5, "`group g` on line 2 opens a block that is not closed: write `}`")],
+        1,
+    ),
+    "a brace too many": ("service s {\n}\n}\nservice t {}\n", [(4, "no block is open here")], 2),
+    "a brace within a line": (
+        "service s {\n    allow a to GET /x when \u0430} == user.sub\n    deny a to GET /x\n}\n",
+        [(3, "this is cyrillic small letter a: outside of quotes the language is ASCII")],
+        1,
+    ),
+    "a statement that breaks off": (
+        "service s {\n    allow a to GET\n    allow a to GET /x\n}\n",
+        [(4, "expected a path, text in quotes or `,`")],
+        1,
+    ),
+    "a statement that breaks off before a name": (
+        "service s {\n    allow a to GET /x as\n    allow a to GET /y\n}\n",
+        [(4, "the statement before it is not complete")],
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "told", "kept"), BLOCKS.values(), ids=BLOCKS.keys())
+def test_a_mistake_about_blocks_is_told_once_and_the_rest_is_kept(
+    text: str, told: list[tuple[int, str]], kept: int
+) -> None:
+    """Lines count from the header's; what is kept is blocks, or other statements where there are none."""
+    parsed = _parse(f"language 1\n{text}")
+
+    source = Source(path="a.policy", text=f"language 1\n{text}")
+    assert [(source.position(d.span.start)[0], d.help) for d in parsed.diagnostics] == told
+    assert len(parsed.file.items) == kept
+    rules = [rule for item in parsed.file.items if isinstance(item, ast.ServiceBlock) for rule in item.items]
+    assert not rules or all(isinstance(rule, ast.Rule) for rule in rules)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "PDP101"),
+        ("# nothing\n", "PDP101"),
+        ("service s {}\n", "PDP101"),
+        ("langage 1\nservice s {}\n", "PDP101"),
+        ("service s {}\nlanguage 1\n", "PDP101"),
+        ("language\n\nservice s {}\n", "PDP101"),
+        ('language "1"\nservice s {}\n', "PDP101"),
+        ("\u0430anguage 1\nservice s {}\n", "PDP101"),
+        ("language 2\nservice s {}\n", "PDP103"),
+    ],
+)
+def test_a_header_that_is_missing_or_wrong_is_told_once(text: str, code: str) -> None:
+    parsed = _parse(text)
+
+    assert [found.code for found in parsed.diagnostics] == [code]
+    assert len(parsed.file.items) == text.count("service")
+
+
+def test_text_of_a_file_that_cannot_be_read_says_nothing() -> None:
+    text = "language 1\ngroup g = {\x00}\nservice s {}\n"
+
+    parsed = parse(Source(path="a.policy", text=text, readable=False))
+
+    assert (parsed.file.items, parsed.diagnostics) == ((), ())
+    assert {"g", "s"} <= parsed.damaged
 
 
 @pytest.mark.parametrize("around", [("(", ")"), ("not ", ""), ("not (", ")")])

@@ -67,9 +67,7 @@ def mutants_of(file: str, source: str) -> list[Mutant]:
         text = (data[:first] + new.encode() + data[last:]).decode()
         line = lines[node.lineno - 1].strip()
         change = f"{_short(ast.unparse(node))} -> {_short(new)}"
-        mutant = Mutant(
-            file=file, function=function, number=node.lineno, line=line, change=change, text=text
-        )
+        mutant = Mutant(file=file, function=function, number=node.lineno, line=line, change=change, text=text)
         found.append(mutant)
     return sorted(found, key=lambda mutant: mutant.number)
 
@@ -87,7 +85,9 @@ def _changes(node: ast.AST, function: str, returns: ast.expr | None) -> Iterator
     match node:
         case ast.JoinedStr():  # what stands in formatted text has no position of its own
             return
-        case ast.Assign(targets=[ast.Name(id="__all__")]) | ast.AnnAssign(annotation=ast.Name(id="TypeAlias")):
+        case (
+            ast.Assign(targets=[ast.Name(id="__all__")]) | ast.AnnAssign(annotation=ast.Name(id="TypeAlias"))
+        ):
             return
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             function = name if function == "module" else f"{function}.{name}"
@@ -162,4 +162,3 @@ def _returned(value: ast.expr, returns: ast.expr | None) -> Iterator[str]:
 
 def _bracketed(node: ast.expr) -> str:
     return f"({ast.unparse(node)})"
-

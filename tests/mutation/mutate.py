@@ -1,6 +1,7 @@
 """Changes the code in one place at a time, and lists the changes that no test notices.
 
-    .venv/bin/python tests/mutation/mutate.py [PATHS] [--jobs N] [--revision REV] [--results FILE] [--again FILE]
+    .venv/bin/python tests/mutation/mutate.py [PATHS] [--jobs N] [--revision REV]
+                                              [--results FILE] [--again FILE]
 
 Without paths, everything from the compiler to the engine and the verification of callers is mutated
 (`TARGETS`). For each mutant (`mutants.py`) the cheapest check runs first: agreement with the reference
@@ -10,7 +11,8 @@ each; the exit code is 1 if one is not listed there, or if one that is listed wa
 
 Nothing is changed in the working tree: each job has a copy of it (or of the commit `--revision`, with
 the tests that are not committed yet) in a temporary directory. A job imports what is never mutated and makes
-the cases once, and forks for each mutant.
+the cases once, and forks for each mutant. With MUTATION_SHOW=1 in the environment what the tests say is
+shown: for finding out why a run fails without any change.
 """
 
 import argparse
@@ -67,15 +69,30 @@ TESTS = {
     "pdp/service": ("tests/service/test_authorization.py",),
     "pdp/engine": ("tests/engine",),
     "pdp/index": ("tests/index", "tests/engine"),
-    "pdp/compiler": ("tests/compiler",),
+    "pdp/compiler": ("tests/compiler", "tests/engine"),
     "pdp/compiler/callers": ("tests/compiler", "tests/service/test_authorization.py"),
-    "pdp/identity": ("tests/identity/test_x509.py", "tests/identity/test_chain.py", "tests/identity/test_x509_fuzz.py"),
+    "pdp/identity": (
+        "tests/identity/test_x509.py",
+        "tests/identity/test_chain.py",
+        "tests/identity/test_x509_fuzz.py",
+    ),
     "pdp/paths": ("tests/leaves/test_paths.py", "tests/leaves/test_paths_corpus.py"),
 }
 _QUICK = ("pdp/engine", "pdp/index", "pdp/compiler")  # where agreement with the oracle says something
 _COPIED = ("pdp", "tests", "grammar", "policies", "docs", "pyproject.toml")
 _MEMORY = 4 << 30  # bytes of address space: a mutant that grows without end must not hurt the machine
-_OPTIONS = ("-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov", "--hypothesis-seed=0")
+_OPTIONS = (
+    "-x",
+    "-q",
+    "--assert=plain",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "no:xdist",
+    "-p",
+    "no:cov",
+    "--hypothesis-seed=0",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +112,24 @@ def main() -> int:
     os.nice(10)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the copies are removed
     revision = options.revision and _git("rev-parse", options.revision).strip()
-    mutants = [mutant for file in _files(options.paths) for mutant in mutants_of(file, _source(file, revision))]
+    mutants = [
+        mutant for file in _files(options.paths) for mutant in mutants_of(file, _source(file, revision))
+    ]
     if options.again:
         lines = map(json.loads, Path(options.again).read_text(encoding="utf-8").splitlines())
         survivors = {tuple(line["key"]) for line in lines if not line["killed_by"]}
         mutants = [mutant for mutant in mutants if mutant.key in survivors]
-    with open(options.results or os.devnull, "w", encoding="utf-8") as results:
+    with Path(options.results or os.devnull).open("w", encoding="utf-8") as results:
         return _report(_run(mutants, options.jobs, revision, results))
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("paths", nargs="*", default=list(TARGETS), help="files or folders, relative to the repository")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "paths", nargs="*", default=list(TARGETS), help="files or folders, relative to the repository"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="how many mutants at a time (2)")
     parser.add_argument("--revision", help="mutate this commit instead of the working tree")
     parser.add_argument("--results", help="write one JSON line a mutant to this file")
@@ -155,7 +178,12 @@ def _run(mutants: list[Mutant], jobs: int, revision: str | None, results: TextIO
             answer = _ask(here.worker, task)
             outcome = Outcome(mutant, answer["killed_by"], answer["seconds"])
             done.append(outcome)
-            said = {"killed_by": outcome.killed_by, "seconds": outcome.seconds, "key": mutant.key, "at": mutant.number}
+            said = {
+                "killed_by": outcome.killed_by,
+                "seconds": outcome.seconds,
+                "key": mutant.key,
+                "at": mutant.number,
+            }
             print(json.dumps(said), file=results, flush=True)
             survived = sum(not outcome.killed_by for outcome in done)
             line = f"{len(done)}/{len(mutants)} mutants, {survived} alive, {time.monotonic() - started:.0f} s"
@@ -216,7 +244,9 @@ def _copy(place: Path, revision: str | None) -> None:
     for name in untracked:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, place / name)
-    shutil.copytree(ROOT / "tests" / "mutation", place / "tests" / "mutation", ignore=left_out, dirs_exist_ok=True)
+    shutil.copytree(
+        ROOT / "tests" / "mutation", place / "tests" / "mutation", ignore=left_out, dirs_exist_ok=True
+    )
 
 
 # -- one job -------------------------------------------------------------------------------
@@ -310,8 +340,6 @@ def _check(file: str, cases: list, writing: int) -> str:
     import pytest  # noqa: PLC0415 -- loaded already
 
     for tests in TESTS[_folder(file)]:
-        if not Path(tests).exists() or os.environ.get("MUTATION_QUICK"):
-            continue
         os.write(writing, f" {tests}".encode())
         if pytest.main([*_OPTIONS, tests]) != 0:
             return tests
@@ -324,9 +352,9 @@ def _check(file: str, cases: list, writing: int) -> str:
 def _report(outcomes: list[Outcome]) -> int:
     listed = {
         (entry["file"], entry["function"], entry["line"], change)
-        for entry in tomllib.loads((ROOT / "tests" / "mutation" / "survivors.toml").read_text(encoding="utf-8"))[
-            "survivor"
-        ]
+        for entry in tomllib.loads(
+            (ROOT / "tests" / "mutation" / "survivors.toml").read_text(encoding="utf-8")
+        )["survivor"]
         for change in entry["changes"]
     }
     alive = [outcome.mutant for outcome in outcomes if not outcome.killed_by]
@@ -344,7 +372,10 @@ def _report(outcomes: list[Outcome]) -> int:
     for file, counts in by_file.items():
         print(f"{file}: {counts['killed']} killed, {counts['alive']} alive")
     killed = len(outcomes) - len(alive)
-    print(f"{len(outcomes)} mutants, {killed} killed, {len(alive) - len(unlisted)} listed, {len(unlisted)} not listed")
+    print(
+        f"{len(outcomes)} mutants, {killed} killed, "
+        f"{len(alive) - len(unlisted)} listed as survivors, {len(unlisted)} not listed"
+    )
     return 1 if unlisted or stale else 0
 
 

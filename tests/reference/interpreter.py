@@ -244,7 +244,7 @@ class _Matching:
         return {} if matches else None
 
     def _domain(self, pattern: ast.PrincipalPattern) -> str:
-        written_out = pattern.form is ast.SpiffeForm.URI
+        written_out = pattern.written_out
         return pattern.trust_domain if written_out else self._names.trust_domains[pattern.trust_domain]
 
     def _is_member(self, principal: Principal, group: ast.GroupDecl) -> bool:

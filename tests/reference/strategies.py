@@ -210,7 +210,11 @@ class _Terms:
 
     def _spiffe(self, domain: str, segments: list[ast.Segment], form: SpiffeForm) -> ast.PrincipalPattern:
         return ast.PrincipalPattern(
-            trust_domain=domain, segments=tuple(segments), form=form, span=self.span()
+            trust_domain=domain,
+            segments=tuple(segments),
+            written_out=form is SpiffeForm.URI,
+            form=form,
+            span=self.span(),
         )
 
     def _principal_segment(self, *, captures: bool) -> ast.Segment:
