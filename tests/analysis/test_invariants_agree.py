@@ -45,7 +45,7 @@ PRINCIPALS = (
 
 def some_files(seed: int, *, plain: bool) -> tuple[list[ast.File], list[ast.Invariant]]:
     """A policy set with two invariants."""
-    choices = strategies._RandomChoices(Random(seed))  # noqa: S311 - test data, not secrets
+    choices = strategies._RandomChoices(Random(seed))
     making = strategies._Set(choices)
     making.span.file = "main.policy"
     declared = making.declarations()
@@ -140,7 +140,7 @@ def test_no_drawn_request_breaks_what_is_said_to_hold(part):
         judge, verdicts = decided(files)
         holding = [(service, item) for (_, service), (item, verdict) in verdicts if verdict is None]
         said.update((item.always, verdict is None) for _, (item, verdict) in verdicts)
-        rng = Random(seed)  # noqa: S311 - test data, not secrets
+        rng = Random(seed)
         aims = [files, [ast.File(path="aim", items=tuple(map(as_rule, invariants)))]]
         for _ in range(REQUESTS if holding else 0):
             drawn = strategies.random_request(rng, rng.choice(aims))

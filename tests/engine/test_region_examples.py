@@ -66,6 +66,24 @@ PLAIN = {
     ("deny prod/a to any /x\ndeny prod/a to GET /x", "prod/a GET /x"): ("a", None, ("x",)),
     ("deny anyone to GET /x\ndeny prod/a to GET /x", "prod/a GET /x"): (None, "GET", ("x",)),
     ("allow anyone to any /x\ndeny anyone to GET /x", "prod/a GET /x"): (None, "GET", ("x",)),
+    # of several denies the one that reads least: no attribute, no capture, no exception, then no principal
+    ("deny prod/a to GET /x\ndeny anyone to GET /x until 2026-12-01", "prod/a GET /x"): (None, "GET", ("x",)),
+    ("deny anyone to GET /{n}/{n}\ndeny prod/a to GET /**", "prod/a GET /p/p"): ("a", "GET", (None, None)),
+    ("deny anyone to GET /** except /q\ndeny prod/a to GET /**", "prod/a GET /p"): (
+        "a",
+        "GET",
+        (Excluding(("q",)),),
+    ),
+    ('deny anyone to GET /{n} when {n} == "p"\ndeny prod/a to GET /**', "prod/a GET /p"): (
+        "a",
+        "GET",
+        (None,),
+    ),
+    ('deny anyone to GET /x when header.x-a != "1"\ndeny prod/a to GET /x', "prod/a GET /x"): (
+        "a",
+        "GET",
+        ("x",),
+    ),
     # an allow beside denies: they are read if they tell principals or methods apart
     ("allow anyone to any /x\ndeny prod/a to any /x", "prod/b GET /x"): ("b", None, ("x",)),
     ("allow anyone to any /x\ndeny prod/a to POST /x", "prod/b GET /x"): (None, "GET", ("x",)),
@@ -206,6 +224,25 @@ def test_a_capture_that_differs_excludes_the_one_value_it_would_agree_with():
     )
 
 
+def test_a_capture_in_the_first_segment_is_excluded_like_any_other():
+    assert pinned("allow prod/{n}/x to GET /{n}", "prod/red/x GET /blue")[2] == (Excluding(("red",)),)
+
+
+@pytest.mark.parametrize(
+    ("rule", "question", "steps"),
+    [
+        (
+            "allow prod/{n}/x to GET /t/{n}/** except /t/*/{n}",
+            "prod/red/x GET /t/blue/q",
+            ("t", Excluding(("red",)), None),
+        ),
+        ("allow prod/a to GET /{n}/{n}/** except /*/*/{n}", "prod/a GET /p/q/x", ("p", "q", None)),
+    ],
+)
+def test_where_captures_differ_no_exception_was_read(rule, question, steps):
+    assert pinned(rule, question)[2] == steps
+
+
 def test_an_exception_that_applies_pins_its_captures():
     assert pinned(TEAMS, "prod/ns/red/sa GET /teams/red/secrets/x")[2] == ("teams", "red", "secrets")
 
@@ -290,6 +327,14 @@ def test_an_observed_service_pins_everything():
         "GET",
         {"header.x-a": ("2",)},
     )
+
+
+def test_an_observed_service_pins_nothing_for_shadow_rules():
+    rules = f"shadow deny anyone to any /x when {A}\nallow prod/b to GET /x"
+
+    found = region(rules, ask("prod/a GET /x", context=FALSE), head="service s observe until 2026-12-01")
+
+    assert found.context == {}
 
 
 def test_once_observation_has_ended_nothing_is_pinned_for_it():

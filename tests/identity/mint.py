@@ -110,7 +110,7 @@ def _names(
     return [(x509.SubjectAlternativeName(names), False)] if names else []
 
 
-def _sign(  # noqa: PLR0917 -- the fields of one certificate, each of its own type
+def _sign(
     name: str,
     issuer: Party | None,
     start: datetime,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pdp.diagnostics import Source, Span
 from pdp.lang import ast
-from pdp.lang.hidden import hidden_characters
 from pdp.lang.ast import AssertionKind, Expectation, OwnedKind, SpiffeForm, UserKind
+from pdp.lang.hidden import hidden_characters
 from pdp.lang.parser import parse
 from pdp.lang.patterns import duration, instant
 from pdp.lang.print_words import NotWritableError, print_duration, print_instant
@@ -170,7 +170,11 @@ test_cases = _node(
     user=st.none() | users,
     method=st.sampled_from(["GET", "X-Y_1"]),
     service=declared,
-    path=st.one_of(st.sampled_from(["/", "/a/b", "/a=b", "/a/{b}", "a"]), texts),
+    # The path of one request: what a pattern would say is a mistake there.
+    path=st.one_of(
+        st.sampled_from(["/", "/a/b", "/a=b", "/a/b{c", "a"]),
+        texts.filter(lambda text: not set(text) & set("*{")),
+    ),
     context=_tuples(st.tuples(names, st.none() | _tuples(values)), 0),
     at=st.none() | instants,
     supplying=st.none() | _tuples(names, 0),

@@ -1,6 +1,7 @@
 """Regions are worth having: few of them answer a long trace, and none is needlessly narrow."""
 
 from itertools import product
+from pathlib import Path
 from random import Random
 
 import msgspec
@@ -88,8 +89,6 @@ def test_default_denies_generalise():
 
 
 def test_example_policies_have_regions_for_every_plain_question():
-    from pathlib import Path
-
     loaded = Loader().load(read_bundle(Path(__file__).parents[2] / "policies"), now=NOW)
     index = loaded.snapshot.index
     who = spiffe_principal("spiffe://prod.example.org/ns/boutique/sa/frontend")
@@ -102,18 +101,20 @@ def test_example_policies_have_regions_for_every_plain_question():
     assert decision.region.principal == who.id
 
 
-PEOPLE = tuple(
-    spiffe_principal(f"spiffe://prod.test/{path}") for path in ("a", "b", "a/a", "a/b", "b/a", "c/c")
-) + (ANONYMOUS,)
+PEOPLE = (
+    *(spiffe_principal(f"spiffe://prod.test/{path}") for path in ("a", "b", "a/a", "a/b", "b/a", "c/c")),
+    ANONYMOUS,
+)
 METHODS = ("GET", "POST", "PUT", "PATCH")
 TERMS = ("prod/a", "prod/b", "prod/a/*", "prod/*/a", "any principal of prod", "any authenticated", "anyone")
+VERBS = ("any", "GET", "POST", "GET, PUT")
 TARGETS = ("/a", "/*", "/a/*", "/*/b", "/**", "/a/**", "/a/b")
 PATHS = ("/a", "/b", "/a/b", "/a/c", "/c/b", "/a/b/c", "/a/")
 
 
 def random_allows(random):
     lines = [
-        f"    allow {random.choice(TERMS)} to {random.choice(('any', 'GET', 'POST', 'GET, PUT'))} {random.choice(TARGETS)}"
+        f"    allow {random.choice(TERMS)} to {random.choice(VERBS)} {random.choice(TARGETS)}"
         for _ in range(random.randint(0, 4))
     ]
     text = "\n".join(["language 1", 'trust domain prod = "prod.test"', "service orders {", *lines, "}", ""])

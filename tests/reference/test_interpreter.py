@@ -1211,7 +1211,7 @@ def nodes(value):
 
 def test_no_answer_changes_before_it_said_it_would():
     """Against every half hour of five days, which is how finely the strategies set their clocks."""
-    rng, checked = Random(7), 0  # noqa: S311 - test data, not secrets
+    rng, checked = Random(7), 0
     step, steps = 30 * MINUTE, 5 * 48
     while checked < 60:
         files = random_policy_set(rng)
@@ -1238,7 +1238,7 @@ def test_what_the_strategies_make_is_what_the_parser_reads(files):
 
 def test_the_strategies_reach_every_outcome():
     """Otherwise agreement on what they make would be agreement on little."""
-    rng, seen, deciding = Random(11), {}, 0  # noqa: S311 - test data, not secrets
+    rng, seen, deciding = Random(11), {}, 0
     total = 4000
     for _ in range(total // 20):
         files = random_policy_set(rng)
