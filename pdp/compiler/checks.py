@@ -84,18 +84,28 @@ def _repeated(units: Iterable[Unit], heads: Heads) -> list[Diagnostic]:
 
 def _service_notes(block: ast.ServiceBlock, endings: Mapping[Span, Span]) -> list[Diagnostic]:
     found = [d for item in block.items if isinstance(item, ast.Rule) for d in _rule_notes(item, endings)]
+    for item in block.items:
+        if isinstance(item, ast.BulkGrants):
+            found += _dates(item.clause, item.span)
     if block.observe_until is not None:
         message = f"service `{block.name.text}` is observed: until its date, what no rule allows is let pass"
         found.append(Diagnostic(code="PDP404", severity=Severity.NOTE, message=message, span=block.name.span))
     return found
 
 
+def _dates(clause: ast.Clause, span: Span) -> list[Diagnostic]:
+    if clause.valid_from is None or clause.until is None or clause.valid_from < clause.until:
+        return []
+    return [_error("PDP339", "the rule ends before it begins", span, "`until` lies after `from`")]
+
+
 def _rule_notes(rule: ast.Rule, endings: Mapping[Span, Span]) -> list[Diagnostic]:
+    span = endings.get(rule.span, rule.span)
     if rule.effect is Effect.DENY and rule.clause.until is not None and not rule.shadow:
         message = "this deny ends by itself, and what it held back is then open to the allows"
-        span = endings.get(rule.span, rule.span)
-        return [Diagnostic(code="PDP402", severity=Severity.NOTE, message=message, span=span)]
-    return []
+        note = Diagnostic(code="PDP402", severity=Severity.NOTE, message=message, span=span)
+        return [note, *_dates(rule.clause, span)]
+    return _dates(rule.clause, span)
 
 
 def _expression(

@@ -197,6 +197,8 @@ class ConditionCompiler:
         found = attribute_type(attribute.name, self.environment.attributes)
         if isinstance(found, AttributeType):
             return found
+        if attribute.name in self.environment.damaged:
+            return None
         if "." not in attribute.name:
             help_ = "text is written in quotes; an attribute has a family: `header.x-tenant`"
         else:
@@ -308,9 +310,9 @@ class ConditionCompiler:
     ) -> Condition | None:
         if isinstance(left, ast.CaptureOperand):
             place = self._place(left)
-            if place is None or not self._fits(AttributeType.STRING, value, blocks=False):
+            if place is None or not self._ordered(operator, AttributeType.STRING, span):
                 return None
-            if not self._ordered(operator, AttributeType.STRING, span):
+            if not self._fits(AttributeType.STRING, value, blocks=False):
                 return None
             return self._of_place(place, compare_constant(place, operator, AttributeType.STRING, value))
         type_ = self._type(left)
@@ -354,7 +356,8 @@ class ConditionCompiler:
         types = {type_ for _, type_ in sides}
         if types not in _COMPARABLE:
             shown = " and ".join(f"`{type_.value}`" for _, type_ in sides)
-            self._report("PDP337", f"{shown} cannot be compared", span)
+            help_ = "attributes of one type are, and a list of strings with a string"
+            self._report("PDP337", f"{shown} cannot be compared", span, help_)
             return None
         parts = [
             Condition(test=_never, reads=frozenset({key}))

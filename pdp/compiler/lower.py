@@ -75,8 +75,13 @@ class Lowerer:
     on_any: list[Row] = field(default_factory=list)
     _names: dict[tuple[str, str], Span] = field(default_factory=dict)
 
-    def _report(self, code: str, message: str, span: Span, help_: str = "") -> None:
-        self.diagnostics.append(Diagnostic(code=code, message=message, span=span, help=help_))
+    def _report(
+        self, code: str, message: str, span: Span, help_: str = "", first: Span | None = None
+    ) -> None:
+        related = () if first is None else ((first, "first named"),)
+        self.diagnostics.append(
+            Diagnostic(code=code, message=message, span=span, help=help_, related=related)
+        )
 
     def rule(self, rule: ast.Rule, service: str | None) -> None:
         """Add a rule's rows to the services it is about."""
@@ -122,7 +127,8 @@ class Lowerer:
             first = self._names.setdefault((scope, clause.name.text), clause.name.span)
             if first is not clause.name.span:
                 help_ = "each name is given once in a service"
-                self._report("PDP226", f"rule `{clause.name.text}` is named twice", clause.name.span, help_)
+                message = f"rule `{clause.name.text}` is named twice"
+                self._report("PDP226", message, clause.name.span, help_, first)
             self.texts.names[number] = clause.name.text
         if clause.because or clause.owner:
             self.texts.notes[number] = (clause.because or "", clause.owner or "")
@@ -166,12 +172,10 @@ class Lowerer:
 
     def _check_clause(self, rule: ast.Rule) -> None:
         clause = rule.clause
-        if clause.obligations and rule.effect is Effect.DENY:
-            self._report("PDP338", "a deny has no obligations", rule.span, "only an allow demands something")
-        if clause.obligations and rule.shadow:
-            self._report("PDP338", "a shadow rule has no obligations", rule.span)
-        if clause.valid_from is not None and clause.until is not None and clause.valid_from >= clause.until:
-            self._report("PDP339", "the rule ends before it begins", rule.span, "`until` lies after `from`")
+        if clause.obligations and (rule.shadow or rule.effect is Effect.DENY):
+            what = "a deny" if rule.effect is Effect.DENY else "a shadow rule"
+            help_ = "only an allow that is enforced demands something"
+            self._report("PDP338", f"{what} has no obligations", clause.obligations[0].span, help_)
         for user in rule.users:
             if user.issuer and user.issuer not in self.environment.issuers:
                 help_ = did_you_mean(user.issuer, self.environment.issuers)

@@ -151,7 +151,7 @@ class Builder(TermsBuilder):
         clause = self._clause(clauses)
         start = self.span(shadow) if shadow is not None else span
         place = self.join(start, targets[-1])
-        if clause.until is not None and effect is Effect.DENY:
+        if clause.until is not None and (effect is Effect.DENY or clause.valid_from is not None):
             self.endings[place] = next(
                 at for word, value, at in clauses if word == "until" and value is not None
             )

@@ -56,7 +56,7 @@ class Parsed:
         file: The statements that could be read.
         diagnostics: What was wrong with the others, by position.
         damaged: Names that the others would have declared.
-        endings: Where the date of a deny that ends by itself stands, by the place of the rule.
+        endings: Where the date stands at which a deny ends, or a rule that begins: by the rule's place.
     """
 
     file: ast.File

@@ -122,6 +122,11 @@ def test_an_error_of_click_that_is_no_mistake_in_the_call_ends_with_3(tmp_path: 
     assert b"Traceback" not in done.stderr
 
 
+def _heed_interrupts() -> None:
+    """What is started in the background of a shell inherits that interrupts are ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_control_c_ends_with_130(tmp_path: Path) -> None:
     folder = policies(tmp_path / "set")
     command = [
@@ -134,7 +139,9 @@ def test_control_c_ends_with_130(tmp_path: Path) -> None:
         "-",
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, env=environment) as running:
+    with subprocess.Popen(  # noqa: PLW1509 - this process has no other thread that holds a lock
+        command, stdin=-1, stdout=-1, stderr=-1, env=environment, preexec_fn=_heed_interrupts
+    ) as running:
         assert running.stdin is not None
         assert running.stdout is not None
         running.stdin.write(b"{}\n" * 20_000)  # until an answer comes out, it is not yet reading

@@ -66,11 +66,18 @@ TARGETS = (
 
 #: Tests by the beginning of the mutated file's name, the longest that fits; cheapest first.
 TESTS = {
-    "pdp/service": ("tests/service/test_authorization.py",),
+    "pdp/service/authorization": ("tests/service/test_authorization.py",),
     "pdp/engine": ("tests/engine",),
+    "pdp/engine/explain": ("tests/engine/test_explain.py",),
+    "pdp/engine/neighbours": ("tests/engine/test_explain.py",),
     "pdp/index": ("tests/index", "tests/engine"),
-    "pdp/compiler": ("tests/compiler", "tests/engine"),
-    "pdp/compiler/callers": ("tests/compiler", "tests/service/test_authorization.py"),
+    "pdp/compiler": ("tests/compiler/test_lowering.py", "tests/compiler"),
+    "pdp/compiler/callers": ("tests/compiler/test_lowering.py", "tests/service/test_authorization.py"),
+    "pdp/compiler/comparisons": ("tests/compiler/test_conditions.py", "tests/compiler/test_attributes.py"),
+    "pdp/compiler/attributes": ("tests/compiler/test_attributes.py", "tests/compiler"),
+    "pdp/compiler/conditions": ("tests/compiler/test_conditions.py", "tests/compiler"),
+    "pdp/compiler/matchers": ("tests/compiler/test_matchers.py", "tests/compiler/test_lowering.py"),
+    "pdp/compiler/windows": ("tests/compiler/test_windows.py",),
     "pdp/identity": (
         "tests/identity/test_x509.py",
         "tests/identity/test_chain.py",
