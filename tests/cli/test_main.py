@@ -139,8 +139,13 @@ def test_control_c_ends_with_130(tmp_path: Path) -> None:
         "-",
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(  # noqa: PLW1509 - this process has no other thread that holds a lock
-        command, stdin=-1, stdout=-1, stderr=-1, env=environment, preexec_fn=_heed_interrupts
+    with subprocess.Popen(
+        command,
+        stdin=-1,
+        stdout=-1,
+        stderr=-1,
+        env=environment,
+        preexec_fn=_heed_interrupts,  # noqa: PLW1509 - tests have no threads
     ) as running:
         assert running.stdin is not None
         assert running.stdout is not None

@@ -165,6 +165,31 @@ def test_one_observed_reading_makes_the_whole_observed(rules):
     assert decision.valid_until == NOW + 9 * DAY
 
 
+@pytest.mark.parametrize(
+    ("allowed", "reason"),
+    [("/*", Reason.ALLOWED), ("/a/b", Reason.OBSERVED), ("/**", Reason.ALLOWED), ("/q", Reason.OBSERVED)],
+)
+def test_the_reason_of_several_readings_is_that_of_the_first(allowed, reason):
+    """The first reading keeps the slash as part of its segment."""
+    index = service(f"{SLASH}allow anyone to GET {allowed}", head="service s observe until 2026-12-01")
+
+    assert decide(index, ask("prod/a GET /a%2Fb")).reason is reason
+
+
+@pytest.mark.parametrize("shaded", ["/*", "/a/b"])
+def test_a_shadow_outcome_of_any_reading_is_told(shaded):
+    index = service(f"{SLASH}allow anyone to GET /**\nshadow deny anyone to GET {shaded} as z")
+
+    assert decide(index, ask("prod/a GET /a%2Fb")).shadow.reason is Reason.DENIED_BY_RULE
+
+
+@pytest.mark.parametrize("rules", ["allow anyone to GET /a as yes", "deny anyone to GET /a as no"])
+def test_a_path_with_one_reading_is_decided_as_ever(rules):
+    plain, relaxed = (decided(service(head + rules), ask("prod/a GET /a")) for head in ("", SLASH))
+
+    assert relaxed == plain
+
+
 # -- observation ----------------------------------------------------------------------------
 
 OBSERVED = "service s observe until 2026-11-22T01:00:00Z"
