@@ -19,7 +19,6 @@ from pdp.vocabulary import Millis
 __all__ = ["UnknownZoneError", "WeekWindow"]
 
 _DAY: Final = timedelta(days=1)
-_DAY_MILLIS: Final[Millis] = 86_400_000
 _FLIPS_KEPT: Final = 4 * MAX_TIME_FLIPS  # found at once, and looked up from then on
 _DAYS_SEARCHED: Final = 7 * _FLIPS_KEPT  # a window flips at least once a week, or never
 _MIDNIGHT: Final = 1440

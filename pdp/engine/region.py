@@ -29,18 +29,17 @@ __all__ = ["Narrowing", "Summary", "reads_principal", "summarise", "unread_by_al
 class Summary:
     """Method masks over all rows of a cell, whoever they are about: see `Leaf`."""
 
-    __slots__ = ("allow", "restricting", "specific", "timed")
+    __slots__ = ("allow", "specific", "timed")
 
-    def __init__(self, allow: int, restricting: int, specific: int, timed: int) -> None:
+    def __init__(self, allow: int, specific: int, timed: int) -> None:
         self.allow = allow
-        self.restricting = restricting
         self.specific = specific
         self.timed = timed
 
 
 def summarise(leaves: Iterable[LeafOrRow], columns: Columns) -> Summary:
     """The union over a cell's leaves."""
-    allow = restricting = specific = timed = 0
+    allow = specific = timed = 0
     for leaf in leaves:
         if isinstance(leaf, int):
             kind, mask = columns.kinds[leaf], columns.masks[leaf]
@@ -48,18 +47,15 @@ def summarise(leaves: Iterable[LeafOrRow], columns: Columns) -> Summary:
                 continue
             if not kind & RowKind.DENY:
                 allow |= mask
-            if kind & RowKind.RESTRICTS:
-                restricting |= mask
-                if reads_principal(columns, leaf):
-                    specific |= mask
+            if kind & RowKind.RESTRICTS and reads_principal(columns, leaf):
+                specific |= mask
             if kind & RowKind.DETAILED and columns.details[leaf].timed:
                 timed |= mask
         else:
             allow |= leaf.allow
-            restricting |= leaf.restricting
             specific |= leaf.specific
             timed |= leaf.timed
-    return Summary(allow, restricting, specific, timed)
+    return Summary(allow, specific, timed)
 
 
 def reads_principal(columns: Columns, row: int) -> bool:

@@ -266,10 +266,9 @@ def _summarise(leaf: Leaf, row: int, columns: Columns) -> None:
     detail = columns.details.get(row)
     if not kind & RowKind.DENY:
         leaf.allow |= mask
-    if kind & RowKind.RESTRICTS:
-        leaf.restricting |= mask
-        if columns.atoms[row] != EVERYONE_NUMBER or (detail is not None and detail.reads_principal):
-            leaf.specific |= mask
+    reads_principal = columns.atoms[row] != EVERYONE_NUMBER or (detail is not None and detail.reads_principal)
+    if kind & RowKind.RESTRICTS and reads_principal:
+        leaf.specific |= mask
     if detail is not None and detail.timed:
         leaf.timed |= mask
 

@@ -79,17 +79,15 @@ class Leaf:
     Attributes:
         rows: By number of the principal atom: one row, or several.
         allow: Methods of the enforced allows.
-        restricting: Methods of the denies and of the allows with obligations.
-        specific: Those of `restricting` that depend on the principal.
+        specific: Methods of the denies and of the allows with obligations that depend on the principal.
         timed: Methods of enforced rows whose truth depends on time.
     """
 
-    __slots__ = ("allow", "restricting", "rows", "specific", "timed")
+    __slots__ = ("allow", "rows", "specific", "timed")
 
     def __init__(self) -> None:
         self.rows: dict[int, int | tuple[int, ...]] = {}
         self.allow = 0
-        self.restricting = 0
         self.specific = 0
         self.timed = 0
 

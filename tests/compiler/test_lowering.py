@@ -2,9 +2,14 @@
 
 import pytest
 
+from pdp.compiler.callers import lower_callers
+from pdp.compiler.environment import gather
+from pdp.compiler.numbers import Numbers
+from pdp.compiler.resolve import Resolver
 from pdp.compiler.rows import ANY_METHOD
-from pdp.diagnostics import Severity
+from pdp.diagnostics import Severity, Source
 from pdp.engine.decide import decide
+from pdp.lang.parser import parse
 from pdp.limits import MAX_CAPTURES, MAX_EXCEPTIONS, MAX_GROUP_NESTING, MAX_METHODS
 from pdp.store.bundle import make_bundle
 from pdp.store.snapshot import Loader
@@ -280,6 +285,44 @@ CALLERS = {
 @pytest.mark.parametrize("entry", CALLERS)
 def test_what_is_wrong_with_a_caller_entry_is_said(entry):
     assert codes(f"service s {{}}\n{entry}") == CALLERS[entry]
+
+
+def lowered_callers(entry):
+    """The entries of a set, whatever is wrong with it."""
+    source = Source(path="a.policy", text=f"{HEAD}service cart {{}}\n{entry}\n")
+    parsed = parse(source)
+    environment, _ = gather([parsed])
+    return lower_callers([parsed], environment, Numbers(), Resolver(environment=environment))
+
+
+@pytest.mark.parametrize("who", ["nowhere/p", "nobody"])
+def test_an_unknown_caller_has_no_entry(who):
+    entries, diagnostics = lowered_callers(f"caller {who}, prod/p fronts cart may assert itself")
+
+    assert len(entries) == 1
+    assert len(diagnostics) == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "help_"),
+    [
+        ("caller prod/p fronts cart supplies sourc, tls", "did you mean `source`?"),
+        ("caller prod/p fronts cart supplies tls, zzzzzzzz", "declare an attribute of that family"),
+        ("caller prod/p fronts cart supplies tls, mesh", "declare an attribute of that family"),
+        ("caller prod/p fronts cart, carts supplies tls", "did you mean `cart`?"),
+        ("caller prod/p fronts zzzzzzzz, cart supplies tls", "declare it: `service NAME { ... }`"),
+        ('caller prod/p fronts cart, "{x}" supplies tls', "bind it in the caller's own pattern: "),
+    ],
+)
+def test_what_is_not_known_is_left_out_of_an_entry_and_help_is_given(entry, help_):
+    (only,), (problem,) = lowered_callers(entry)
+
+    assert problem.help.startswith(help_)
+    assert (only.services, only.templates, only.supplies) == (frozenset({"cart"}), (), frozenset({"tls"}))
+
+
+def test_a_service_whose_own_statement_is_damaged_is_not_called_unknown():
+    assert codes("service t { allow anyone GET /x }\nservice s {}\ncaller prod/p fronts t") == ["PDP101"]
 
 
 def test_an_entry_with_several_callers_is_one_for_each():

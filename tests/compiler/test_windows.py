@@ -25,6 +25,8 @@ NIGHTS = [
     ("Australia/Lord_Howe", datetime(2027, 10, 2, 15, 30, tzinfo=UTC)),
     ("Asia/Beirut", datetime(2025, 3, 29, 22, tzinfo=UTC)),
     ("Asia/Beirut", datetime(2025, 10, 25, 21, tzinfo=UTC)),
+    ("America/Havana", datetime(2025, 3, 9, 5, tzinfo=UTC)),
+    ("America/Havana", datetime(2025, 11, 2, 5, tzinfo=UTC)),
     ("Pacific/Apia", datetime(2011, 12, 30, 10, tzinfo=UTC)),
     ("UTC", datetime(2027, 3, 28, 1, tzinfo=UTC)),
     ("Asia/Kathmandu", datetime(2027, 3, 28, 1, tzinfo=UTC)),
@@ -37,6 +39,7 @@ WINDOWS = [
     (EVERY_DAY, 0, 1440),
     (EVERY_DAY, 1380, 1440),
     (EVERY_DAY, 150, 155),
+    (EVERY_DAY, 0, 30),
     ((6,), 0, 1440),
     ((5, 6), 60, 150),
     ((3,), 1, 1439),
@@ -104,6 +107,23 @@ def test_flip_after_flip_for_years(window):
         assert one.holds(following) is not shown
         assert shows(*window, "Europe/Berlin", following) is not shown
         now, shown = following, not shown
+
+
+def test_flips_follow_each_other_without_being_tested_in_between():
+    one = WeekWindow(EVERY_DAY, 540, 1020, "UTC")
+    now = first = millis(datetime(2026, 11, 22, tzinfo=UTC))
+    for day in range(200):
+        now = one.next_flip(now)
+        assert now == first + day * DAY + 540 * MINUTE
+        now = one.next_flip(now)
+        assert now == first + day * DAY + 1020 * MINUTE
+
+
+@pytest.mark.parametrize("now", [-1, 0, 1])
+def test_the_first_instants_of_all_are_like_any_other(now):
+    assert WeekWindow(EVERY_DAY, 0, 1440, "UTC").holds(now)
+    assert WeekWindow(EVERY_DAY, 0, 720, "UTC").holds(now) is (now >= 0)
+    assert WeekWindow(EVERY_DAY, 0, 720, "UTC").next_flip(now) == (720 * MINUTE if now >= 0 else 0)
 
 
 def test_a_window_without_an_end_never_flips():

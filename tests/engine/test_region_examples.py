@@ -179,10 +179,11 @@ def test_attributes_are_pinned_where_they_were_read(rules, context):
     assert region(rules, ask("prod/a GET /x", context=given)).context == READ[rules, context]
 
 
-def test_a_deny_that_reads_no_principal_pins_none():
-    found = region(
-        f"deny anyone to any /x when {A}\nallow anyone to any /**", ask("prod/b GET /x", context=FALSE)
-    )
+@pytest.mark.parametrize(("path", "all_"), [("/x", "/**"), ("/*/x", "/**"), ("/*/x", "/*/x")])
+def test_a_deny_that_reads_no_principal_pins_none(path, all_):
+    rules = f"deny anyone to any {path} when {A}\nallow anyone to any {all_}"
+
+    found = region(rules, ask(f"prod/b GET {path.replace('*', 'q')}", context=FALSE))
 
     assert (found.principal, found.method, found.context) == (None, None, {"header.x-a": ("2",)})
 

@@ -132,6 +132,7 @@ CELLS = {
     ("/*", "/x/"): ((None, ""), False),
     ("/*/a", "/x/b"): ((None, NOT_A), True),
     ("/*/a", "/x/a"): ((None, "a"), False),
+    ("/a/ /a/b", "/a/x"): (("a", Excluding(("b",))), True),
     # several literals in one place
     ("/a /b", "/c"): ((NOT_AB,), True),
     ("/a/c /b", "/a/d"): (("a", Excluding(("c",))), True),

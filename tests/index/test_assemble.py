@@ -108,6 +108,19 @@ def test_a_bound_that_is_passed_leaves_no_index():
     assert problem.span == Span(file="a.policy", start=0, end=0)
 
 
+def test_exceptions_count_as_patterns():
+    depth = 18
+    paths = (f"/{'/'.join(['*'] * at + ['x'] + ['*'] * (depth - at - 1))}" for at in range(depth))
+    rules = "".join(f"    allow anyone to GET {path} except /q/{at}\n" for at, path in enumerate(paths))
+    text = f"language 1\nservice files {{\n{rules}}}\n"
+
+    loaded = Loader().load(make_bundle({"a.policy": text.encode()}), now=0)
+
+    (problem,) = [found for found in loaded.diagnostics if found.severity is Severity.ERROR]
+    bound = limits.MAX_CELLS_TO_SPARE + 2 * depth * limits.MAX_CELLS_PER_PATTERN
+    assert f"more than {bound} ways" in problem.message
+
+
 def test_patterns_of_principals_that_combine_too_much_leave_no_index():
     depth = 18
     terms = (f"prod/{'/'.join(['*'] * at + ['x'] + ['*'] * (depth - at - 1))}" for at in range(depth))
@@ -143,6 +156,24 @@ def test_too_many_conditional_rules_in_one_place_are_named_by_the_first_that_is_
     assert problem.span.file == "a.policy"
     start = loaded.sources["a.policy"].text.index(f'allow anyone to GET /x when header.x-a == "{bound}"')
     assert (problem.span.start, problem.span.end) == (start, start + 1)
+
+
+def test_the_rule_that_is_too_many_is_found_in_its_own_file():
+    """Files before it and rules before it in its file do not shift where it is shown."""
+    bound = limits.MAX_CONDITIONAL_RULES_PER_CELL
+    own = [f'allow anyone to GET /x on s when header.x-a == "{n}"' for n in range(bound + 1)]
+    files = {
+        "a.policy": "service s { allow anyone to GET /y }",
+        "b.policy": "allow anyone to GET /z on s",
+        "c.policy": "\n".join(["allow anyone to GET /q on s", *own]),
+        "d.policy": "allow anyone to GET /r on s",
+    }
+    texts = {name: f"language 1\n{text}\n" for name, text in files.items()}
+
+    loaded = Loader().load(make_bundle({name: text.encode() for name, text in texts.items()}), now=0)
+
+    (problem,) = [found for found in loaded.diagnostics if found.severity is Severity.ERROR]
+    assert (problem.span.file, problem.span.start) == ("c.policy", texts["c.policy"].index(own[-1]))
 
 
 def test_rules_without_conditions_do_not_count_as_conditional():

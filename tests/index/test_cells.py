@@ -40,6 +40,10 @@ SIZES = {
     ("/*/x", "/a"): 3,
     ("/*/x", "/a/y"): 3,
     ("/*/x", "/a/x"): 4,
+    # the same patterns alive are the same state, whichever way led to it
+    ("/*/*/x", "/a/b"): 5,
+    ("/*/a/b", "/c/d"): 4,
+    ("/**/x", "/*/*/y", "/a/b"): 6,
     # patterns behind `**` split no state
     ("/**/x",): 1,
     ("/a/**/x",): 2,

@@ -154,6 +154,18 @@ def test_groups_and_patterns_of_one_shape_share_their_states(groups):
     assert states(build_states(table._sets, "prod.test")) == 2 + 50 * 3
 
 
+def test_the_same_patterns_alive_are_one_state_whichever_way_led_to_it():
+    patterns = [
+        PatternAtom("prod.test", (None, None, "x"), open=False),
+        PatternAtom("prod.test", ("a", "b"), open=False),
+    ]
+
+    table = build_principals(numbered(patterns))
+
+    # the beginning; `*` and `a`; `*/*` (below both), `a/b`; and `x` below either of the two
+    assert states(build_states(table._sets, "prod.test")) == 1 + 2 + 2 + 1
+
+
 def test_equal_answers_are_one_tuple():
     patterns = [PatternAtom("prod.test", (f"n{n}", None), open=True) for n in range(3)]
     table = build_principals(numbered((*patterns, EVERYONE)))
