@@ -119,7 +119,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     supplied: frozenset[str] = frozenset()
 
 
-class Excluding(msgspec.Struct, frozen=True):
+class Excluding(msgspec.Struct, frozen=True, gc=False):
     """A path step that admits any one non-empty segment but those listed."""
 
     segments: tuple[str, ...] = ()
@@ -131,7 +131,7 @@ class Excluding(msgspec.Struct, frozen=True):
 PathStep: TypeAlias = str | Excluding | None
 
 
-class Region(msgspec.Struct, frozen=True):
+class Region(msgspec.Struct, frozen=True, gc=False):
     """The requests over which a decision, its obligations and its validity hold.
 
     Attributes:
@@ -159,7 +159,7 @@ class ShadowOutcome(msgspec.Struct, frozen=True):
     rules: tuple[int, ...]
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """The answer to one request under one index.
 
     Attributes:

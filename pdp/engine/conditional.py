@@ -193,7 +193,7 @@ def _region(question: _Question, reason: Reason, rows: tuple[int, ...]) -> Regio
         narrowing.read(columns, enforced)  # whatever could change the answer with time is kept
     elif reason is Reason.NO_RULE_MATCHED:
         narrowing.read(columns, [row for row in enforced if columns.is_enforced_allow(row)])
-        principal, method = unread_by_default(question.near, columns, summary, question.bit, request)
+        principal, method = unread_by_default(question.near, columns, summary.allow, question.bit, request)
     else:
         chosen = min(rows, key=lambda row: _cost(columns, row))
         narrowing.read(columns, [chosen])

@@ -13,7 +13,7 @@ from pdp.compiler.numbers import EVERYONE_NUMBER
 from pdp.compiler.rows import ANY_METHOD, RowKind
 from pdp.engine.conditional import decide_conditional, evaluation_of
 from pdp.engine.readings import decide_readings
-from pdp.engine.region import summarise, unread_by_allow, unread_by_default
+from pdp.engine.region import allowed_methods, summarise, unread_by_allow, unread_by_default
 from pdp.engine.walk import Cell, walk
 from pdp.index.cells import LeafOrRow
 from pdp.index.columns import Columns
@@ -63,6 +63,16 @@ def decide_path(index: RuleIndex, service: ServiceIndex, bit: int, request: Requ
     columns = service.columns
     near = _near(cell[0], columns, atoms)
     if service.plain:
+        if len(near) == 1:  # as nearly always
+            row = near[0]
+            mask = columns.masks[row]
+            if not columns.kinds[row] & _NOT_PLAIN and mask & bit:
+                if columns.atoms[row] == EVERYONE_NUMBER or mask == ANY_METHOD:
+                    return _allow_plainly(columns, near, near, cell, bit, request)
+                region = Region(
+                    request.service, request.principal.id, request.method, tuple(cell[1]), cell[2], _NOTHING
+                )
+                return Decision(_ALLOW, _ALLOWED, True, (columns.rules[row],), region, None, (), None)
         kinds, kind = columns.kinds, 0
         for row in near:
             kind |= kinds[row]
@@ -96,7 +106,7 @@ def _near(leaves: tuple[LeafOrRow, ...], columns: Columns, atoms: tuple[int, ...
 
 def _deny_plainly(columns: Columns, near: list[int], cell: Cell, bit: int, request: Request) -> Decision:
     """Denied where every row about this principal is an allow with nothing more to it."""
-    principal, method = unread_by_default(near, columns, summarise(cell[0], columns), bit, request)
+    principal, method = unread_by_default(near, columns, allowed_methods(cell[0], columns), bit, request)
     region = Region(request.service, principal, method, tuple(cell[1]), cell[2], _NOTHING)
     return Decision(_DENY, _NO_RULE, True, (), region, None, (), None)
 

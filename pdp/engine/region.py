@@ -10,7 +10,7 @@ no method override in the context. Anything else has to be asked.
 """
 
 from collections.abc import Iterable
-from typing import final
+from typing import Final, final
 
 from pdp.compiler.evaluation import Evaluation
 from pdp.compiler.matchers import matches
@@ -22,7 +22,17 @@ from pdp.index.columns import Columns
 from pdp.limits import MAX_REGION_EXCLUSIONS
 from pdp.vocabulary import AttributeValue, Excluding, PathStep, Request
 
-__all__ = ["Narrowing", "Summary", "reads_principal", "summarise", "unread_by_allow", "unread_by_default"]
+__all__ = [
+    "Narrowing",
+    "Summary",
+    "allowed_methods",
+    "reads_principal",
+    "summarise",
+    "unread_by_allow",
+    "unread_by_default",
+]
+
+_NO_ALLOW: Final = RowKind.DENY | RowKind.SHADOW
 
 
 @final
@@ -58,6 +68,18 @@ def summarise(leaves: Iterable[LeafOrRow], columns: Columns) -> Summary:
     return Summary(allow, specific, timed)
 
 
+def allowed_methods(leaves: Iterable[LeafOrRow], columns: Columns) -> int:
+    """Methods of the enforced allows of a cell, whoever they are about: `summarise(...).allow` alone."""
+    allow = 0
+    for leaf in leaves:
+        if leaf.__class__ is int:
+            if not columns.kinds[leaf] & _NO_ALLOW:
+                allow |= columns.masks[leaf]
+        else:
+            allow |= leaf.allow  # type: ignore[union-attr]
+    return allow
+
+
 def reads_principal(columns: Columns, row: int) -> bool:
     """Whether a row tells principals apart."""
     detail = columns.details.get(row)
@@ -65,16 +87,21 @@ def reads_principal(columns: Columns, row: int) -> bool:
 
 
 def unread_by_default(
-    near: Iterable[int], columns: Columns, summary: Summary, bit: int, request: Request
+    near: Iterable[int], columns: Columns, allow: int, bit: int, request: Request
 ) -> tuple[str | None, str | None]:
-    """Principal and method of a region in which no allow is satisfied, None where not read."""
-    if not summary.allow:
+    """Principal and method of a region in which no allow is satisfied, None where not read.
+
+    `allow` is `allowed_methods` of the cell.
+    """
+    if not allow:
         return None, None
-    if not summary.allow & bit:
+    if not allow & bit:
         return None, request.method
-    if not any(columns.is_enforced_allow(row) for row in near):
-        return request.principal.id, None
-    return request.principal.id, request.method
+    kinds = columns.kinds
+    for row in near:
+        if not kinds[row] & _NO_ALLOW:
+            return request.principal.id, request.method
+    return request.principal.id, None
 
 
 def unread_by_allow(
