@@ -7,7 +7,7 @@ from typing import Final, Generic, TypeAlias, TypeVar, final
 from pdp.analysis.lines import Line, Scribe
 from pdp.analysis.people import share
 from pdp.compiler.atoms import EVERYONE, Atom
-from pdp.compiler.conflicts import paths_overlap
+from pdp.compiler.overlap import paths_overlap
 from pdp.compiler.rows import Row, RowKind, Unit
 from pdp.lang import ast
 

@@ -3,54 +3,72 @@
 Conditions are not looked at: two allows that could meet if their conditions did are reported.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 from pdp.compiler.atoms import Atom
 from pdp.compiler.heads import Heads
+from pdp.compiler.meetings import possible_pairs
 from pdp.compiler.numbers import Numbers
-from pdp.compiler.overlap import can_hold_together, paths_overlap
+from pdp.compiler.overlap import can_hold_together
 from pdp.compiler.rows import Row, RowKind, Unit
 from pdp.diagnostics import Diagnostic, Span
 from pdp.lang import ast
+from pdp.limits import MAX_ERRORS_PER_FILE
 from pdp.vocabulary import ObligationKind
 
-__all__ = ["conflicting_obligations", "paths_overlap"]
+__all__ = ["conflicting_obligations", "demands"]
 
 
 def conflicting_obligations(units: Sequence[Unit], numbers: Numbers, heads: Heads) -> list[Diagnostic]:
-    """One diagnostic for each rule that contradicts itself, and for each pair that do each other."""
+    """One diagnostic for each rule that contradicts itself, and for each pair that do each other.
+
+    After `MAX_ERRORS_PER_FILE` pairs of one service no more are looked for.
+    """
+    services = _by_service(units)
+    if not services:
+        return []
     atoms = {number: atom for atom, number in numbers.atoms.items()}
     found: list[Diagnostic] = []
-    for rows in _by_service(units).values():
+    for rows in services.values():
         found += [_report_one(unit, row, heads) for unit, row in rows if _twofold(row)]
         plain = [(unit, row) for unit, row in rows if not _twofold(row)]
-        for at, (unit, row) in enumerate(plain):
-            for other_unit, other in plain[:at]:
-                header = _contradiction(row, other)
-                if header and _meet(row, other, atoms):
-                    found.append(_report(header, (unit, row), (other_unit, other), heads))
+        pairs = (
+            _report(header, one, two, heads)
+            for one, two in possible_pairs(_disputing(plain), atoms)
+            if (header := _contradiction(one[1], two[1])) and _meet(one[1], two[1], atoms)
+        )
+        found += islice(pairs, MAX_ERRORS_PER_FILE)
     return list(dict.fromkeys(found))
 
 
-def _meet(row: Row, other: Row, atoms: dict[int, Atom]) -> bool:
+def demands(row: Row) -> bool:
+    """Whether the row is an enforced allow that demands something of a header."""
+    return not row.kind & (RowKind.DENY | RowKind.SHADOW) and bool(_demanded(row))
+
+
+def _meet(row: Row, other: Row, atoms: Mapping[int, Atom]) -> bool:
     return can_hold_together(row, other, atoms[row.atom], atoms[other.atom])
 
 
-def _by_service(units: Iterable[Unit]) -> dict[str, list[tuple[Unit, Row]]]:
+def _by_service(units: Iterable[Unit]) -> dict[str | None, list[tuple[Unit, Row]]]:
     """The rules with header obligations of each service, those on every service among them."""
-    found: dict[str, list[tuple[Unit, Row]]] = {}
-    everywhere: list[tuple[Unit, Row]] = []
+    found: dict[str | None, list[tuple[Unit, Row]]] = {}
     for unit in units:
-        everywhere += [(unit, row) for row in unit.on_any if _demands(row)]
-        for service, rows in unit.by_service.items():
-            demanding = [(unit, row) for row in rows if row.detail is not None and _demands(row)]
-            if demanding:
-                found.setdefault(service, []).extend(demanding)
-    return {service: rows + everywhere for service, rows in found.items()} | {"": everywhere}
+        for service, rows in unit.demanding.items():
+            found.setdefault(service, []).extend((unit, row) for row in rows)
+    everywhere = found.get(None, [])
+    return {service: rows if service is None else rows + everywhere for service, rows in found.items()}
 
 
-def _demands(row: Row) -> bool:
-    return not row.kind & (RowKind.DENY | RowKind.SHADOW) and bool(_demanded(row))
+def _disputing(rows: Iterable[tuple[Unit, Row]]) -> list[tuple[Unit, Row]]:
+    """Those that demand something of a header of which another one demands something else."""
+    rows = list(rows)
+    values: dict[str, set[str | None]] = {}
+    for _, row in rows:
+        for name, value in _demanded(row):
+            values.setdefault(name, set()).add(value)
+    return [(unit, row) for unit, row in rows if any(len(values[name]) > 1 for name, _ in _demanded(row))]
 
 
 def _demanded(row: Row) -> list[tuple[str, str | None]]:

@@ -33,20 +33,19 @@ class Ownership:
     directories: Mapping[str, Mapping[OwnedKind, frozenset[str]]]
 
     @classmethod
-    def of(cls, files: Sequence[ast.File]) -> tuple["Ownership", tuple[Diagnostic, ...]]:
-        """Read the delegations; they stand in files at the root of the set."""
+    def of(
+        cls, delegations: Sequence[tuple[str, ast.Delegation]]
+    ) -> tuple["Ownership", tuple[Diagnostic, ...]]:
+        """Read the delegations, each with the directory it stands in: that has to be the root of the set."""
         owners: dict[tuple[OwnedKind, str], str] = {}
         table: dict[str, dict[OwnedKind, set[str]]] = {}
         problems: list[Diagnostic] = []
-        for file in files:
-            for item in file.items:
-                if not isinstance(item, ast.Delegation):
-                    continue
-                if "/" in file.path:
-                    help_ = "move it to a file that lies in no directory of the set"
-                    message = "a delegation stands at the root of the policy set"
-                    problems.append(_error("PDP211", message, item.span, help_))
-                    continue
+        for directory, item in delegations:
+            if directory:
+                help_ = "move it to a file that lies in no directory of the set"
+                message = "a delegation stands at the root of the policy set"
+                problems.append(_error("PDP211", message, item.span, help_))
+            else:
                 problems.extend(_own(item, owners, table))
         frozen = {
             directory: {kind: frozenset(names) for kind, names in owned.items()}
@@ -118,7 +117,9 @@ def _own(
 
 
 def absent(
-    files: Sequence[ast.File], declared: Mapping[OwnedKind, Collection[str]], damaged: frozenset[str]
+    delegations: Sequence[tuple[str, ast.Delegation]],
+    declared: Mapping[OwnedKind, Collection[str]],
+    damaged: frozenset[str],
 ) -> list[Diagnostic]:
     """Things that are delegated and not there: a slip, or a delegation that has outlived them."""
     return [
@@ -129,9 +130,8 @@ def absent(
             span=thing.name.span,
             help=did_you_mean(thing.name.text, declared[thing.kind]) or "declare it, or drop it here",
         )
-        for file in files
-        for item in file.items
-        if isinstance(item, ast.Delegation) and "/" not in file.path and _is_directory(item.directory)
+        for directory, item in delegations
+        if not directory and _is_directory(item.directory)
         for thing in item.owned
         if thing.name.text not in damaged and not _is_there(thing, declared[thing.kind])
     ]

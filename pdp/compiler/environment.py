@@ -1,19 +1,20 @@
 """What the names of a policy set stand for.
 
 This module gathers the declarations of all files into one `Environment` and reports names
-that are declared twice, reserved, or not the declaring directory's to declare. Rules are
+that are declared twice or reserved. Rules are
 lowered against it file by file; it is compared by meaning, so an edit that declares nothing
 new leaves every other file's lowered rules valid.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 from pdp.compiler.circles import circles, names_in, roles_in
 from pdp.compiler.declarations import Gatherer, ServiceInfo, attributes, issuers, services, trust_domains
-from pdp.compiler.delegation import Ownership, absent, check_placement
+from pdp.compiler.delegation import Ownership, absent
 from pdp.diagnostics import Diagnostic
 from pdp.lang import ast
 from pdp.lang.ast import OwnedKind
@@ -63,54 +64,53 @@ def _scoped(table: Mapping[tuple[str, str], T], name: str, scope: str) -> T | No
 def gather(parsed: Sequence[Parsed]) -> tuple[Environment, tuple[Diagnostic, ...]]:
     """Collect the declarations of all files, in the order of their paths."""
     files = [item.file for item in sorted(parsed, key=lambda item: item.file.path)]
-    ownership, problems = Ownership.of(files)
+    declared = _by_kind(files)
+    ownership, problems = Ownership.of(declared[ast.Delegation])
     gatherer = Gatherer(ownership)
     gatherer.diagnostics.extend(problems)
-    for file in files:
-        gatherer.diagnostics.extend(check_placement(file, ownership))
     for item in parsed:
         gatherer.damaged |= item.damaged
     environment = Environment(
-        trust_domains=trust_domains(gatherer, _all(files, ast.TrustDomainDecl)),
-        issuers=issuers(gatherer, _all(files, ast.IssuerDecl)),
+        trust_domains=trust_domains(gatherer, declared[ast.TrustDomainDecl]),
+        issuers=issuers(gatherer, declared[ast.IssuerDecl]),
         groups={
             decl.name.text: decl
-            for _, decl in _all(files, ast.GroupDecl)
+            for _, decl in declared[ast.GroupDecl]
             if gatherer.declare("group", decl.name)
         },
         roles=_without_circles(
             gatherer,
-            _scoped_table(gatherer, "role", _all(files, ast.RoleDecl)),
+            _scoped_table(gatherer, "role", declared[ast.RoleDecl]),
             lambda role: set(roles_in(role)),
             ("PDP228", "role", "contains itself"),
         ),
         conditions=_without_circles(
             gatherer,
-            _scoped_table(gatherer, "condition", _all(files, ast.ConditionDecl)),
+            _scoped_table(gatherer, "condition", declared[ast.ConditionDecl]),
             lambda condition: set(names_in(condition.expr)),
             ("PDP205", "condition", "is defined by itself"),
         ),
-        attributes=attributes(gatherer, _all(files, ast.AttributeDecl)),
-        services=services(gatherer, _all(files, ast.ServiceBlock)),
+        attributes=attributes(gatherer, declared[ast.AttributeDecl]),
+        services=services(gatherer, declared[ast.ServiceBlock]),
         ownership=ownership,
         damaged=frozenset(gatherer.damaged),
     )
-    declared = {
+    there = {
         OwnedKind.SERVICE: environment.services,
         OwnedKind.GROUP: environment.groups,
         OwnedKind.HOST: {host for service in environment.services.values() for host in service.hosts},
     }
-    return environment, (*gatherer.diagnostics, *absent(files, declared, environment.damaged))
+    return environment, (*gatherer.diagnostics, *absent(declared[ast.Delegation], there, environment.damaged))
 
 
-def _all(files: Iterable[ast.File], kind: type[T]) -> list[tuple[str, T]]:
-    """Every statement of a kind, with the directory of its file."""
-    return [
-        (file.path.rpartition("/")[0], item)
-        for file in files
-        for item in file.items
-        if isinstance(item, kind)
-    ]
+def _by_kind(files: Iterable[ast.File]) -> dict[type, list[tuple[str, Any]]]:
+    """Every statement by its kind, with the directory of its file."""
+    found: dict[type, list[tuple[str, Any]]] = defaultdict(list)
+    for file in files:
+        directory = file.path.rpartition("/")[0]
+        for item in file.items:
+            found[type(item)].append((directory, item))
+    return found
 
 
 def _scoped_table(gatherer: Gatherer, kind: str, declared: list[tuple[str, T]]) -> dict[tuple[str, str], T]:

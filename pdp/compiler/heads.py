@@ -44,3 +44,10 @@ class Heads:
             return rule.span
         start = unit.texts.starts[number]
         return Span(file=unit.texts.file, start=start, end=start + 1)
+
+    def name(self, unit: Unit, number: int) -> ast.Name:
+        """The name that an author gave the rule."""
+        rule = self.rule(unit, number)
+        if rule is not None and rule.clause.name is not None:
+            return rule.clause.name
+        return ast.Name(text=unit.texts.names[number], span=self.span(unit, number))

@@ -24,37 +24,36 @@ def never_in_lower_case(
     parsed: Sequence[Parsed], environment: Environment, units: Sequence[Unit], heads: Heads
 ) -> list[Diagnostic]:
     """One diagnostic for each pattern of a rule, and for each value that a capture is compared with."""
-    services = {
-        name: name
-        for name, info in environment.services.items()
-        if Relaxation.IGNORE_CASE in info.relaxations
-    }
+    services = [
+        name for name, info in environment.services.items() if Relaxation.IGNORE_CASE in info.relaxations
+    ]
     if not services:
         return []
-    first = next(iter(services))
     found = []
     for unit in units:
-        for service, rows in unit.by_service.items():
-            if service in services:
-                found += [d for row in rows for d in _row(row, unit, service, environment, heads)]
-        found += [d for row in unit.on_any for d in _row(row, unit, first, environment, heads)]
+        for service in services:
+            rows = unit.by_service.get(service, ())
+            found += [d for row in rows for d in _row(row, unit, service, environment, heads)]
+        found += [d for row in unit.on_any for d in _row(row, unit, services[0], environment, heads)]
     for file in parsed:
         directory = file.file.path.rpartition("/")[0]
-        for statement, about in _statements(file.file):
-            service = next((name for name in about if name in services), "") if about is not None else first
-            if service:
-                found += _Statement(environment, directory, service).problems(statement)
+        for statement, service in _statements(file.file, services):
+            found += _Statement(environment, directory, service).problems(statement)
     return list(dict.fromkeys(found))
 
 
-def _statements(file: ast.File) -> Iterator[tuple[ast.Rule | ast.Invariant, Sequence[str] | None]]:
-    """Rules and invariants with the services they are about, None for every one."""
+def _statements(file: ast.File, services: Sequence[str]) -> Iterator[tuple[ast.Rule | ast.Invariant, str]]:
+    """Rules and invariants about some of these services, with one of those."""
     for item in file.items:
         if isinstance(item, ast.ServiceBlock):
-            yield from ((part, [item.name.text]) for part in item.items if isinstance(part, ast.Rule))
+            if item.name.text in services:
+                yield from ((part, item.name.text) for part in item.items if isinstance(part, ast.Rule))
         elif isinstance(item, ast.Rule | ast.Invariant):
-            named = item.services if not isinstance(item.services, ast.AnyService) else None
-            yield item, None if isinstance(item.services, ast.AnyService) else [n.text for n in named or ()]
+            if isinstance(item.services, ast.AnyService):
+                yield item, services[0]
+            else:
+                named = [name.text for name in item.services or () if name.text in services]
+                yield from ((item, name) for name in named[:1])
 
 
 # -- rows ------------------------------------------------------------------------------

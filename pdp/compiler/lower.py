@@ -1,8 +1,7 @@
 """Checked rules to rows: one row for each principal term and target of a rule.
 
-`lower_file` is given one parsed file and the environment, and returns a `Unit` with the rows
-and with everything that is wrong in the file's rules. It looks at no other file, so a unit
-stays valid as long as its file and the environment do.
+What most rows do without is made in `pdp.compiler.details`; which rules of a file or a table are
+lowered, and what else is checked of it, is the business of `pdp.compiler.units`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,50 +11,43 @@ from typing import final
 
 from pdp.compiler.atoms import Atom, SetAtom
 from pdp.compiler.conditions import Condition, ConditionCompiler, conjoin, negate, user_condition
+from pdp.compiler.details import bind, excepted, obligations, pairs
 from pdp.compiler.environment import Environment
 from pdp.compiler.evaluation import Place
-from pdp.compiler.matchers import capture_places
 from pdp.compiler.numbers import Numbers
 from pdp.compiler.resolve import Resolver
-from pdp.compiler.rows import ANY_METHOD, Detail, ExceptedPath, Row, RowKind, RuleTexts, Unit
-from pdp.diagnostics import Diagnostic, Source, Span, did_you_mean, sort
+from pdp.compiler.rows import ANY_METHOD, Detail, Row, RowKind, RuleTexts
+from pdp.diagnostics import Diagnostic, Severity, Source, Span, did_you_mean
 from pdp.lang import ast
-from pdp.lang.parser import Parsed
 from pdp.lang.printer import print_rule
 from pdp.limits import MAX_CAPTURES, MAX_EXCEPTIONS, MAX_METHODS
-from pdp.vocabulary import Effect, Obligation, ObligationKind
+from pdp.vocabulary import Effect
 
-__all__ = ["PLATFORM", "Lowerer", "lower_file"]
+__all__ = ["PLATFORM", "Lowerer", "named_twice", "said_twice"]
 
 PLATFORM = "platform"
 
 
-def lower_file(
-    parsed: Parsed, source: Source, environment: Environment, numbers: Numbers, resolver: Resolver
-) -> Unit:
-    """Lower the rules of one file. Never raises."""
-    lowerer = Lowerer(
-        source=source,
-        environment=environment,
-        numbers=numbers,
-        resolver=resolver,
-        directory=parsed.file.path.rpartition("/")[0],
-        texts=RuleTexts(file=parsed.file.path),
+def named_twice(name: ast.Name, first: Span) -> Diagnostic:
+    """A rule's name that another rule of the same service has."""
+    return Diagnostic(
+        code="PDP226",
+        message=f"rule `{name.text}` is named twice",
+        span=name.span,
+        help="each name is given once in a service",
+        related=((first, "first named"),),
     )
-    before = len(resolver.diagnostics)
-    for item in parsed.file.items:
-        if isinstance(item, ast.ServiceBlock):
-            for part in item.items:
-                if isinstance(part, ast.Rule):
-                    lowerer.rule(part, item.name.text)
-        elif isinstance(item, ast.Rule):
-            lowerer.rule(item, None)
-    found = lowerer.diagnostics + resolver.diagnostics[before:]
-    return Unit(
-        texts=lowerer.texts,
-        by_service={service: tuple(rows) for service, rows in lowerer.by_service.items()},
-        on_any=tuple(lowerer.on_any),
-        diagnostics=sort(found),
+
+
+def said_twice(rule: Span, first: Span) -> Diagnostic:
+    """A rule that another rule of the same service repeats."""
+    return Diagnostic(
+        code="PDP403",
+        severity=Severity.WARNING,
+        message="this rule says what another one says",
+        span=rule,
+        related=((first, "the same rule"),),
+        help="drop one of them",
     )
 
 
@@ -74,14 +66,10 @@ class Lowerer:
     by_service: dict[str, list[Row]] = field(default_factory=dict)
     on_any: list[Row] = field(default_factory=list)
     _names: dict[tuple[str, str], Span] = field(default_factory=dict)
+    _contents: dict[tuple[str, int], Span] = field(default_factory=dict)
 
-    def _report(
-        self, code: str, message: str, span: Span, help_: str = "", first: Span | None = None
-    ) -> None:
-        related = () if first is None else ((first, "first named"),)
-        self.diagnostics.append(
-            Diagnostic(code=code, message=message, span=span, help=help_, related=related)
-        )
+    def _report(self, code: str, message: str, span: Span, help_: str = "") -> None:
+        self.diagnostics.append(Diagnostic(code=code, message=message, span=span, help=help_))
 
     def rule(self, rule: ast.Rule, service: str | None) -> None:
         """Add a rule's rows to the services it is about."""
@@ -113,11 +101,14 @@ class Lowerer:
         return known
 
     def _describe(self, rule: ast.Rule, scope: str) -> int:
-        digest = blake2b(print_rule(rule).encode(), digest_size=5).digest()
+        content = int.from_bytes(blake2b(print_rule(rule).encode(), digest_size=5).digest())
+        first = self._contents.setdefault((scope, content), rule.span)
+        if first is not rule.span:
+            self.diagnostics.append(said_twice(rule.span, first))
         number = self.texts.add(
             line=self.source.position(rule.span.start)[0],
             start=rule.span.start,
-            content_id=int.from_bytes(digest),
+            content_id=content,
             effect=rule.effect,
             shadow=rule.shadow,
             scope=scope,
@@ -126,9 +117,7 @@ class Lowerer:
         if clause.name is not None:
             first = self._names.setdefault((scope, clause.name.text), clause.name.span)
             if first is not clause.name.span:
-                help_ = "each name is given once in a service"
-                message = f"rule `{clause.name.text}` is named twice"
-                self._report("PDP226", message, clause.name.span, help_, first)
+                self.diagnostics.append(named_twice(clause.name, first))
             self.texts.names[number] = clause.name.text
         if clause.because or clause.owner:
             self.texts.notes[number] = (clause.because or "", clause.owner or "")
@@ -227,8 +216,8 @@ class Lowerer:
     def _detail(self, rule: ast.Rule, term: ast.PrincipalTerm, target: ast.Target) -> Detail | None:
         """The rare parts of a row; None where a mistake was reported."""
         bound: dict[str, Place] = {}
-        within = _bind(bound, term.segments if isinstance(term, ast.PrincipalPattern) else (), principal=True)
-        equalities = _bind(bound, target.path.segments, principal=False)
+        within = bind(bound, term.segments if isinstance(term, ast.PrincipalPattern) else (), principal=True)
+        equalities = bind(bound, target.path.segments, principal=False)
         if len(bound) > MAX_CAPTURES:
             self._report("PDP916", f"a rule binds at most {MAX_CAPTURES} captures", target.span)
             return None
@@ -239,11 +228,11 @@ class Lowerer:
             return _NO_DETAIL
         return Detail(
             condition=condition,
-            equalities=_pairs(equalities, principal=True),
-            path_equalities=_pairs(equalities, principal=False),
-            principal_equalities=_pairs(within, principal=True),
-            exceptions=tuple(_excepted(pattern, bound) for pattern in target.excluded),
-            obligations=_obligations(rule.clause),
+            equalities=pairs(equalities, principal=True),
+            path_equalities=pairs(equalities, principal=False),
+            principal_equalities=pairs(within, principal=True),
+            exceptions=tuple(excepted(pattern, bound) for pattern in target.excluded),
+            obligations=obligations(rule.clause),
             valid_from=rule.clause.valid_from,
             until=rule.clause.until,
         )
@@ -282,42 +271,3 @@ _NO_DETAIL = Detail()
 
 def _has_extras(clause: ast.Clause) -> bool:
     return bool(clause.obligations) or clause.valid_from is not None or clause.until is not None
-
-
-def _bind(
-    bound: dict[str, Place], segments: Sequence[ast.Segment], *, principal: bool
-) -> list[tuple[Place, Place]]:
-    """Bind the captures of a pattern; returns the pairs of places that one name makes equal."""
-    equal = []
-    for name, place in capture_places(segments, principal=principal):
-        other = bound.setdefault(name, place)
-        if other != place:
-            equal.append((place, other))
-    return equal
-
-
-def _pairs(equal: list[tuple[Place, Place]], *, principal: bool) -> tuple[tuple[int, int], ...]:
-    """Indexes of the pairs whose second place is in the principal, or in the path."""
-    return tuple((place.index, other.index) for place, other in equal if other.principal is principal)
-
-
-def _excepted(pattern: ast.PathPattern, bound: Mapping[str, Place]) -> ExceptedPath:
-    """Captures that the rule does not bind are the exception's own."""
-    equal = _bind(dict(bound), pattern.segments, principal=False)
-    return ExceptedPath(
-        pattern=pattern.segments,
-        equalities=_pairs(equal, principal=True),
-        path_equalities=_pairs(equal, principal=False),
-    )
-
-
-def _obligations(clause: ast.Clause) -> tuple[Obligation, ...]:
-    found = set()
-    for duty in clause.obligations:
-        if isinstance(duty, ast.ReuseLimit):
-            found.add(Obligation(ObligationKind.REUSE_AT_MOST, "", str(duty.millis)))
-        elif duty.value is None:
-            found.add(Obligation(ObligationKind.REMOVE_HEADER, duty.header))
-        else:
-            found.add(Obligation(ObligationKind.SET_HEADER, duty.header, duty.value))
-    return tuple(sorted(found, key=lambda duty: (duty.kind.value, duty.name, duty.value)))

@@ -150,6 +150,10 @@ class RuleTexts:
         self.scopes.append(scope)
         return len(self.lines) - 1
 
+    def within(self, scope: str) -> list[int]:
+        """The rules that are written in a scope."""
+        return [rule for rule, written in enumerate(self.scopes) if written == scope]
+
     def text(self, rule: int) -> RuleText:
         """What people are told about it."""
         because, owner = self.notes.get(rule, ("", ""))
@@ -176,10 +180,14 @@ class Unit:
         texts: Its rules, for people.
         by_service: Rows about one service.
         on_any: Rows about every service.
+        scopes: Where its rules are written: services, or `platform`.
+        demanding: The rows that demand something of a header, by service, None for every one.
         diagnostics: What is wrong with it.
     """
 
     texts: RuleTexts
     by_service: Mapping[str, tuple[Row, ...]]
     on_any: tuple[Row, ...]
+    scopes: frozenset[str]
+    demanding: Mapping[str | None, tuple[Row, ...]]
     diagnostics: tuple[Diagnostic, ...]

@@ -5,14 +5,14 @@ from dataclasses import replace
 from posixpath import dirname, join, normpath
 
 from pdp.compiler.environment import Environment
-from pdp.compiler.lower import Lowerer
 from pdp.compiler.numbers import Numbers
 from pdp.compiler.resolve import Resolver
-from pdp.compiler.rows import RuleTexts, Unit
-from pdp.diagnostics import Diagnostic, Source, Span, sort
+from pdp.compiler.rows import Unit
+from pdp.compiler.units import lower_table, without_rules
+from pdp.diagnostics import Diagnostic, Source, Span
 from pdp.lang import ast
 from pdp.lang.parser import Parsed
-from pdp.lang.tables import read_grants, read_members
+from pdp.lang.tables import read_members
 
 __all__ = ["TableCache", "lower_tables", "read_table", "with_group_files"]
 
@@ -84,28 +84,11 @@ def _lower(
 ) -> Unit:
     source, problems = read_table(item.file, item.span, sources)
     if source is None:
-        return Unit(texts=RuleTexts(file=item.span.file), by_service={}, on_any=(), diagnostics=problems)
+        return without_rules(item.span.file, problems)
     key = (source.path, service, item.span.start)
     kept = cache.get(key)
     if kept is not None and kept[0] is source and kept[1] == item:
         return kept[2]
-    lowerer = Lowerer(
-        source=source,
-        environment=environment,
-        numbers=numbers,
-        resolver=resolver,
-        directory=dirname(item.span.file),
-        texts=RuleTexts(file=source.path),
-    )
-    before = len(resolver.diagnostics)
-    rules, found = read_grants(source, item.clause)
-    for rule in rules:
-        lowerer.rule(rule, service)
-    unit = Unit(
-        texts=lowerer.texts,
-        by_service={name: tuple(rows) for name, rows in lowerer.by_service.items()},
-        on_any=(),
-        diagnostics=sort([*found, *lowerer.diagnostics, *resolver.diagnostics[before:]]),
-    )
+    unit = lower_table(item, service, source, environment, numbers, resolver)
     cache[key] = (source, item, unit)
     return unit

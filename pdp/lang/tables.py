@@ -32,18 +32,21 @@ class _Field(NamedTuple):
     plain: bool  # whether the span covers the text as it is, so that offsets in it are known
 
 
-def read_grants(source: Source, clause: ast.Clause) -> tuple[list[ast.Rule], list[Diagnostic]]:
-    """One allow for each line of a table, with the clauses of the statement that names it."""
+def read_grants(source: Source, clause: ast.Clause, found: list[Diagnostic]) -> Iterator[ast.Rule]:
+    """One allow for each line of a table, with the clauses of the statement that names it.
+
+    One after the other, since there may be a million. What is wrong is added to `found` at the end.
+    """
     if not source.readable:
-        return [], []
-    rules: list[ast.Rule] = []
-    diagnostics: list[Diagnostic] = []
+        return
     lines = _lines(source)
     first = next(lines, None)
     if first is None or _texts(first[0]) != _HEADER:
         span = first[1] if first else Span(file=source.path, start=0, end=0)
         message = "a table of grants begins with the line `principal,methods,path`"
-        return [], [Diagnostic(code="PDP108", message=message, span=span)]
+        found.append(Diagnostic(code="PDP108", message=message, span=span))
+        return
+    diagnostics: list[Diagnostic] = []
     for text, span in lines:
         fields = _fields(text, span)
         if len(fields) != _FIELDS:
@@ -51,8 +54,9 @@ def read_grants(source: Source, clause: ast.Clause) -> tuple[list[ast.Rule], lis
             diagnostics.append(Diagnostic(code="PDP108", message=message, span=span))
             continue
         rule = _grant(fields, span, clause, diagnostics)
-        rules += [rule] if rule is not None else []
-    return rules, list(all_mistakes(source, diagnostics))
+        if rule is not None:
+            yield rule
+    found += all_mistakes(source, diagnostics)
 
 
 def _grant(

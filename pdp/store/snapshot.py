@@ -18,11 +18,11 @@ from pdp.analysis.invariants import Checked, Invariants
 from pdp.compiler.callers import CallerEntry, lower_callers
 from pdp.compiler.checks import check_set
 from pdp.compiler.environment import Environment, gather
-from pdp.compiler.lower import lower_file
 from pdp.compiler.numbers import Numbers
 from pdp.compiler.resolve import Resolver
 from pdp.compiler.rows import Unit
 from pdp.compiler.tables import TableCache, lower_tables, with_group_files
+from pdp.compiler.units import lower_file
 from pdp.diagnostics import Diagnostic, Source, Span, has_errors, sort
 from pdp.index.assemble import Assembly, assemble
 from pdp.index.rule_index import RuleIndex

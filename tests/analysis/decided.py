@@ -9,9 +9,9 @@ from pdp.analysis.lowered import lower_invariant
 from pdp.analysis.witnesses import Witness
 from pdp.compiler.checks import check_set
 from pdp.compiler.environment import gather
-from pdp.compiler.lower import lower_file
 from pdp.compiler.numbers import Numbers
 from pdp.compiler.resolve import Resolver
+from pdp.compiler.units import lower_file
 from pdp.diagnostics import Source, has_errors, render
 from pdp.index.assemble import assemble
 from pdp.lang import ast

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from pdp.compiler.environment import gather
-from pdp.compiler.lower import lower_file
 from pdp.compiler.numbers import Numbers
 from pdp.compiler.resolve import Resolver
+from pdp.compiler.units import lower_file
 from pdp.diagnostics import Severity, Source
 from pdp.engine.decide import decide
 from pdp.lang.parser import parse

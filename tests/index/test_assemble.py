@@ -4,9 +4,9 @@ import pytest
 
 from pdp import limits
 from pdp.compiler.environment import gather
-from pdp.compiler.lower import lower_file
 from pdp.compiler.numbers import Numbers
 from pdp.compiler.resolve import Resolver
+from pdp.compiler.units import lower_file
 from pdp.diagnostics import Severity, Source, Span
 from pdp.index.assemble import assemble
 from pdp.lang.parser import parse

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from pdp.compiler.checks import check_set
 from pdp.compiler.environment import gather
-from pdp.compiler.lower import lower_file
 from pdp.compiler.numbers import Numbers
 from pdp.compiler.resolve import Resolver
+from pdp.compiler.units import lower_file
 from pdp.diagnostics import Source, has_errors, render
 from pdp.index.assemble import assemble
 from pdp.index.rule_index import RuleIndex

@@ -1,0 +1,67 @@
+"""What only the whole set shows: rules of one service whose names, words or headers collide across files."""
+
+from tests.docs.sets import load
+
+HEAD = "language 1\n"
+DOMAIN = 'language 1\ntrust domain prod = "prod.example.org"\nservice s {}\n'
+
+
+def codes(files):
+    return [(d.code, d.span.file, [span.file for span, _ in d.related]) for d in load(files).diagnostics]
+
+
+def test_two_files_of_the_platform_do_not_give_one_name_twice():
+    files = {
+        "a.policy": DOMAIN + "deny anyone to GET /x on any service as closed\n",
+        "b.policy": HEAD + "deny anyone to GET /y on s as closed\n",
+    }
+
+    assert codes(files) == [("PDP226", "b.policy", ["a.policy"])]
+
+
+def test_the_diagnostic_stands_at_the_name():
+    text = HEAD + "deny anyone to GET /y on s as closed\n"
+    files = {"a.policy": DOMAIN + "deny anyone to GET /x on any service as closed\n", "b.policy": text}
+
+    (diagnostic,) = load(files).diagnostics
+
+    assert text[diagnostic.span.start : diagnostic.span.end] == "closed"
+    ((first, _),) = diagnostic.related
+    assert files["a.policy"][first.start : first.end] == "closed"
+
+
+def test_a_name_of_the_platform_is_free_in_a_service():
+    files = {
+        "a.policy": DOMAIN + "deny anyone to GET /x on any service as closed\n",
+        "b.policy": HEAD + "service t { deny anyone to GET /x as closed }\n",
+    }
+
+    assert codes(files) == []
+
+
+def test_two_files_of_the_platform_say_the_same():
+    files = {
+        "a.policy": DOMAIN + "deny anyone to GET /x on s\n",
+        "b.policy": HEAD + "deny anyone to GET /x on s\n\ndeny anyone to GET /x on s\n",
+        "c.policy": HEAD + "deny anyone to GET /x on any service\n",
+    }
+
+    assert codes(files) == [("PDP403", "b.policy", ["a.policy"]), ("PDP403", "b.policy", ["b.policy"])]
+
+
+def test_a_line_of_a_table_says_what_the_service_says():
+    files = {
+        "a.policy": 'language 1\ntrust domain prod = "prod.example.org"\n'
+        'service s {\n allow prod/a to GET /x\n allow from "t.csv"\n}\n',
+        "t.csv": "principal,methods,path\nprod/b,GET,/x\nprod/a,GET,/x\n",
+    }
+
+    assert codes(files) == [("PDP403", "t.csv", ["a.policy"])]
+
+
+def test_of_very_many_contradictions_some_are_shown():
+    rules = "".join(f'allow anyone to GET /x/{n}/** set header x-a = "{n}"\n' for n in range(60))
+    other = 'allow anyone to GET /** set header x-a = "other"\n'
+    found = codes({"a.policy": f"language 1\nservice s {{\n{rules}{other}}}\n"})
+
+    assert found == [("PDP341", "a.policy", ["a.policy"])] * 50
