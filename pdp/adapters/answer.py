@@ -1,20 +1,25 @@
-"""The answer as it leaves: the shape of `/v1/decide`'s body, and the way to it from a `Decision`.
-
-Everything in it is plain: no enums, no row numbers, instants as text. Rule names, places and
-reasons come from policy text; they are data here, and escaped by whoever prints them.
-"""
+"""From a `Decision` to the answer as it leaves, in the shape of `pdp.adapters.answer_body`."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final
 
-import msgspec
 from msgspec import UNSET, UnsetType
 
+from pdp.adapters.answer_body import (
+    Answer,
+    ConsideredRule,
+    DifferenceBody,
+    ExplanationBody,
+    NearestRule,
+    RegionBody,
+    RuleRef,
+    ShadowBody,
+    StepBody,
+)
 from pdp.engine.explain import Explanation
 from pdp.index.rule_index import RuleIndex
 from pdp.vocabulary import (
-    AttributeValue,
     Decision,
     Excluding,
     Millis,
@@ -25,117 +30,10 @@ from pdp.vocabulary import (
     Request,
 )
 
-__all__ = [
-    "Answer",
-    "ConsideredRule",
-    "DifferenceBody",
-    "ExplanationBody",
-    "NearestRule",
-    "RegionBody",
-    "RuleRef",
-    "ShadowBody",
-    "instant_text",
-    "to_answer",
-]
+__all__ = ["instant_text", "to_answer"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-#: A segment; null for any one; or any but those listed, by `not`, `not_prefix` and `not_suffix`.
-StepBody: TypeAlias = str | dict[str, tuple[str, ...]] | None
-
-
-class RuleRef(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule: its name, where it stands (`file:line`), and its author's reason, if that is told."""
-
-    name: str
-    at: str
-    because: str | UnsetType = UNSET
-
-
-class RegionBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The requests over which the answer holds; see `pdp.vocabulary.Region`."""
-
-    service: str
-    principal: str | None
-    method: str | None
-    path: list[StepBody]
-    rest: bool
-    context: dict[str, AttributeValue | None]
-
-
-class ShadowBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What the answer would have been with the shadow rules enforced."""
-
-    decision: str
-    reason: str
-    rules: list[RuleRef]
-
-
-class ConsideredRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule on the path about the principal, and what became of it."""
-
-    rule: RuleRef
-    effect: str
-    shadow: bool
-    outcome: str
-
-
-class DifferenceBody(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that keeps a rule from allowing: what was given, and what it wants."""
-
-    coordinate: str
-    given: str
-    wanted: str
-
-
-class NearestRule(msgspec.Struct, frozen=True, kw_only=True):
-    """The allow that is closest to the request."""
-
-    rule: RuleRef
-    differences: list[DifferenceBody]
-
-
-class ExplanationBody(msgspec.Struct, frozen=True, kw_only=True):
-    """Why the answer came out as it did."""
-
-    considered: list[ConsideredRule]
-    nearest: NearestRule | None
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to one question.
-
-    Attributes:
-        decision: `allow` or `deny`.
-        reason: Why, a value of `pdp.vocabulary.Reason`.
-        enforced: False only where an observed service lets a default deny pass.
-        rules: The rules that decided.
-        decision_id: A ULID.
-        revision: The version it was made under.
-        age_seconds: How long ago the source last confirmed that version.
-        region: Where it holds, or null for this very request only.
-        max_age_ms: How long it may be reused, counted from the instant the question was sent.
-        valid_until: The first instant at which it may differ (RFC 3339, UTC), or null for never.
-        obligations: What an allow demands: `set_header` with `value`, or `remove_header`.
-        reuse: `counted` (hits are reported by decision id) or `no`.
-        shadow: What shadow rules would have changed; left out where nothing.
-        explanation: Left out where none was asked for.
-    """
-
-    decision: str
-    reason: str
-    enforced: bool
-    rules: list[RuleRef]
-    decision_id: str
-    revision: str
-    age_seconds: int
-    region: RegionBody | None
-    max_age_ms: Millis
-    valid_until: str | None
-    obligations: list[dict[str, str]]
-    reuse: str
-    shadow: ShadowBody | UnsetType = UNSET
-    explanation: ExplanationBody | UnsetType = UNSET
+_REUSE: Final = ObligationKind.REUSE_AT_MOST
 
 
 def to_answer(  # noqa: PLR0913 -- each is a part of the answer that the decision does not hold
@@ -190,9 +88,6 @@ def to_answer(  # noqa: PLR0913 -- each is a part of the answer that the decisio
         shadow=shadow,
         explanation=UNSET if explanation is None else _explanation(explanation, name),
     )
-
-
-_REUSE: Final = ObligationKind.REUSE_AT_MOST
 
 
 class _Namer:

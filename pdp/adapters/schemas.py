@@ -5,7 +5,8 @@ The question and the answer are in modules of their own; here they meet the bodi
 
 import msgspec
 
-from pdp.adapters.answer import (
+from pdp.adapters.answer import to_answer
+from pdp.adapters.answer_body import (
     Answer,
     ConsideredRule,
     DifferenceBody,
@@ -14,7 +15,6 @@ from pdp.adapters.answer import (
     RegionBody,
     RuleRef,
     ShadowBody,
-    to_answer,
 )
 from pdp.adapters.question import BadQuestionError, Evidence, Question, UserClaims, to_request
 

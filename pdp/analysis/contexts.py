@@ -5,65 +5,19 @@ solved apart, and within a group a choice is given up as soon as one constraint 
 fails. So the work grows with what belongs together and not with everything that is read.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, TypeAlias, final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import final
 
+from pdp.analysis.asked import NOW, OVERRIDES, SUPPLY, USER, Asked, Choice, Constraint, Context
 from pdp.analysis.budget import Budget
-from pdp.analysis.facts import USER_ATTRIBUTES, Facts, combine
-from pdp.analysis.lines import Line
+from pdp.analysis.facts import Facts, combine
 from pdp.analysis.members import Members
 from pdp.analysis.values import Calendar, Stock, attribute_values, users
 from pdp.compiler.attributes import attribute_type
-from pdp.compiler.evaluation import Evaluation
-from pdp.engine.evaluate import truth
 from pdp.lang.ast import AttributeType
-from pdp.vocabulary import AttributeValue, Millis, User
+from pdp.vocabulary import Millis
 
-__all__ = ["OVERRIDES", "Constraint", "Context", "Level", "Solver"]
-
-#: Headers that override the method: a request in which one differs from it is refused before any rule.
-OVERRIDES: Final = frozenset(
-    {"header.x-http-method-override", "header.x-method-override", "header.x-http-method"}
-)
-_USER: Final = "@user"
-_NOW: Final = "@now"
-_SUPPLY: Final = "@supply "
-
-#: What a line's condition has to be.
-Level: TypeAlias = Callable[[bool | None], bool]
-_Choice: TypeAlias = AttributeValue | User | None
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Constraint:
-    """The condition of a line has to be as `level` says."""
-
-    line: Line
-    level: Level
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """What was chosen, and what made no difference.
-
-    Attributes:
-        attributes: Every attribute that was read but those of the user; None for no value.
-        user: The user, or None.
-        user_read: Whether the user was read.
-        missing: Families that are not supplied.
-        now: The instant.
-        timed: Whether the instant was read.
-    """
-
-    attributes: Mapping[str, AttributeValue | None] = field(default_factory=dict)
-    user: User | None = None
-    user_read: bool = False
-    missing: frozenset[str] = frozenset()
-    now: Millis
-    timed: bool = False
+__all__ = ["Solver"]
 
 
 @final
@@ -94,13 +48,13 @@ class Solver:
         """
         facts = combine(constraint.line.facts for constraint in constraints)
         choices = _Choices(self, constraints, facts, method, (*who.principal.segments, *path))
-        asked = _Asked(constraints, who, list(path), self._families, self._calendar.now)
+        asked = Asked(constraints, who, list(path), self._families, self._calendar.now)
         for group in _groups([asked.reads(number) for number in range(len(constraints))]):
             if not self._settle(asked, group, choices):
                 return None
         return asked.context()
 
-    def _settle(self, asked: "_Asked", group: list[int], choices: "_Choices") -> bool:
+    def _settle(self, asked: "Asked", group: list[int], choices: "_Choices") -> bool:
         """Choose for one group of constraints that share something."""
         order: dict[str, None] = {}
         due: list[list[int]] = []
@@ -117,7 +71,7 @@ class Solver:
         return asked.all_hold(due[0]) and self._choose(asked, names, due, 0, choices)
 
     def _choose(
-        self, asked: "_Asked", names: list[str], due: list[list[int]], at: int, choices: "_Choices"
+        self, asked: "Asked", names: list[str], due: list[list[int]], at: int, choices: "_Choices"
     ) -> bool:
         if at == len(names):
             return True
@@ -134,13 +88,13 @@ class Solver:
 
     def values(
         self, name: str, facts: Facts, stock: Stock, dates: frozenset[Millis], method: str
-    ) -> Sequence[_Choice]:
+    ) -> Sequence[Choice]:
         """The values of one variable that are enough to try."""
-        if name == _USER:
+        if name == USER:
             return users(facts, stock, self._budget)
-        if name == _NOW:
+        if name == NOW:
             return self._calendar.instants(facts.windows, dates)
-        if name.startswith(_SUPPLY):
+        if name.startswith(SUPPLY):
             return (True, False)
         if name in OVERRIDES:
             return (None, (method,))
@@ -173,27 +127,15 @@ class _Choices:
         self._dates = frozenset(
             date for detail in details for date in (detail.valid_from, detail.until) if date is not None
         )
-        self._known: dict[str, Sequence[_Choice]] = {}
+        self._known: dict[str, Sequence[Choice]] = {}
 
-    def of(self, name: str) -> Sequence[_Choice]:
+    def of(self, name: str) -> Sequence[Choice]:
         """The values of a variable."""
         found = self._known.get(name)
         if found is None:
             found = self._solver.values(name, self._facts, self._stock, self._dates, self._method)
             self._known[name] = found
         return found
-
-
-def _variables(line: Line) -> frozenset[str]:
-    """What the truth of a line depends on, principal, method and path given."""
-    facts = line.facts
-    found = {name for name in facts.tests if name not in USER_ATTRIBUTES}
-    found |= {f"{_SUPPLY}{family}" for family in facts.families}
-    if facts.user:
-        found.add(_USER)
-    if line.row.detail is not None and line.row.detail.timed:
-        found.add(_NOW)
-    return frozenset(found)
 
 
 def _groups(reads: Sequence[frozenset[str]]) -> list[list[int]]:
@@ -206,81 +148,3 @@ def _groups(reads: Sequence[frozenset[str]]) -> list[list[int]]:
         numbers = sorted([number, *(one for group in together for one in group[1])])
         groups = [*apart, (merged, numbers)]
     return [numbers for names, numbers in sorted(groups, key=lambda group: len(group[0]))]
-
-
-@final
-class _Asked:
-    """The question so far: what has been chosen, and whether constraints hold of it."""
-
-    def __init__(
-        self,
-        constraints: Sequence[Constraint],
-        who: Members,
-        path: list[str],
-        families: frozenset[str],
-        now: Millis,
-    ) -> None:
-        self._constraints = constraints
-        self._reads = [_variables(constraint.line) for constraint in constraints]
-        self._who = who
-        self._path = path
-        self._families = families
-        self._start = now
-        self._chosen: dict[str, _Choice] = {}
-
-    def reads(self, number: int) -> frozenset[str]:
-        """What a constraint reads."""
-        return self._reads[number]
-
-    def set(self, name: str, value: _Choice) -> None:
-        """Choose a value."""
-        self._chosen[name] = value
-
-    def unset(self, name: str) -> None:
-        """Take a choice back."""
-        self._chosen.pop(name, None)
-
-    def all_hold(self, numbers: Sequence[int]) -> bool:
-        """Whether these constraints, of which everything is chosen, are as they have to be."""
-        if not numbers:
-            return True
-        context = self.context()
-        for number in numbers:
-            constraint = self._constraints[number]
-            evaluation = self._evaluation(context, constraint.line)
-            if not constraint.level(truth(constraint.line.row.detail, evaluation)):
-                return False
-        return True
-
-    def context(self) -> Context:
-        """What has been chosen."""
-        chosen = self._chosen
-        user, now = chosen.get(_USER), chosen.get(_NOW)
-        return Context(
-            attributes={name: value for name, value in chosen.items() if not name.startswith("@")},  # type: ignore[misc]
-            user=user if isinstance(user, User) else None,
-            user_read=_USER in chosen,
-            missing=frozenset(
-                name.removeprefix(_SUPPLY)
-                for name, value in chosen.items()
-                if name.startswith(_SUPPLY) and value is False
-            ),
-            now=now if isinstance(now, int) else self._start,
-            timed=_NOW in chosen,
-        )
-
-    def _evaluation(self, context: Context, line: Line) -> Evaluation:
-        user = context.user
-        attributes = context.attributes
-        if user is not None:
-            own = {"user.iss": user.issuer, "user.sub": user.subject, "user.groups": user.groups or None}
-            attributes = {**attributes, **own}
-        return Evaluation(
-            atoms=self._who.numbers(line.atoms),
-            principal=self._who.principal.segments,
-            path=self._path,
-            context=attributes,
-            supplied=self._families - context.missing,
-            user=user,
-            now=context.now,
-        )

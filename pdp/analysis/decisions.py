@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias, final
 
+from pdp.analysis.asked import Level
 from pdp.analysis.books import Book, Overlaps, Shelf, covers, meet
 from pdp.analysis.budget import Budget
-from pdp.analysis.contexts import Level
+from pdp.analysis.demands import Demand, Found, Setting, is_true, not_false, not_true, only_false
 from pdp.analysis.lines import Line, Scribe
 from pdp.analysis.lowered import Obliged
-from pdp.analysis.search import Demand, Found, Setting, find, is_true, not_false, not_true, only_false
+from pdp.analysis.search import find
 from pdp.analysis.witnesses import DisagreementError, Witness, allowed_by_rule, witness
 from pdp.compiler.environment import Environment
 from pdp.index.rule_index import RuleIndex

@@ -1,28 +1,31 @@
 """Invariants: `never` and `always`, decided for every request there can be.
 
-This module asks `pdp.analysis.decisions` about each invariant and service, remembers what holds,
-and says what does not. What cannot be decided within `MAX_INVARIANT_STEPS` is an error of its own:
-that an invariant holds is said only of those that do. `docs/language-reference.md`, section 9.
+This module asks `pdp.analysis.decisions` about each invariant and service, and remembers what
+holds; `pdp.analysis.findings` says what does not. What cannot be decided within
+`MAX_INVARIANT_STEPS` is an error of its own: that an invariant holds is said only of those that
+do. `docs/language-reference.md`, section 9.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, NamedTuple, TypeAlias, final
+from typing import NamedTuple, TypeAlias, final
 
 from pdp.analysis.books import Book, Overlaps
 from pdp.analysis.budget import Budget, TooLargeError
 from pdp.analysis.decisions import Decider, Shared, Undecided, Verdict
+from pdp.analysis.demands import Demand, Setting, is_true, not_false
+from pdp.analysis.findings import broken, doubtful, undecided
 from pdp.analysis.lines import Line, Scribe
 from pdp.analysis.lowered import Obliged, by_number, lower_invariant
-from pdp.analysis.search import Demand, Setting, find, is_true, not_false
+from pdp.analysis.search import find
 from pdp.analysis.values import KEPT_FOR, Calendar
-from pdp.analysis.witnesses import Witness, deciding_rules
+from pdp.analysis.witnesses import Witness
 from pdp.compiler.environment import Environment
 from pdp.compiler.numbers import Numbers
 from pdp.compiler.resolve import Resolver
 from pdp.compiler.rows import Unit
-from pdp.diagnostics import Diagnostic, Severity
+from pdp.diagnostics import Diagnostic
 from pdp.index.rule_index import RuleIndex
 from pdp.lang import ast
 from pdp.lang.parser import Parsed
@@ -162,15 +165,15 @@ class _Check:
         memory = _Memory(self.kept.get((item, path), {}), self.keep.setdefault((item, path), {}))
         found = self._doubts(item, obliged, memory)
         services = self._services(item)
-        undecided: list[Diagnostic] = []
+        unknown: list[Diagnostic] = []
         budget = Budget(MAX_INVARIANT_STEPS)
         for service in services:
             verdict = self._verdict(item, obliged, memory, service, budget)
             if isinstance(verdict, Witness):
-                return [*found, _broken(item, verdict, self.shared.index)]
-            if verdict is not None and not undecided:
-                undecided.append(_undecided(item, verdict, service))
-        return found + undecided
+                return [*found, broken(item, verdict, self.shared.index)]
+            if verdict is not None and not unknown:
+                unknown.append(undecided(item, verdict, service))
+        return found + unknown
 
     def _services(self, item: ast.Invariant) -> list[str]:
         """The services it is about; `any service` is every declared one: nothing opens another."""
@@ -188,12 +191,7 @@ class _Check:
         memory.after[None] = kept
         if kept.sense is _Sense.MATCHES:
             return []
-        never_true = kept.sense is _Sense.NEVER_TRUE
-        message = "the condition can never be true" if never_true else "no request matches this invariant"
-        help_ = "it holds whatever the rules say: check its names, exceptions and condition"
-        return [
-            Diagnostic(code="PDP504", severity=Severity.WARNING, message=message, span=item.span, help=help_)
-        ]
+        return [doubtful(item, never_true=kept.sense is _Sense.NEVER_TRUE)]
 
     def _sense(self, lines: Sequence[Line]) -> _Sense:
         budget = Budget(MAX_INVARIANT_STEPS)
@@ -228,40 +226,3 @@ class _Check:
         if book is None:
             book = self._books[service] = Book(service, self.sources.get(service, ()))
         return book
-
-
-# -- in words --------------------------------------------------------------------------
-
-_HELP_NEVER: Final = "take it away from the rules that allow it, or say in the invariant what it leaves out"
-_HELP_DENIED: Final = "narrow the deny, or say in the invariant what it leaves out"
-_HELP_DEFAULT: Final = "add an allow, or say in the invariant what it leaves out"
-
-
-def _broken(item: ast.Invariant, seen: Witness, index: RuleIndex) -> Diagnostic:
-    request = seen.request
-    rules = deciding_rules(index, request.service, seen.decision)
-    verb = "may not" if item.always else "may"
-    asked = f"{request.method} {request.service} {request.path}"
-    message = f"`{request.principal.id}` {verb} `{asked}`{seen.words}"
-    help_ = (_HELP_DENIED if rules else _HELP_DEFAULT) if item.always else _HELP_NEVER
-    by = "denied" if item.always else "allowed"
-    return Diagnostic(
-        code="PDP502" if item.always else "PDP501",
-        message=message,
-        span=item.span,
-        label="this does not hold",
-        help=help_,
-        related=tuple((span, f"{by} by `{name}`") for span, name in rules),
-    )
-
-
-def _undecided(item: ast.Invariant, why: Undecided, service: str) -> Diagnostic:
-    if why is Undecided.READINGS:
-        message = (
-            f"this invariant cannot be decided on service `{service}`, which reads paths in several ways"
-        )
-        help_ = "drop `paths may have` from the service, or name other services in the invariant"
-    else:
-        message = f"not decided within {MAX_INVARIANT_STEPS} steps, the last of them on service `{service}`"
-        help_ = "name fewer services, methods or paths in it, or compare fewer attributes in one condition"
-    return Diagnostic(code="PDP503", message=message, span=item.span, label="not known to hold", help=help_)

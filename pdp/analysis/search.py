@@ -6,89 +6,27 @@ enough to try a few principals, methods, paths and contexts: `pdp.analysis.peopl
 that there is none; and where that would take too long, `TooLargeError` says so.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import TypeAlias, final
 
+from pdp.analysis.asked import OVERRIDES, Constraint, Context
 from pdp.analysis.budget import Budget
-from pdp.analysis.contexts import OVERRIDES, Constraint, Context, Level, Solver
+from pdp.analysis.contexts import Solver
+from pdp.analysis.demands import Demand, Found, Setting
 from pdp.analysis.facts import combine
 from pdp.analysis.lines import Line
 from pdp.analysis.members import Members, known_texts
 from pdp.analysis.people import principals
 from pdp.analysis.representatives import Explorer, Observed, Representative, fresh_texts, texts_of
-from pdp.analysis.values import Calendar
 from pdp.compiler.evaluation import Evaluation
 from pdp.engine.evaluate import applies
 from pdp.lang import ast
-from pdp.lang.ast import AttributeType
 from pdp.paths import is_canonical_segment
 
-__all__ = ["Demand", "Found", "Setting", "find", "is_true", "not_false", "not_true", "only_false"]
+__all__ = ["find"]
 
 _Pattern: TypeAlias = tuple[ast.Segment, ...]
-
-
-def is_true(truth: bool | None) -> bool:  # noqa: FBT001 - a truth value of Kleene's, not a flag
-    """An allow that opens; an `always` that demands."""
-    return truth is True
-
-
-def not_false(truth: bool | None) -> bool:  # noqa: FBT001 - as above
-    """A deny that closes; a `never` that forbids."""
-    return truth is not False
-
-
-def not_true(truth: bool | None) -> bool:  # noqa: FBT001 - as above
-    """An allow that does not open."""
-    return truth is not True
-
-
-def only_false(truth: bool | None) -> bool:  # noqa: FBT001 - as above
-    """A deny that does not close."""
-    return truth is False
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """What every search in one policy set shares.
-
-    Attributes:
-        declared: Types of the declared attributes.
-        families: All families.
-        calendar: The instants.
-    """
-
-    declared: Mapping[str, AttributeType]
-    families: frozenset[str]
-    calendar: Calendar
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
-    """What is searched for.
-
-    Attributes:
-        must: The request matches these, and each condition is as told.
-        block: Each of these does not match it, or its condition is as told.
-    """
-
-    must: tuple[tuple[Line, Level], ...]
-    block: tuple[tuple[Line, Level], ...] = ()
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A request that was searched for."""
-
-    who: Members
-    method: str
-    path: tuple[str, ...]
-    context: Context
 
 
 def find(demand: Demand, setting: Setting, budget: Budget) -> Found | None:

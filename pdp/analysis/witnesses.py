@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import final
 
-from pdp.analysis.search import Found
+from pdp.analysis.demands import Found
 from pdp.diagnostics import Span
 from pdp.engine.decide import decide
 from pdp.index.rule_index import RuleIndex

@@ -29,8 +29,8 @@ from pdp.engine.decide import decide
 from pdp.engine.explain import Explanation, explain
 from pdp.limits import MAX_AGE_LIMIT_MS, MAX_BODY_BYTES
 from pdp.service.ids import RANDOM_BYTES, new_decision_id
+from pdp.store.problems import reason
 from pdp.store.snapshot import Snapshot
-from pdp.store.tree import reason
 from pdp.vocabulary import Decision, Millis, Request
 
 __all__ = ["Asker", "answer_lines"]

@@ -23,7 +23,8 @@ from pdp.cli.rewrite import Read, read, rewrite
 from pdp.diagnostics import Diagnostic, Source, escape, has_errors
 from pdp.lang.formatter import format_source
 from pdp.limits import MAX_FILE_BYTES
-from pdp.store.tree import Tree, reason, scan
+from pdp.store.problems import reason
+from pdp.store.tree import Tree, scan
 
 __all__ = ["fmt"]
 

@@ -14,8 +14,8 @@ import click
 from pdp.cli.output import CannotError, counted, show_diagnostics
 from pdp.diagnostics import Diagnostic, Severity, Source, Span
 from pdp.store.bundle import read_bundle
+from pdp.store.problems import WHOLE_SET
 from pdp.store.snapshot import Loaded, Loader, Snapshot
-from pdp.store.tree import WHOLE_SET
 from pdp.vocabulary import Millis
 
 __all__ = ["POLICIES", "PolicySet", "Reading", "diagnostic_as_json", "load", "require"]

@@ -20,7 +20,7 @@ from pdp.cli.output import CannotError, ExitCode, Tone, counted, current_instant
 from pdp.cli.policy_set import POLICIES, PolicySet, require
 from pdp.diagnostics import escape
 from pdp.lang import ast
-from pdp.store.tree import reason
+from pdp.store.problems import reason
 from pdp.vocabulary import Millis
 
 __all__ = ["test_command"]

@@ -26,7 +26,8 @@ from pdp.lang.build_tests import FileBuilder
 from pdp.lang.failure import Failure, at_the_keyword
 from pdp.lang.hidden import all_mistakes
 from pdp.lang.mistakes import explain
-from pdp.lang.recovery import Mistake, begins_statement, blank_statement, declared_names
+from pdp.lang.recovery import Mistake, blank_statement, declared_names
+from pdp.lang.statements import begins_statement
 from pdp.lang.tokens import Production
 from pdp.limits import MAX_ERRORS_PER_FILE, MAX_REREAD_CHARS
 

@@ -1,4 +1,4 @@
-"""Principals, targets and conditions as text: the inverse of `pdp.lang.build_terms`."""
+"""Principals, targets and conditions as text: what `build_terms` and `build_conditions` read, written."""
 
 import re
 from collections.abc import Iterable

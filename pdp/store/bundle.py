@@ -20,7 +20,8 @@ from typing import Final, NamedTuple, final
 
 from pdp import diagnostics, limits
 from pdp.diagnostics import Diagnostic
-from pdp.store.tree import WHOLE_SET, Entry, Signature, Tree, problem, reason, scan
+from pdp.store.problems import WHOLE_SET, problem, reason
+from pdp.store.tree import Entry, Signature, Tree, scan
 
 __all__ = ["BundleReader", "PolicyBundle", "make_bundle", "read_bundle", "unsettled"]
 

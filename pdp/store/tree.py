@@ -20,26 +20,21 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias, final
 
 from pdp import diagnostics, limits
-from pdp.diagnostics import Diagnostic, Span, escape
+from pdp.diagnostics import Diagnostic, escape
+from pdp.store.problems import WHOLE_SET, problem, reason
 
 __all__ = [
     "LOADED_SUFFIXES",
-    "WHOLE_SET",
     "Entry",
     "Folder",
     "Signature",
     "Tree",
     "is_loaded",
-    "problem",
-    "reason",
     "scan",
 ]
 
 #: Policies, tables, and what accompanies them. Everything else in the tree is left alone.
 LOADED_SUFFIXES: Final = (".policy", ".csv", ".txt")
-
-#: The `Span.file` of a problem that is not about one file.
-WHOLE_SET: Final = "."
 
 
 class Signature(NamedTuple):
@@ -84,22 +79,9 @@ class Tree:
     problems: tuple[Diagnostic, ...]
 
 
-def problem(code: str, file: str, message: str, help_text: str = "") -> Diagnostic:
-    """An error about one file, or about the `WHOLE_SET`; its name is made printable."""
-    return Diagnostic(
-        code=code, message=message, span=Span(file=escape(file), start=0, end=0), help=help_text
-    )
-
-
 def is_loaded(name: str) -> bool:
     """Whether a file of this name belongs to a policy set; `name` has no directory."""
     return name.endswith(LOADED_SUFFIXES) and not name.startswith(".")
-
-
-def reason(error: OSError | ValueError) -> str:
-    """Why the operating system refused, in its own words; a `ValueError` is a name that it cannot take."""
-    text = getattr(error, "strerror", None) or "the name is not valid"
-    return text[0].lower() + text[1:]
 
 
 def scan(root: Path) -> Tree:

@@ -223,7 +223,7 @@ def documents(draw: st.DrawFn) -> bytes:
 def accepted(body: bytes, *, by_the_long_way: bool) -> tuple[bool, object]:
     if by_the_long_way:
         try:
-            strict_json._require_strict(body)
+            strict_json.require_strict(body)
         except BadJsonError:
             return False, None
     try:

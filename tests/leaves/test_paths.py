@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, reject, settings
 from hypothesis import strategies as st
 
-import pdp.paths
+import pdp.paths.targets
 from pdp.limits import (
     MAX_HOST_CHARS,
     MAX_METHOD_CHARS,
@@ -284,7 +284,7 @@ def test_what_has_to_be_read_is_not_plainly_canonical(target):
 
 
 def test_plain_path_never_takes_the_slow_way(monkeypatch):
-    monkeypatch.delattr(pdp.paths, "_read")
+    monkeypatch.delattr(pdp.paths.targets, "_read")
 
     assert canonical("/v1/charges/41/refunds/8") == "/v1/charges/41/refunds/8"
 

@@ -51,7 +51,6 @@ TARGETS = (
             "attributes",
             "callers",
             "comparisons",
-            "conditions",
             "conflicts",
             "delegation",
             "evaluation",
@@ -61,7 +60,8 @@ TARGETS = (
             "windows",
         )
     ),
-    "pdp/paths.py",
+    "pdp/compiler/conditions",
+    "pdp/paths",
 )
 
 #: Tests by the beginning of the mutated file's name, the longest that fits; cheapest first.
@@ -86,6 +86,7 @@ TESTS = {
     "pdp/paths": ("tests/leaves/test_paths.py", "tests/leaves/test_paths_corpus.py"),
 }
 _QUICK = ("pdp/engine", "pdp/index", "pdp/compiler")  # where agreement with the oracle says something
+_TOLD = ("pdp/engine/explain", "pdp/engine/neighbours")  # and where it does not
 _COPIED = ("pdp", "tests", "grammar", "policies", "docs", "pyproject.toml")
 _MEMORY = 4 << 30  # bytes of address space: a mutant that grows without end must not hurt the machine
 _OPTIONS = (
@@ -330,7 +331,7 @@ def _fork(file: str, cases: list, seconds: float) -> tuple[str, float]:
 def _check(file: str, cases: list, writing: int) -> str:
     """The first check that fails, or nothing."""
     module = file.removesuffix(".py").replace("/", ".")
-    if file.startswith(_QUICK):
+    if file.startswith(_QUICK) and not file.startswith(_TOLD):
         if module in sys.modules:
             raise SystemExit(f"{module} is loaded before it is mutated")
         os.write(writing, b" agreement")

@@ -1,197 +1,43 @@
-"""Conditions: type-checked against the known attributes, compiled once to closures.
+"""Tests of attributes and captures, type-checked: `has`, `in` and the comparisons.
 
-`compile_condition` turns an expression into a `Condition` whose `test` never raises and never
-walks a tree of nodes; `docs/language-reference.md`, section 4, defines what it answers.
-Truth is `True`, `False` or `None` for unknown (Kleene).
+This module finds the type of each side and reports what does not fit. The closures are made
+by `pdp.compiler.comparisons`, which may rely on it.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, TypeAlias, final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from pdp.compiler.attributes import attribute_type
 from pdp.compiler.comparisons import compare_constant, compare_two, contains, member_of
+from pdp.compiler.conditions.logic import Condition, Test, together
 from pdp.compiler.environment import Environment
 from pdp.compiler.evaluation import Evaluation, Place, Truth
-from pdp.compiler.windows import UnknownZoneError, WeekWindow
 from pdp.diagnostics import Diagnostic, Span, did_you_mean
 from pdp.lang import ast
 from pdp.lang.ast import AttributeType, Operator
 
-__all__ = ["Condition", "ConditionCompiler", "conjoin", "user_condition"]
+__all__ = ["OperandCompiler"]
 
 _MISSING: Final = (None, ())  # an empty list is absent
-Test: TypeAlias = Callable[[Evaluation], Truth]
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """A compiled condition and what it reads.
-
-    Attributes:
-        test: Its truth for one evaluation.
-        reads: Names of the attributes it may read.
-        places: Segments of the path that it may read.
-        principal: Whether it reads the principal.
-        windows: The times of week it tests.
-    """
-
-    test: Test
-    reads: frozenset[str] = frozenset()
-    places: frozenset[int] = frozenset()
-    principal: bool = False
-    windows: tuple[WeekWindow, ...] = ()
-
-
-def _together(parts: list[Condition], test: Test) -> Condition:
-    return Condition(
-        test=test,
-        reads=frozenset().union(*(part.reads for part in parts)),
-        places=frozenset().union(*(part.places for part in parts)),
-        principal=any(part.principal for part in parts),
-        windows=tuple(window for part in parts for window in part.windows),
-    )
-
-
-def conjoin(parts: list[Condition]) -> Condition:
-    """Kleene's *and* of one or more."""
-    if len(parts) == 1:
-        return parts[0]
-    tests = tuple(part.test for part in parts)
-
-    def test(evaluation: Evaluation) -> Truth:
-        result: Truth = True
-        for one in tests:
-            truth = one(evaluation)
-            if truth is False:
-                return False
-            if truth is None:
-                result = None
-        return result
-
-    return _together(parts, test)
-
-
-def _disjoin(parts: list[Condition]) -> Condition:
-    tests = tuple(part.test for part in parts)
-
-    def test(evaluation: Evaluation) -> Truth:
-        result: Truth = False
-        for one in tests:
-            truth = one(evaluation)
-            if truth is True:
-                return True
-            if truth is None:
-                result = None
-        return result
-
-    return _together(parts, test)
-
-
-def negate(part: Condition) -> Condition:
-    """Kleene's *not*."""
-    inner = part.test
-
-    def test(evaluation: Evaluation) -> Truth:
-        truth = inner(evaluation)
-        return None if truth is None else not truth
-
-    return _together([part], test)
-
-
-@final
 @dataclass(slots=True, kw_only=True)
-class ConditionCompiler:
-    """Compiles the expressions of one rule under one binding of its captures.
+class OperandCompiler:
+    """Compiles what reads an attribute or a capture; None is returned where a mistake was reported.
 
     Attributes:
         environment: What names stand for.
-        directory: Where the rule is written: roles and conditions may be local to it.
         captures: What each capture stands for.
-        atom: Resolves a principal term to the number of its atom, reporting what is wrong.
         diagnostics: Where mistakes go; the same mistake may be added more than once.
     """
 
     environment: Environment
-    directory: str
     captures: Mapping[str, Place]
-    atom: Callable[[ast.PrincipalTerm], int | None]
     diagnostics: list[Diagnostic]
-    _active: list[str] = field(default_factory=list)
-
-    def compile(self, expr: ast.Expr) -> Condition | None:
-        """The condition, or None where a mistake was reported."""
-        match expr:
-            case ast.And(items=items) | ast.Or(items=items):
-                parts = [self.compile(item) for item in items]
-                known = [part for part in parts if part is not None]
-                if len(known) < len(parts):
-                    return None
-                return conjoin(known) if isinstance(expr, ast.And) else _disjoin(known)
-            case ast.Not(item=item):
-                inner = self.compile(item)
-                return None if inner is None else negate(inner)
-            case ast.NamedCondition(name=name, span=span):
-                return self._named(name, span)
-            case ast.PrincipalIn(term=term):
-                return self._principal_in(term)
-            case ast.During():
-                return self._during(expr)
-            case ast.Has(attribute=attribute):
-                return self._has(attribute)
-            case ast.Contains():
-                return self._contains(expr)
-            case ast.In():
-                return self._in(expr)
-            case ast.Comparison():
-                return self._comparison(expr)
 
     def _report(self, code: str, message: str, span: Span, help_: str = "") -> None:
         self.diagnostics.append(Diagnostic(code=code, message=message, span=span, help=help_))
-
-    def _named(self, name: str, span: Span) -> Condition | None:
-        declared = self.environment.condition(name, self.directory)
-        if declared is None:
-            if name not in self.environment.damaged:
-                known = (key for _, key in self.environment.conditions)
-                help_ = did_you_mean(name, known) or "declare it: `condition NAME = ...`"
-                self._report("PDP204", f"unknown condition `{name}`", span, help_)
-            return None
-        if name in self._active:
-            self._report("PDP205", f"condition `{name}` is defined by itself", declared.name.span)
-            return None
-        self._active.append(name)
-        try:
-            return self.compile(declared.expr)
-        finally:
-            self._active.pop()
-
-    def _principal_in(self, term: ast.PrincipalTerm) -> Condition | None:
-        number = self.atom(term)
-        if number is None:
-            return None
-        wanted = number
-
-        def test(evaluation: Evaluation) -> Truth:
-            return wanted in evaluation.atoms
-
-        return Condition(test=test, principal=True)
-
-    def _during(self, expr: ast.During) -> Condition | None:
-        try:
-            window = WeekWindow(expr.days, expr.start, expr.end, expr.zone)
-        except UnknownZoneError:
-            help_ = "write an IANA name such as `Europe/Berlin`, or `UTC`"
-            self._report("PDP207", f"unknown time zone `{expr.zone}`", expr.span, help_)
-            return None
-
-        def test(evaluation: Evaluation) -> Truth:
-            return window.holds(evaluation.now)
-
-        return Condition(test=test, windows=(window,))
-
-    # -- attributes --------------------------------------------------------------------
 
     def _type(self, attribute: ast.AttributeOperand) -> AttributeType | None:
         found = attribute_type(attribute.name, self.environment.attributes)
@@ -365,7 +211,7 @@ class ConditionCompiler:
             else self._of_place(key, _never)
             for key, _ in sides
         ]
-        return _together(parts, compare_two(operator, sides[0], sides[1]))
+        return together(parts, compare_two(operator, sides[0], sides[1]))
 
 
 def _never(_: Evaluation) -> Truth:
@@ -387,31 +233,3 @@ _COMPARABLE: Final = (
     {AttributeType.BOOL},
     {AttributeType.ADDRESS},
 )
-
-
-def user_condition(patterns: tuple[ast.UserPattern, ...], environment: Environment) -> Condition:
-    """`on behalf of`: false without a user where the family is supplied, unknown where it is not."""
-    issuers = environment.issuers
-    wanted = tuple((pattern.kind, issuers.get(pattern.issuer, ""), pattern.name) for pattern in patterns)
-    reads = {"user.iss"}
-    if any(kind is ast.UserKind.SUBJECT for kind, _, _ in wanted):
-        reads.add("user.sub")
-    if any(kind is ast.UserKind.GROUP for kind, _, _ in wanted):
-        reads.add("user.groups")
-
-    def test(evaluation: Evaluation) -> Truth:
-        user = evaluation.user
-        if user is None:
-            return False if "user" in evaluation.supplied else None
-        for kind, issuer, name in wanted:
-            if kind is ast.UserKind.ANY:
-                return True
-            if user.issuer != issuer:
-                continue
-            if kind is ast.UserKind.ISSUER or (kind is ast.UserKind.SUBJECT and user.subject == name):
-                return True
-            if kind is ast.UserKind.GROUP and name in user.groups:
-                return True
-        return False
-
-    return Condition(test=test, reads=frozenset(reads))

@@ -1,0 +1,36 @@
+"""`on behalf of`: the condition that a rule's users come to."""
+
+from pdp.compiler.conditions.logic import Condition
+from pdp.compiler.environment import Environment
+from pdp.compiler.evaluation import Evaluation, Truth
+from pdp.lang import ast
+
+__all__ = ["user_condition"]
+
+
+def user_condition(patterns: tuple[ast.UserPattern, ...], environment: Environment) -> Condition:
+    """`on behalf of`: false without a user where the family is supplied, unknown where it is not."""
+    issuers = environment.issuers
+    wanted = tuple((pattern.kind, issuers.get(pattern.issuer, ""), pattern.name) for pattern in patterns)
+    reads = {"user.iss"}
+    if any(kind is ast.UserKind.SUBJECT for kind, _, _ in wanted):
+        reads.add("user.sub")
+    if any(kind is ast.UserKind.GROUP for kind, _, _ in wanted):
+        reads.add("user.groups")
+
+    def test(evaluation: Evaluation) -> Truth:
+        user = evaluation.user
+        if user is None:
+            return False if "user" in evaluation.supplied else None
+        for kind, issuer, name in wanted:
+            if kind is ast.UserKind.ANY:
+                return True
+            if user.issuer != issuer:
+                continue
+            if kind is ast.UserKind.ISSUER or (kind is ast.UserKind.SUBJECT and user.subject == name):
+                return True
+            if kind is ast.UserKind.GROUP and name in user.groups:
+                return True
+        return False
+
+    return Condition(test=test, reads=frozenset(reads))

@@ -1,0 +1,156 @@
+"""Declarations: what names stand for, what a directory owns, what a caller may do."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import final
+
+from pdp.diagnostics import Span
+from pdp.lang.ast.conditions import Expr
+from pdp.lang.ast.principals import PrincipalSet, PrincipalTerm
+from pdp.lang.ast.segments import Name
+from pdp.lang.ast.targets import RoleRef, Services, Target
+
+__all__ = [
+    "Assertion",
+    "AssertionKind",
+    "AttributeDecl",
+    "AttributeType",
+    "Callers",
+    "ConditionDecl",
+    "Delegation",
+    "GroupDecl",
+    "IssuerDecl",
+    "Owned",
+    "OwnedKind",
+    "RoleDecl",
+    "TrustDomainDecl",
+]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustDomainDecl:
+    """`trust domain prod = "prod.example.org"`."""
+
+    name: Name
+    domain: str
+    span: Span = field(compare=False, repr=False)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerDecl:
+    """`issuer corp = "https://login.example.com"`."""
+
+    name: Name
+    url: str
+    span: Span = field(compare=False, repr=False)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupDecl:
+    """`group NAME = { ... }`, or `group NAME from "members.txt"` where `file` is given."""
+
+    name: Name
+    members: PrincipalSet
+    file: str | None = None
+    span: Span = field(compare=False, repr=False)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleDecl:
+    """`role NAME = { targets }`."""
+
+    name: Name
+    targets: tuple[Target | RoleRef, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionDecl:
+    """`condition NAME = expression`."""
+
+    name: Name
+    expr: Expr
+    span: Span = field(compare=False, repr=False)
+
+
+class AttributeType(Enum):
+    """What an attribute's value is."""
+
+    STRING = "string"
+    STRINGS = "strings"
+    INT = "int"
+    BOOL = "bool"
+    ADDRESS = "ip"
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeDecl:
+    """`attribute user.department is string`."""
+
+    name: Name
+    type: AttributeType
+    span: Span = field(compare=False, repr=False)
+
+
+class OwnedKind(Enum):
+    """What a directory may own."""
+
+    SERVICE = "service"
+    GROUP = "group"
+    HOST = "host"
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owned:
+    """One thing a directory owns; a host may begin with `*.`."""
+
+    kind: OwnedKind
+    name: Name
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delegation:
+    """`delegate "teams/payments" owns service payments, group billing, host "*.pay.svc"`."""
+
+    directory: str
+    owned: tuple[Owned, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+class AssertionKind(Enum):
+    """What a caller may assert besides principals."""
+
+    ITSELF = "itself"  # the caller's own identity as the principal
+    CLAIMS = "claims"  # users, and claims of users and principals
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assertion:
+    """One thing that a caller may assert."""
+
+    what: AssertionKind | PrincipalTerm
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callers:
+    """`caller WHO fronts SERVICES may assert ... may explain supplies ...`.
+
+    `services` are names or templates such as `{sa}.{ns}`, filled from the captures of `who`.
+    """
+
+    who: tuple[PrincipalTerm, ...]
+    services: Services
+    assertions: tuple[Assertion, ...]
+    explain: bool
+    supplies: tuple[Name, ...]
+    span: Span = field(compare=False, repr=False)

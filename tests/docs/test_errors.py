@@ -1,0 +1,208 @@
+"""Every error has a row on the page of the API, is provoked, and is no decision."""
+
+import ast
+import json
+import re
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from pdp import limits
+from pdp.adapters import connection as connection_module
+from pdp.service.decision_service import DecisionService
+from tests.docs.application import ASKED, ERRORS, WEB, asking, broken, caller, post, sending, service
+from tests.docs.pages import MODULES, TEXTS
+from tests.docs.sets import NOW
+
+#: Where the code stands among the arguments of whatever makes an error for a caller.
+RAISING = {
+    "BadJsonError": 0, "BadQuestionError": 0, "NotPermittedError": 0, "CannotAnswerError": 0,
+    "_StatusError": 1, "_error": 1,
+}  # fmt: skip
+
+
+def codes_raised() -> set[str]:
+    found: set[str] = set()
+    for name, tree in MODULES.items():
+        if not name.startswith(("pdp.adapters", "pdp.service")):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RAISING:
+                found |= codes_of(node.args[RAISING[node.func.id]], tree)
+        found |= codes_in_tables(tree)
+    return found
+
+
+def codes_of(code: ast.expr, tree: ast.Module) -> set[str]:
+    """The codes that an argument may stand for; a test that cannot tell fails."""
+    match code:
+        case ast.Constant(value=str(text)):
+            return {text}
+        case ast.Attribute(attr="code"):
+            return set()  # an error that is passed on
+        case ast.Name(id="code"):
+            return codes_assigned(tree)
+        case ast.BoolOp(op=ast.Or(), values=[ast.Name(id="code"), other]):
+            given = [
+                word.value for call in calls(tree, "_clean") for word in call.keywords if word.arg == "code"
+            ]
+            return codes_of(other, tree).union(*(codes_of(value, tree) for value in given))
+        case ast.JoinedStr(values=[ast.Constant(value="invalid_"), _]):
+            fields = [call.args[0] for call in calls(tree, "_clean", "_spiffe") if not call.keywords]
+            return {
+                f"invalid_{str(field.value).partition('.')[0]}"
+                for field in fields
+                if isinstance(field, ast.Constant)
+            }
+        case _:
+            pytest.fail(f"line {code.lineno}: cannot read the code {ast.unparse(code)}")
+
+
+def calls(tree: ast.AST, *names: str) -> list[ast.Call]:
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+    ]
+
+
+def codes_assigned(tree: ast.Module) -> set[str]:
+    """What is ever assigned to a variable `code` of a module: one constant or another."""
+    values = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in {"code", "(code, message)"}
+    ]
+    assert values, "a variable `code` that nothing is assigned to"
+    return {
+        leaf.value
+        for value in values
+        for leaf in ast.walk(value)
+        if isinstance(leaf, ast.Constant) and re.fullmatch(r"[a-z]+_[a-z_]+|internal", str(leaf.value))
+    }
+
+
+def codes_in_tables(tree: ast.Module) -> set[str]:
+    """Codes that stand with their status: `(HTTPStatus.X, code, message)`, `{status: (code, message)}`."""
+    found = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Tuple(
+                elts=[ast.Attribute(value=ast.Name(id="HTTPStatus")), ast.Constant(value=str(code)), _]
+            ):
+                found.add(code)
+            case ast.Dict(keys=[ast.Constant(value=int()), *_], values=values):
+                found |= {
+                    str(value.elts[0].value)
+                    for value in values
+                    if isinstance(value, ast.Tuple) and isinstance(value.elts[0], ast.Constant)
+                }
+    return found
+
+
+ROWS = {
+    code: (int(status), meaning)
+    for code, status, meaning in re.findall(
+        r"^\| `(\w+)` \| (\d{3}) \| (.+) \|$", TEXTS["docs/api.md"], re.MULTILINE
+    )
+}
+
+
+def test_every_error_code_has_a_row_and_every_row_a_code() -> None:
+    assert sorted(ROWS) == sorted(codes_raised())
+
+
+# -- every error, provoked ---------------------------------------------------------------
+
+BIG = b" " * (limits.MAX_BODY_BYTES + 1)
+PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
+    "attribute_type": asking(context={"source.ip": 1}),
+    "attributes_not_permitted": asking(context={"tls.sni": "x"}),
+    "batch_too_large": sending(
+        json.dumps({"questions": [ASKED] * (limits.MAX_BATCH_ITEMS + 1)}).encode(), path="/v1/decide/batch"
+    ),
+    "body_too_large": sending(BIG),
+    "caller_expired": sending(b"{}", who=caller(not_after=NOW - 1)),
+    "caller_not_listed": sending(b"{}", who=caller(WEB)),
+    "caller_untrusted": sending(b"{}", who="nobody"),
+    "claims_not_permitted": asking(user={"issuer": "https://login.example", "subject": "alice"}),
+    "duplicate_key": sending(b'{"path": "/a", "path": "/b"}'),
+    "evidence_not_accepted": asking(principal={"jwt": "eyJ"}),
+    "explain_not_permitted": asking(explain=True),
+    "internal": broken,
+    "invalid_attribute": asking(context={"header.X-A": ["1"]}),
+    "invalid_host": asking(service=None, host="a b"),
+    "invalid_json": sending(b"{"),
+    "invalid_method": asking(method="GET\r"),
+    "invalid_number": sending(b'{"path": NaN}'),
+    "invalid_principal": asking(principal="checkout"),
+    "invalid_revision": asking(at_least=""),
+    "invalid_service": asking(service=""),
+    "invalid_user": asking(user={"issuer": "", "subject": "alice"}),
+    "lone_surrogate": sending(rb'{"path": "/\ud800"}'),
+    "method_not_allowed": lambda to: post(to, b"{}", method="PUT"),
+    "missing_field": asking(path=None),
+    "not_found": sending(b"{}", path="/v1/decide/"),
+    "not_utf8": sending(b'{"path": "\xff"}'),
+    "nul_character": sending(rb'{"path": "/\u0000"}'),
+    "number_out_of_range": sending(b'{"path": 9223372036854775808}'),
+    "path_too_long": asking(path="/" + "a" * 2 * limits.MAX_PATH_BYTES),
+    "principal_not_permitted": asking(principal="spiffe://other.example/x"),
+    "revision_not_seen": asking(at_least="0" * 16),
+    "service_not_permitted": asking(service="orders"),
+    "service_or_host": asking(service=None),
+    "too_deep": sending(b"[" * (limits.MAX_JSON_DEPTH + 1)),
+    "too_many_attributes": asking(
+        context={f"header.x-{n}": None for n in range(limits.MAX_CONTEXT_ATTRIBUTES + 1)}
+    ),
+    "trailing_data": sending(b"{} {}"),
+    "unknown_field": asking(query="x"),
+    "unsupported_encoding": sending(b"{}", headers={"content-encoding": "gzip"}),
+    "unsupported_media_type": sending(b"{}", headers={"content-type": "text/plain"}),
+    "upgrade_refused": sending(b"{}", headers={"upgrade": "websocket"}),
+    "wrong_type": asking(path=1),
+}
+#: Said before the application is reached: these take a socket.
+ON_THE_WIRE = {"invalid_http", "head_too_large", "too_slow"}
+#: Said to requests that are still waiting when the process ends: tests/adapters/test_app_defects.py.
+AT_THE_END = {"ending"}
+
+
+def test_every_code_is_provoked() -> None:
+    assert sorted([*PROVOKED, *ON_THE_WIRE, *AT_THE_END]) == sorted(ROWS)
+
+
+@pytest.mark.parametrize("code", sorted(ON_THE_WIRE))
+def test_an_error_that_takes_a_socket_has_the_status_of_its_row(code: str) -> None:
+    status, _, _ = next(
+        refused
+        for refused in vars(connection_module).values()
+        if isinstance(refused, tuple) and refused[1:2] == (code,)
+    )
+
+    assert status == ROWS[code][0]
+
+
+@pytest.mark.parametrize("code", PROVOKED)
+def test_an_error_has_the_status_of_its_row_and_is_no_decision(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pdp.adapters.answering.AT_LEAST_WAIT_SECONDS", 0.0)
+
+    got = PROVOKED[code](service(ERRORS))
+
+    assert (got.status_code, got.json()["error"]["code"]) == (ROWS[code][0], code), got.text
+    assert list(got.json()) == ["error"]
+    assert (got.headers.get("retry-after") == "1") is (got.status_code == 503)
+
+
+def test_a_forbidden_and_an_unknown_service_are_refused_alike() -> None:
+    to = service(ERRORS)
+
+    refused = [
+        asking(**about)(to)
+        for about in ({"service": "orders"}, {"service": "none"}, {"service": None, "host": "none.example"})
+    ]
+
+    assert {(got.status_code, got.content) for got in refused} == {(403, refused[0].content)}
