@@ -15,6 +15,8 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Final, final
 
+import msgspec
+
 __all__ = [
     "Diagnostic",
     "Severity",
@@ -43,8 +45,7 @@ class Severity(IntEnum):
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Span:
+class Span(msgspec.Struct, frozen=True, kw_only=True, order=True, gc=False):
     """Half-open range of character offsets in one file of the policy set."""
 
     file: str

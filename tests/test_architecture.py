@@ -66,6 +66,7 @@ LIBRARIES: Final = {
     # The structs of the decision path, and JSON at the edges.
     "msgspec": (
         "vocabulary.py", "principals.py", "compiler/evaluation.py", "identity/caller.py", "adapters/", "cli/",
+        "diagnostics.py", "lang/ast/", "compiler/rows.py", "compiler/resolve.py", "analysis/lowered.py",
     ),
     "rich": ("cli/output.py",),
     "starlette": ("adapters/app.py",),  # what FastAPI is made of

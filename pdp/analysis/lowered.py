@@ -3,8 +3,10 @@
 What an invariant speaks of is not part of the index: no decision needs it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
+
+from msgspec.structs import replace
 
 from pdp.analysis.lines import Line, Scribe, make_line
 from pdp.compiler.atoms import Atom

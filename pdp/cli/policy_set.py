@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 import click
+from msgspec import structs
 
 from pdp.cli.output import CannotError, counted, show_diagnostics
 from pdp.diagnostics import Diagnostic, Severity, Source, Span
@@ -61,7 +62,7 @@ class Reading:
         return replace(diagnostic, span=self._span(diagnostic.span), related=related)
 
     def _span(self, span: Span) -> Span:
-        return replace(span, file=self.shown(span.file))
+        return structs.replace(span, file=self.shown(span.file))
 
 
 @final

@@ -187,7 +187,7 @@ class Lowerer:
             kind |= RowKind.SHADOW
         elif rule.effect is Effect.DENY or detail.obligations:
             kind |= RowKind.RESTRICTS
-        if detail != _NO_DETAIL:
+        if detail is not _NO_DETAIL:
             kind |= RowKind.DETAILED
         return Row(
             self.numbers.atom(atom),
@@ -195,7 +195,7 @@ class Lowerer:
             target.path.segments,
             kind,
             number,
-            None if detail == _NO_DETAIL else detail,
+            None if detail is _NO_DETAIL else detail,
         )
 
     def _mask(self, target: ast.Target) -> int:
@@ -239,6 +239,8 @@ class Lowerer:
 
     def _condition(self, rule: ast.Rule, captures: Mapping[str, Place]) -> tuple[Condition | None, bool]:
         clause = rule.clause
+        if not rule.users and clause.when is None and clause.unless is None:
+            return None, True
         parts: list[Condition] = []
         compiler = ConditionCompiler(
             environment=self.environment,
@@ -259,7 +261,7 @@ class Lowerer:
             if unless is None:
                 return None, False
             parts.append(negate(unless))
-        return (conjoin(parts) if parts else None), True
+        return conjoin(parts), True
 
     def _number(self, term: ast.PrincipalTerm) -> int | None:
         atom = self.resolver.nonempty(term)

@@ -22,6 +22,8 @@ def rest_index(segments: Sequence[ast.Segment]) -> int | None:
 
 def capture_places(segments: Sequence[ast.Segment], *, principal: bool) -> list[tuple[str, Place]]:
     """Each capture with its place; after `**` places count from the end."""
+    if not any(isinstance(segment, ast.Capture) for segment in segments):
+        return []
     rest = rest_index(segments)
     found = []
     for index, segment in enumerate(segments):

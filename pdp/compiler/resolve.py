@@ -6,8 +6,10 @@ groups that contain themselves, captures where they bind nothing, and an empty g
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, final
+
+from msgspec.structs import replace
 
 from pdp.compiler.atoms import (
     AUTHENTICATED,

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, final
 
+import msgspec
+
 from pdp.compiler.conditions import Condition
 from pdp.diagnostics import Diagnostic
 from pdp.lang import ast
@@ -84,7 +86,8 @@ class ExceptedPath:
     path_equalities: tuple[tuple[int, int], ...]
 
 
-class Row(NamedTuple):
+@final
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One rule for one principal term and one target.
 
     Attributes:

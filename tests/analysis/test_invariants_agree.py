@@ -6,12 +6,12 @@ conditions requests are drawn, most of them aimed at the invariant.
 """
 
 from collections import Counter
-from dataclasses import replace
 from itertools import product
 from random import Random
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from pdp.analysis.decisions import Undecided
 from pdp.lang import ast

@@ -3,6 +3,8 @@
 from itertools import combinations, product
 from random import Random
 
+from msgspec.structs import replace
+
 from pdp.compiler.atoms import EVERYONE, Atom, ExactAtom, PatternAtom
 from pdp.compiler.meetings import possible_pairs
 from pdp.compiler.overlap import can_hold_together
@@ -42,7 +44,7 @@ def tried(rows: list[Row], atoms: dict[int, Atom] = ATOMS) -> set[tuple[int, int
 def test_no_pair_that_can_meet_is_left_out() -> None:
     rows = [row(atom, path, number) for number, (atom, path) in enumerate(product(ATOMS, PATHS))]
     Random(3).shuffle(rows)
-    found = tried([row._replace(rule=number) for number, row in enumerate(rows)])
+    found = tried([replace(row, rule=number) for number, row in enumerate(rows)])
 
     missing = [
         (one, two)

@@ -1,13 +1,13 @@
 """Printing is the inverse of parsing, and equal rules are equal text."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pdp.diagnostics import Source, Span
 from pdp.lang import ast

@@ -4,11 +4,11 @@ Types are not held together here: what an attribute may be compared with is the 
 business.
 """
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias, final
 
 from pdp.diagnostics import Span
+from pdp.lang.ast.nodes import Node
 from pdp.lang.ast.principals import PrincipalTerm
 
 __all__ = [
@@ -48,135 +48,121 @@ class Operator(Enum):
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StringValue:
+class StringValue(Node, frozen=True, kw_only=True):
     """Text."""
 
     value: str
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntValue:
+class IntValue(Node, frozen=True, kw_only=True):
     """A signed 64-bit integer."""
 
     value: int
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoolValue:
+class BoolValue(Node, frozen=True, kw_only=True):
     """`true` or `false`."""
 
     value: bool
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddressValue:
+class AddressValue(Node, frozen=True, kw_only=True):
     """An IP address or a CIDR block, as written."""
 
     text: str
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 Value: TypeAlias = StringValue | IntValue | BoolValue | AddressValue
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttributeOperand:
+class AttributeOperand(Node, frozen=True, kw_only=True):
     """An attribute of the request, such as `source.ip` or `header.x-tenant`."""
 
     name: str
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaptureOperand:
+class CaptureOperand(Node, frozen=True, kw_only=True):
     """`{team}`: what a capture of the rule's patterns stands for."""
 
     name: str
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueOperand:
+class ValueOperand(Node, frozen=True, kw_only=True):
     """A constant."""
 
     value: Value
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 Operand: TypeAlias = AttributeOperand | CaptureOperand | ValueOperand
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Node, frozen=True, kw_only=True):
     """`left OP right`."""
 
     operator: Operator
     left: Operand
     right: Operand
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class In:
+class In(Node, frozen=True, kw_only=True):
     """`operand in { values }`, CIDR blocks included."""
 
     operand: Operand
     values: tuple[Value, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contains:
+class Contains(Node, frozen=True, kw_only=True):
     """`attribute has value`: the list holds the value."""
 
     attribute: AttributeOperand
     value: Value
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Has:
+class Has(Node, frozen=True, kw_only=True):
     """`has attribute`: the value is there."""
 
     attribute: AttributeOperand
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrincipalIn:
+class PrincipalIn(Node, frozen=True, kw_only=True):
     """`principal in sre`: the principal matches the term."""
 
     term: PrincipalTerm
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NamedCondition:
+class NamedCondition(Node, frozen=True, kw_only=True):
     """A condition by name."""
 
     name: str
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class During:
+class During(Node, frozen=True, kw_only=True):
     """A time of week on the wall clock of a zone.
 
     Attributes:
@@ -190,34 +176,31 @@ class During:
     start: int
     end: int
     zone: str
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Not:
+class Not(Node, frozen=True, kw_only=True):
     """Negation."""
 
     item: "Expr"
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class And:
+class And(Node, frozen=True, kw_only=True):
     """Conjunction of two or more."""
 
     items: tuple["Expr", ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Or:
+class Or(Node, frozen=True, kw_only=True):
     """Disjunction of two or more."""
 
     items: tuple["Expr", ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 Expr: TypeAlias = Comparison | In | Contains | Has | PrincipalIn | NamedCondition | During | Not | And | Or

@@ -1,11 +1,11 @@
 """Declarations: what names stand for, what a directory owns, what a caller may do."""
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import final
 
 from pdp.diagnostics import Span
 from pdp.lang.ast.conditions import Expr
+from pdp.lang.ast.nodes import Node
 from pdp.lang.ast.principals import PrincipalSet, PrincipalTerm
 from pdp.lang.ast.segments import Name
 from pdp.lang.ast.targets import RoleRef, Services, Target
@@ -28,54 +28,49 @@ __all__ = [
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrustDomainDecl:
+class TrustDomainDecl(Node, frozen=True, kw_only=True):
     """`trust domain prod = "prod.example.org"`."""
 
     name: Name
     domain: str
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuerDecl:
+class IssuerDecl(Node, frozen=True, kw_only=True):
     """`issuer corp = "https://login.example.com"`."""
 
     name: Name
     url: str
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupDecl:
+class GroupDecl(Node, frozen=True, kw_only=True):
     """`group NAME = { ... }`, or `group NAME from "members.txt"` where `file` is given."""
 
     name: Name
     members: PrincipalSet
     file: str | None = None
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleDecl:
+class RoleDecl(Node, frozen=True, kw_only=True):
     """`role NAME = { targets }`."""
 
     name: Name
     targets: tuple[Target | RoleRef, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConditionDecl:
+class ConditionDecl(Node, frozen=True, kw_only=True):
     """`condition NAME = expression`."""
 
     name: Name
     expr: Expr
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 class AttributeType(Enum):
@@ -89,13 +84,12 @@ class AttributeType(Enum):
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttributeDecl:
+class AttributeDecl(Node, frozen=True, kw_only=True):
     """`attribute user.department is string`."""
 
     name: Name
     type: AttributeType
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 class OwnedKind(Enum):
@@ -107,8 +101,7 @@ class OwnedKind(Enum):
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owned:
+class Owned(Node, frozen=True, kw_only=True):
     """One thing a directory owns; a host may begin with `*.`."""
 
     kind: OwnedKind
@@ -116,13 +109,12 @@ class Owned:
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delegation:
+class Delegation(Node, frozen=True, kw_only=True):
     """`delegate "teams/payments" owns service payments, group billing, host "*.pay.svc"`."""
 
     directory: str
     owned: tuple[Owned, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 class AssertionKind(Enum):
@@ -133,16 +125,14 @@ class AssertionKind(Enum):
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assertion:
+class Assertion(Node, frozen=True, kw_only=True):
     """One thing that a caller may assert."""
 
     what: AssertionKind | PrincipalTerm
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Callers:
+class Callers(Node, frozen=True, kw_only=True):
     """`caller WHO fronts SERVICES may assert ... may explain supplies ...`.
 
     `services` are names or templates such as `{sa}.{ns}`, filled from the captures of `who`.
@@ -153,4 +143,4 @@ class Callers:
     assertions: tuple[Assertion, ...]
     explain: bool
     supplies: tuple[Name, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span

@@ -1,11 +1,11 @@
 """What has to hold of a policy set: invariants, and the tests beside the policies."""
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import final
 
 from pdp.diagnostics import Span
 from pdp.lang.ast.conditions import Expr, Value
+from pdp.lang.ast.nodes import Node
 from pdp.lang.ast.principals import DnsPattern, PrincipalPattern, PrincipalSet, UserPattern
 from pdp.lang.ast.segments import Name
 from pdp.lang.ast.targets import RoleRef, Services, Target
@@ -15,8 +15,7 @@ __all__ = ["Expectation", "Invariant", "TestBlock", "TestCase"]
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invariant:
+class Invariant(Node, frozen=True, kw_only=True):
     """`never WHO may TARGETS on SERVICES [when ...]`, or `always ...` where `always` is true."""
 
     always: bool
@@ -25,7 +24,7 @@ class Invariant:
     targets: tuple[Target | RoleRef, ...]
     services: Services
     when: Expr | None
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 class Expectation(Enum):
@@ -37,8 +36,7 @@ class Expectation(Enum):
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestCase:
+class TestCase(Node, frozen=True, kw_only=True):
     """One question with its expected answer.
 
     `principal` is None for the word `anonymous`; its pattern holds literal segments only.
@@ -57,14 +55,13 @@ class TestCase:
     supplying: tuple[Name, ...] | None
     expectation: Expectation
     rule: Name | None
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestBlock:
+class TestBlock(Node, frozen=True, kw_only=True):
     """`test "name" { cases }`."""
 
     name: str
     cases: tuple[TestCase, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span

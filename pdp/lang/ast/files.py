@@ -1,6 +1,5 @@
 """A policy file: its items in the order in which they are written."""
 
-from dataclasses import dataclass
 from typing import TypeAlias, final
 
 from pdp.lang.ast.declarations import (
@@ -14,6 +13,7 @@ from pdp.lang.ast.declarations import (
     TrustDomainDecl,
 )
 from pdp.lang.ast.expectations import Invariant, TestBlock
+from pdp.lang.ast.nodes import Node
 from pdp.lang.ast.rules import Rule, ServiceBlock
 
 __all__ = ["File", "Item"]
@@ -36,8 +36,7 @@ Item: TypeAlias = (
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class File:
+class File(Node, frozen=True, kw_only=True):
     """One policy file. `path` is relative to the policy set."""
 
     path: str

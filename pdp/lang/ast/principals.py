@@ -3,11 +3,11 @@
 How a pattern was written is kept beside what it means, so that a file can be printed again.
 """
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias, final
 
 from pdp.diagnostics import Span
+from pdp.lang.ast.nodes import Node
 from pdp.lang.ast.segments import Name, Segment
 
 __all__ = [
@@ -35,8 +35,7 @@ class SpiffeForm(Enum):
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrincipalPattern:
+class PrincipalPattern(Node, frozen=True, kw_only=True):
     """SPIFFE IDs of a trust domain by their path.
 
     `trust_domain` is an alias from a `trust domain` statement, the domain itself where it is
@@ -46,51 +45,46 @@ class PrincipalPattern:
     trust_domain: str
     segments: tuple[Segment, ...]
     written_out: bool = False
-    form: SpiffeForm = field(default=SpiffeForm.PATH, compare=False)
-    span: Span = field(compare=False, repr=False)
+    form: SpiffeForm = SpiffeForm.PATH
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DnsPattern:
+class DnsPattern(Node, frozen=True, kw_only=True):
     """`dns db.example.org` or `dns *.example.org`: one DNS identity, or one label more."""
 
     name: str
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnyPrincipalOf:
+class AnyPrincipalOf(Node, frozen=True, kw_only=True):
     """`any principal of prod`."""
 
     trust_domain: Name
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnyAuthenticated:
+class AnyAuthenticated(Node, frozen=True, kw_only=True):
     """`any authenticated`: every principal but the unauthenticated."""
 
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anyone:
+class Anyone(Node, frozen=True, kw_only=True):
     """`anyone`: every principal, the unauthenticated included."""
 
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupRef:
+class GroupRef(Node, frozen=True, kw_only=True):
     """A group by name."""
 
     name: str
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 PrincipalTerm: TypeAlias = (
@@ -99,13 +93,12 @@ PrincipalTerm: TypeAlias = (
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrincipalSet:
+class PrincipalSet(Node, frozen=True, kw_only=True):
     """Whoever matches one of `terms` and none of `excluded`."""
 
     terms: tuple[PrincipalTerm, ...]
     excluded: tuple[PrincipalTerm, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 class UserKind(Enum):
@@ -118,8 +111,7 @@ class UserKind(Enum):
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserPattern:
+class UserPattern(Node, frozen=True, kw_only=True):
     """Users of an issuer: all, one by subject, or the members of one of the issuer's groups.
 
     `issuer` is an alias from an `issuer` statement; it and `name` are empty where unused.
@@ -128,4 +120,4 @@ class UserPattern:
     kind: UserKind
     issuer: str
     name: str
-    span: Span = field(compare=False, repr=False)
+    span: Span

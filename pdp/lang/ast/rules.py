@@ -1,10 +1,10 @@
 """Rules with their clauses, and the service blocks that hold them."""
 
-from dataclasses import dataclass, field
 from typing import TypeAlias, final
 
 from pdp.diagnostics import Span
 from pdp.lang.ast.conditions import Expr
+from pdp.lang.ast.nodes import Node
 from pdp.lang.ast.principals import PrincipalSet, UserPattern
 from pdp.lang.ast.segments import Name
 from pdp.lang.ast.targets import RoleRef, Services, Target
@@ -24,27 +24,24 @@ __all__ = [
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeaderObligation:
+class HeaderObligation(Node, frozen=True, kw_only=True):
     """`set header NAME = VALUE`, or `remove header NAME` where the value is None."""
 
     header: str
     value: str | None
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReuseLimit:
+class ReuseLimit(Node, frozen=True, kw_only=True):
     """`reuse at most 30s`."""
 
     millis: Millis
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clause:
+class Clause(Node, frozen=True, kw_only=True):
     """What may follow a rule's target, in any order.
 
     `valid_from` is inclusive, `until` exclusive; both are instants.
@@ -61,8 +58,7 @@ class Clause:
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Node, frozen=True, kw_only=True):
     """*effect* for *principals* [on behalf of *users*] to *targets* [on *services*].
 
     INVARIANT: principals and targets are never empty: the grammar cannot say "everyone" by
@@ -77,46 +73,42 @@ class Rule:
     targets: tuple[Target | RoleRef, ...]
     services: Services | None
     clause: Clause
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BulkGrants:
+class BulkGrants(Node, frozen=True, kw_only=True):
     """`allow from "grants.csv"`: one rule for each line of a table beside the policy file."""
 
     file: str
     clause: Clause
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
+class Host(Node, frozen=True, kw_only=True):
     """`host "payments.shop.svc"`: the service answers to this host name."""
 
     name: str
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelaxationClause:
+class RelaxationClause(Node, frozen=True, kw_only=True):
     """`paths may have encoded-slash, merged-slashes`: more than one reading is considered."""
 
     names: tuple[Name, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 ServiceItem: TypeAlias = Rule | BulkGrants | Host | RelaxationClause
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceBlock:
+class ServiceBlock(Node, frozen=True, kw_only=True):
     """`service NAME [observe until DATE] { ... }`."""
 
     name: Name
     observe_until: Millis | None
     items: tuple[ServiceItem, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span

@@ -1,9 +1,11 @@
 """Names, and the segments that patterns of principals, paths and services are made of."""
 
-from dataclasses import dataclass, field
 from typing import TypeAlias, final
 
+import msgspec
+
 from pdp.diagnostics import Span
+from pdp.lang.ast.nodes import Node
 
 __all__ = [
     "AnySegment",
@@ -18,55 +20,48 @@ __all__ = [
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Name:
+class Name(Node, frozen=True, kw_only=True):
     """A name as the author wrote it."""
 
     text: str
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiteralSegment:
+class LiteralSegment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Exactly this segment."""
 
     text: str
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capture:
+class Capture(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`{name}`: any one non-empty segment; the same name twice means the same segment."""
 
     name: str
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnySegment:
+class AnySegment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`*`: any one non-empty segment."""
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrefixSegment:
+class PrefixSegment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`abc*`: one segment that begins with the text and is longer than it or equal to it."""
 
     text: str
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SuffixSegment:
+class SuffixSegment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`*abc`: one segment that ends with the text."""
 
     text: str
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestSegments:
+class RestSegments(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`**`: any number of segments, none included."""
 
 

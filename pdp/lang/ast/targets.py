@@ -1,50 +1,46 @@
 """Targets: methods on paths, roles, and the services that a rule speaks of."""
 
-from dataclasses import dataclass, field
 from typing import TypeAlias, final
 
 from pdp.diagnostics import Span
+from pdp.lang.ast.nodes import Node
 from pdp.lang.ast.segments import Name, Segment
 
 __all__ = ["AnyService", "PathPattern", "RoleRef", "Services", "Target"]
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PathPattern:
+class PathPattern(Node, frozen=True, kw_only=True):
     """A path, anchored at both ends; its segments are those of `path.split("/")[1:]`."""
 
     segments: tuple[Segment, ...]
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(Node, frozen=True, kw_only=True):
     """Methods on a path; `methods` is None for the word `any`. `call` is how it was written."""
 
     methods: tuple[str, ...] | None
     path: PathPattern
     excluded: tuple[PathPattern, ...] = ()
-    call: bool = field(default=False, compare=False)
-    span: Span = field(compare=False, repr=False)
+    call: bool = False
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleRef:
+class RoleRef(Node, frozen=True, kw_only=True):
     """A role by name."""
 
     name: str
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnyService:
+class AnyService(Node, frozen=True, kw_only=True):
     """`any service`: every service, those not declared included."""
 
-    span: Span = field(compare=False, repr=False)
+    span: Span
 
 
 #: Services by name, or every one.

@@ -4,7 +4,7 @@ What may be an identity at all is the business of `pdp.principals`.
 """
 
 import re
-from typing import Final
+from typing import Final, NoReturn
 
 from pdp.diagnostics import Span
 from pdp.lang import ast
@@ -47,12 +47,11 @@ def _spiffe(domain: str, path: str, offset: int, form: ast.SpiffeForm, span: Spa
         fail("PDP911", f"a SPIFFE ID has at most {MAX_SPIFFE_ID_BYTES} bytes", whole)
     _check_domain(domain, offset - 1 - len(domain))
     segments = segments_of(path, offset, _principal_literal)
-    parts = path.split("/")
     for index, segment in enumerate(segments):
-        start = offset + sum(len(part) + 1 for part in parts[:index])
-        _check_whole(segment, (start, start + len(parts[index])))
+        if isinstance(segment, ast.PrefixSegment | ast.SuffixSegment):
+            _fail_whole(_place(path, index, offset))
         if isinstance(segment, ast.RestSegments) and index != len(segments) - 1:
-            at = (start, start + 2)
+            at = _place(path, index, offset)
             fail("PDP314", "in a principal `**` stands last", at, "write `*` for one segment")
     written_out = form is ast.SpiffeForm.URI
     return ast.PrincipalPattern(
@@ -66,9 +65,15 @@ def _check_domain(domain: str, start: int) -> None:
         fail("PDP312", "a trust domain is named whole", at, "write `*` for every trust domain")
 
 
-def _check_whole(segment: ast.Segment, at: tuple[int, int]) -> None:
-    if isinstance(segment, ast.PrefixSegment | ast.SuffixSegment):
-        fail("PDP313", "a principal's segment is matched whole", at, "`*` stands for one whole segment")
+def _place(path: str, index: int, offset: int) -> tuple[int, int]:
+    """Where a segment of the path stands in the token."""
+    parts = path.split("/")
+    start = offset + sum(len(part) + 1 for part in parts[:index])
+    return start, start + len(parts[index])
+
+
+def _fail_whole(at: tuple[int, int]) -> NoReturn:
+    fail("PDP313", "a principal's segment is matched whole", at, "`*` stands for one whole segment")
 
 
 def _principal_literal(part: str) -> str:
@@ -102,7 +107,8 @@ def short_form(text: str, form: ast.SpiffeForm, span: Span) -> ast.PrincipalPatt
 def _short_segment(name: str, offset: int) -> ast.Segment:
     (segment,) = segments_of(name, offset, _principal_literal)
     at = (offset, offset + len(name))
-    _check_whole(segment, at)
+    if isinstance(segment, ast.PrefixSegment | ast.SuffixSegment):
+        _fail_whole(at)
     if isinstance(segment, ast.RestSegments):
         help_ = "write `*` for any one; for a whole trust domain, `any principal of` and its short name"
         fail("PDP314", "a namespace and an account are one segment each", at, help_)
