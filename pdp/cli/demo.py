@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import click
 
-from pdp.cli.serve import CannotStartError, Settings, parse_address, start
+from pdp.cli.serve import AddressTakenError, CannotStartError, Settings, parse_address, start
 from pdp.identity import authority
 from pdp.identity.authority import AuthorityError
 from pdp.identity.authority_folder import read_certificates
@@ -66,6 +66,9 @@ def demo(policies: Path, address: str, state: Path) -> None:
             trust=load_trust({_DOMAIN: folder / "root.pem"}),
         )
         start(settings, ready=lambda at, publisher: _begin(at, publisher, folder, policies), say=click.echo)
+    except AddressTakenError as error:
+        click.echo(f"pdp: {error}: `make run HTTP=127.0.0.1:8444`", err=True)
+        sys.exit(_CANNOT)
     except (AuthorityError, TrustError, CannotStartError) as error:
         click.echo(f"pdp: {error}", err=True)
         sys.exit(_CANNOT)

@@ -28,7 +28,7 @@ from pdp.store.snapshot import Loaded, Loader
 from pdp.store.watch import DirectoryWatcher
 from pdp.vocabulary import Millis
 
-__all__ = ["CannotStartError", "Settings", "parse_address", "serve", "start"]
+__all__ = ["AddressTakenError", "CannotStartError", "Settings", "parse_address", "serve", "start"]
 
 _CANNOT: Final = 3
 _PORT: Final = re.compile(r"[0-9]{1,5}")
@@ -60,6 +60,11 @@ class CannotStartError(Exception):
     """Why the service does not start, in words, with what to do about it."""
 
 
+@final
+class AddressTakenError(CannotStartError):
+    """Something else listens on the address; the message names the option that changes it."""
+
+
 def clock() -> Millis:
     """The wall clock."""
     return time.time_ns() // 1_000_000
@@ -80,7 +85,7 @@ def start(settings: Settings, *, ready: Callable[[str, Publisher], None], say: C
         listener = bind(settings.host, settings.port)
     except AddressInUseError as error:
         msg = f"{settings.host}:{settings.port} is taken; choose another address with --http HOST:PORT"
-        raise CannotStartError(msg) from error
+        raise AddressTakenError(msg) from error
     except OSError as error:
         msg = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
         raise CannotStartError(msg) from error

@@ -191,3 +191,18 @@ def test_file_that_it_says_to_edit_is_there_and_an_edit_is_shown(demo: Demo) -> 
     file.write_text(file.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
 
     demo.until("\nrevision ")
+
+
+def test_a_taken_port_is_named_with_what_changes_it(demo: Demo) -> None:
+    found = re.search(r"on https://(\S+)$", demo.text, re.MULTILINE)
+    assert found is not None
+
+    again = subprocess.run(
+        [sys.executable, "-m", "pdp.cli.demo", "--http", found[1], "policies"],
+        cwd=demo.folder, capture_output=True, text=True, timeout=30, check=False,
+        env={**clean_environment(), "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+    assert again.returncode == 3
+    assert f"{found[1]} is taken" in again.stderr
+    assert "make run HTTP=" in again.stderr
