@@ -57,7 +57,6 @@ MAX_EXPRESSION_DEPTH: Final = (
 MAX_REREAD_CHARS: Final = (
     1024 * 1024
 )  # each syntax error costs one more reading up to it, about 8 s a megabyte
-MAX_LIST_ITEMS: Final = 4096  # a longer list belongs in a group or a table
 
 # -- compiled policy -------------------------------------------------------------------
 MAX_GROUP_NESTING: Final = 16  # deeper nesting is a mistake
@@ -79,3 +78,10 @@ MAX_REVISIONS_KEPT: Final = 1024  # how far back `at_least` is answered without 
 MAX_RIGHTS_CACHED: Final = 4096  # one entry a caller certificate; a larger fleet recomputes some
 AT_LEAST_WAIT_SECONDS: Final = 1.0  # how long a question waits for the revision it asks for
 MAX_AGE_LIMIT_MS: Final = 5000  # what a region may be reused for, unless the operator says less
+
+# -- decision log ----------------------------------------------------------------------
+MAX_LOG_QUEUE: Final = 20_000  # entries that wait for the writer: a second of full load, some 30 MB
+MAX_LOG_BATCH: Final = 500  # entries for one write: what another thread has to wait for at most
+LOG_RETRY_SECONDS: Final = 0.1  # between two tries to write to a full disk
+LOG_STOP_SECONDS: Final = 5.0  # how long what is queued may take to be written at the end
+LOG_WAIT_SECONDS: Final = 1.0  # how long a question waits for room where no line may be lost

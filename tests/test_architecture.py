@@ -26,6 +26,7 @@ LAYERS: Final = (
     "engine",
     "analysis",
     "store",
+    "audit",
     "service",
     "adapters",
     "cli",
@@ -66,7 +67,8 @@ LIBRARIES: Final = {
     # The structs of the decision path, and JSON at the edges.
     "msgspec": (
         "vocabulary.py", "principals.py", "compiler/evaluation.py", "identity/caller.py", "adapters/", "cli/",
-        "diagnostics.py", "lang/ast/", "compiler/rows.py", "compiler/resolve.py", "analysis/lowered.py",
+        "audit/record.py", "diagnostics.py", "lang/ast/",
+        "compiler/rows.py", "compiler/resolve.py", "analysis/lowered.py",
     ),
     "rich": ("cli/output.py",),
     "starlette": ("adapters/app.py",),  # what FastAPI is made of

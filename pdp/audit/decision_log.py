@@ -1,0 +1,181 @@
+"""The decision log: entries are queued where decisions are made, and written by a thread.
+
+`decided = logged + dropped + sampled out + waiting`, and all are counted for whoever looks. What
+happens when the queue is full is the operator's choice (`LogMode`); none of the choices turns a full
+disk or a dead reader into an allow, into a crash or into a queue without end.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from itertools import islice
+from typing import Final, final
+
+from pdp.audit.record import Entry, Recorder
+from pdp.audit.sinks import Sink
+from pdp.limits import LOG_RETRY_SECONDS, LOG_STOP_SECONDS, MAX_LOG_BATCH, MAX_LOG_QUEUE
+from pdp.vocabulary import Effect
+
+__all__ = ["DecisionLog", "LogCounts", "LogMode"]
+
+
+class LogMode(Enum):
+    """What a full queue means."""
+
+    BLOCK = "block"  # no decision without its line: questions wait, and are refused when it takes too long
+    DROP = "drop"  # decisions go on, and lines that do not fit are counted
+    SAMPLE = "sample"  # every deny, and one allow in so many; lines that do not fit are counted
+
+
+@final
+class LogCounts:
+    """How many entries there were, and what became of them.
+
+    INVARIANT: `decided == logged + dropped + sampled_out` once nothing is waiting. Each is written by
+    one thread: `logged` and `failed` by the writer, the others where decisions are made.
+    """
+
+    __slots__ = ("decided", "failed", "logged", "refused", "sampled_out")
+
+    def __init__(self) -> None:
+        self.decided = 0
+        self.logged = 0
+        self.failed = 0  # could not be written
+        self.refused = 0  # did not fit into the queue
+        self.sampled_out = 0
+
+    @property
+    def dropped(self) -> int:
+        """Entries without a line, but for those that are left out on purpose."""
+        return self.failed + self.refused
+
+
+@final
+class DecisionLog:
+    """Queues entries for a writer of its own.
+
+    `record` and `has_room` are for one thread, that of the event loop.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        recorder: Recorder,
+        *,
+        mode: LogMode,
+        one_in: int = 1,
+        alarm: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Start the writer.
+
+        Args:
+            sink: Where lines go.
+            recorder: Makes them.
+            mode: What a full queue means.
+            one_in: In mode `SAMPLE`, one allow in so many is logged.
+            alarm: Told once when lines cannot be written, and once when they can again.
+        """
+        self.counts: Final = LogCounts()
+        self._sink = sink
+        self._recorder = recorder
+        self._mode = mode
+        self._one_in = one_in
+        self._alarm = alarm
+        self._allows = 0
+        self._queue: deque[Entry] = deque()
+        self._wake = threading.Event()
+        self._deadline: float | None = None  # once it is ending, until when lines are tried
+        self._trouble = ""
+        self._writer = threading.Thread(target=self._write, name="decision-log", daemon=True)
+        self._writer.start()
+
+    @property
+    def blocks(self) -> bool:
+        """Whether a question has to wait for room."""
+        return self._mode is LogMode.BLOCK
+
+    @property
+    def waiting(self) -> int:
+        """How many entries are queued."""
+        return len(self._queue)
+
+    def has_room(self, entries: int = 1) -> bool:
+        """Whether so many entries fit now."""
+        return len(self._queue) + entries <= MAX_LOG_QUEUE
+
+    def record(self, entry: Entry) -> None:
+        """Queue an entry, or count it as dropped. Never waits and never raises."""
+        counts = self.counts
+        counts.decided += 1
+        if self._mode is LogMode.SAMPLE and entry.decision.effect is Effect.ALLOW:
+            self._allows += 1
+            if self._allows % self._one_in:
+                counts.sampled_out += 1
+                return
+        if len(self._queue) >= MAX_LOG_QUEUE:
+            counts.refused += 1
+            return
+        self._queue.append(entry)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def close(self) -> None:
+        """Write what is queued, as long as that may take, and end; what is left then counts as dropped."""
+        self._deadline = time.monotonic() + LOG_STOP_SECONDS
+        self._wake.set()
+        self._writer.join(LOG_STOP_SECONDS + LOG_RETRY_SECONDS)
+        self.counts.refused += len(self._queue)
+        self._queue.clear()
+
+    # -- the writer's thread ---------------------------------------------------------------
+
+    def _write(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                batch = list(islice(self._queue, MAX_LOG_BATCH))
+                if not self._write_batch(batch) and self._tries_again():
+                    time.sleep(LOG_RETRY_SECONDS)
+                    continue
+                for _ in batch:
+                    self._queue.popleft()
+            if self._deadline is not None:
+                self._sink.close()
+                return
+
+    def _write_batch(self, entries: list[Entry]) -> bool:
+        """Write the lines and count them, unless they are to be tried again."""
+        lines = [line for line in map(self._line, entries) if line]
+        try:
+            self._sink.write(b"".join(lines))
+        except OSError as error:
+            self._tell(f"the decision log cannot be written: {error.strerror or error}")
+            if not self._tries_again():
+                self.counts.failed += len(entries)
+            return False
+        self._tell("")
+        self.counts.logged += len(lines)
+        self.counts.failed += len(entries) - len(lines)
+        return True
+
+    def _tries_again(self) -> bool:
+        """Whether lines that cannot be written now are kept rather than dropped."""
+        return self.blocks and (self._deadline is None or time.monotonic() < self._deadline)
+
+    def _line(self, entry: Entry) -> bytes:
+        try:
+            return self._recorder.line(entry)
+        except Exception:  # noqa: BLE001 - whatever it was, the other lines are written
+            self._alarm("a decision could not be written down: this is a defect of pdp")
+            return b""
+
+    def _tell(self, trouble: str) -> None:
+        """Raise the alarm once, and once more when the trouble is over."""
+        if trouble and not self._trouble:
+            self._alarm(trouble)
+        if self._trouble and not trouble:
+            self._alarm("the decision log is written again")
+        self._trouble = trouble

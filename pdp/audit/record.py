@@ -1,0 +1,143 @@
+"""One decision as a line of the log: an allow-list of what it may hold.
+
+A line holds the question, the answer and the attributes that the deciding rules read; never query
+strings, other headers, tokens or certificates. Values of attributes that may be secrets stand there
+as keyed digests: equal values can be told to be equal, and nothing else.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Final, final
+
+import msgspec
+
+from pdp.index.rule_index import RuleIndex
+from pdp.vocabulary import AttributeValue, Decision, Millis, Request
+
+__all__ = ["Entry", "LogUser", "Record", "Recorder", "ShadowRecord"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DIGEST_BYTES: Final = 8  # enough to tell values apart, too few to be looked up in a table of guesses
+_DIGESTED: Final = "header."  # requests carry tokens and cookies in headers of any name
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """What a record is made from, later and elsewhere: nothing is formatted where decisions are made.
+
+    Attributes:
+        decision_id: The answer's name.
+        caller: Id of whoever asked.
+        request: What was decided.
+        decision: What came of it.
+        index: What it was decided under.
+        revision: The name of that version.
+    """
+
+    decision_id: str
+    caller: str
+    request: Request
+    decision: Decision
+    index: RuleIndex
+    revision: str
+
+
+class LogUser(msgspec.Struct, frozen=True, kw_only=True):
+    """The user that a question was about."""
+
+    issuer: str
+    subject: str
+
+
+class ShadowRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What the decision would have been with the shadow rules enforced."""
+
+    decision: str
+    reason: str
+    rules: tuple[str, ...]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of the log; `docs/operations.md` says what each field means."""
+
+    time: str
+    decision_id: str
+    revision: str
+    caller: str
+    principal: str
+    service: str
+    method: str
+    path: str
+    decision: str
+    reason: str
+    rules: tuple[str, ...]
+    enforced: bool = True
+    user: LogUser | None = None
+    read: Mapping[str, AttributeValue | None] = {}
+    valid_until: str | None = None
+    shadow: ShadowRecord | None = None
+
+
+@final
+class Recorder:
+    """Makes lines of entries."""
+
+    def __init__(self, key: bytes, *, plain: frozenset[str] = frozenset()) -> None:
+        """Digests are keyed with `key`; `plain` names headers that hold no secrets."""
+        self._key = key
+        self._plain = plain
+        self._encode = msgspec.json.Encoder().encode
+
+    def line(self, entry: Entry) -> bytes:
+        """The entry as JSON, with its newline."""
+        return self._encode(self.record(entry)) + b"\n"
+
+    def record(self, entry: Entry) -> Record:
+        """The entry in the form of a record."""
+        request, decision = entry.request, entry.decision
+
+        def names(rules: tuple[int, ...]) -> tuple[str, ...]:
+            return tuple(entry.index.rule(request.service, rule).name for rule in rules)
+
+        user, shadow, until = request.user, decision.shadow, decision.valid_until
+        return Record(
+            time=_instant(request.now),
+            decision_id=entry.decision_id,
+            revision=entry.revision,
+            caller=entry.caller,
+            principal=request.principal.id,
+            user=None if user is None else LogUser(issuer=user.issuer, subject=user.subject),
+            service=request.service,
+            method=request.method,
+            path=request.path.partition("?")[0],
+            decision=decision.effect.value,
+            reason=decision.reason.value,
+            rules=names(decision.rules),
+            enforced=decision.enforced,
+            read=self._read(decision),
+            valid_until=None if until is None else _instant(until),
+            shadow=None
+            if shadow is None
+            else ShadowRecord(
+                decision=shadow.effect.value, reason=shadow.reason.value, rules=names(shadow.rules)
+            ),
+        )
+
+    def _read(self, decision: Decision) -> Mapping[str, AttributeValue | None]:
+        if decision.region is None:
+            return {}
+        return {
+            name: self._digest(value) if name.startswith(_DIGESTED) and name not in self._plain else value
+            for name, value in decision.region.context.items()
+        }
+
+    def _digest(self, value: AttributeValue | None) -> str | None:
+        if value is None:
+            return None
+        digest = blake2b(repr(value).encode(), key=self._key, digest_size=_DIGEST_BYTES)
+        return f"keyed:{digest.hexdigest()}"
+
+
+def _instant(instant: Millis) -> str:
+    moment = _EPOCH + timedelta(milliseconds=instant)
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

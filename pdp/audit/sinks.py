@@ -1,0 +1,128 @@
+"""Where lines of the decision log go: standard output, or a file that is rotated.
+
+Several processes may write to one file: each writes whole lines with one call at the file's end,
+and notices when another one has rotated it. A sink either takes all lines or raises `OSError`; what
+was cut off by a full disk is closed with a newline, so that it spoils no other line.
+"""
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Protocol, final
+
+__all__ = ["FileSink", "Sink", "StreamSink"]
+
+_MODE: Final = 0o640  # whoever ships the log reads it by its group
+_OPEN: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class Sink(Protocol):
+    """Takes lines, from one thread."""
+
+    def write(self, lines: bytes) -> None:
+        """Write whole lines.
+
+        Raises:
+            OSError: Not all of them could be written; those that were are whole lines.
+        """
+
+    def close(self) -> None:
+        """Nothing is written any more."""
+
+
+@final
+class StreamSink:
+    """A descriptor that somebody else opened, such as standard output."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, lines: bytes) -> None:
+        """Write whole lines; waits where the reader of a pipe is slow."""
+        view = memoryview(lines)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+    def close(self) -> None:
+        """The descriptor is not ours to close."""
+
+
+@final
+class FileSink:
+    """A file, renamed to `NAME.1` (and that to `NAME.2`, ...) before it grows beyond a size."""
+
+    def __init__(self, path: Path, *, max_bytes: int, keep: int) -> None:
+        """Open the file.
+
+        Args:
+            path: The file; a symbolic link is refused.
+            max_bytes: The size beyond which it does not grow.
+            keep: How many older files are kept.
+
+        Raises:
+            OSError: It cannot be opened for writing.
+        """
+        self._path = path
+        self._max_bytes = max_bytes
+        self._keep = keep
+        self._descriptor = os.open(path, _OPEN, _MODE)
+
+    def write(self, lines: bytes) -> None:
+        """Append whole lines.
+
+        Raises:
+            OSError: Not all could be written: of these lines none counts as written.
+        """
+        self._follow()
+        if os.fstat(self._descriptor).st_size + len(lines) > self._max_bytes:
+            self._rotate(len(lines))
+        written = os.write(self._descriptor, lines)
+        if written != len(lines):
+            self._cut(written)
+            raise OSError("the disk is full")
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    def _cut(self, written: int) -> None:
+        """Take back what was written in part; where another one has written since, end its line."""
+        end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        with suppress(OSError):
+            if os.fstat(self._descriptor).st_size == end:
+                os.ftruncate(self._descriptor, end - written)
+            else:
+                os.write(self._descriptor, b"\n")
+
+    def _follow(self) -> None:
+        """Open the file again if it has been renamed or removed."""
+        with suppress(OSError):
+            here, there = os.fstat(self._descriptor), self._path.lstat()
+            if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
+                return
+        self._reopen()
+
+    def _reopen(self) -> None:
+        opened = os.open(self._path, _OPEN, _MODE)
+        os.close(self._descriptor)
+        self._descriptor = opened
+
+    def _rotate(self, coming: int) -> None:
+        """Rename the files, unless another process has just done so."""
+        lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._follow()
+            size = os.fstat(self._descriptor).st_size
+            if size and size + coming > self._max_bytes:
+                for number in range(self._keep, 1, -1):
+                    with suppress(FileNotFoundError):
+                        Path(f"{self._path}.{number - 1}").rename(f"{self._path}.{number}")
+                if self._keep:
+                    self._path.rename(f"{self._path}.1")
+                else:
+                    self._path.unlink()
+                self._reopen()
+        finally:
+            os.close(lock)
