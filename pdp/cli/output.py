@@ -50,7 +50,6 @@ class Tone(StrEnum):
     WARNING = "bold yellow"
     NOTE = "bold cyan"
     STRONG = "bold"
-    FAINT = "dim"
 
 
 #: Pieces of text, each with its tone.

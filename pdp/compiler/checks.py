@@ -16,7 +16,7 @@ from pdp.compiler.lower import named_twice, said_twice
 from pdp.compiler.numbers import Numbers
 from pdp.compiler.resolve import Resolver
 from pdp.compiler.rows import Unit
-from pdp.diagnostics import Diagnostic
+from pdp.diagnostics import Diagnostic, Source
 from pdp.lang import ast
 from pdp.lang.parser import Parsed
 
@@ -29,10 +29,11 @@ def check_set(
     units: Sequence[Unit],
     numbers: Numbers,
     resolver: Resolver,
+    sources: Mapping[str, Source],
 ) -> list[Diagnostic]:
     """Everything that no single file shows."""
     before = len(resolver.diagnostics)
-    heads = Heads(parsed)
+    heads = Heads(parsed, sources)
     found: list[Diagnostic] = []
     for group in environment.groups.values():
         resolver.term(ast.GroupRef(name=group.name.text, span=group.name.span))
@@ -72,9 +73,13 @@ def _named_twice(scope: str, units: Sequence[Unit], heads: Heads) -> list[Diagno
     found = []
     seen: dict[str, tuple[Unit, int]] = {}
     for unit in units:
-        for rule, name in unit.texts.names.items():
-            if unit.texts.scopes[rule] != scope:
-                continue
+        # Once for all lines of a table, which share one name.
+        names = {
+            name: rule
+            for rule, name in reversed(unit.texts.names.items())
+            if unit.texts.scopes[rule] == scope
+        }
+        for name, rule in names.items():
             first_unit, first = seen.setdefault(name, (unit, rule))
             if first_unit is not unit:
                 found.append(named_twice(heads.name(unit, rule), heads.name(first_unit, first).span))

@@ -95,15 +95,16 @@ def _contradiction(one: Row, two: Row) -> str:
 
 def _report_one(unit: Unit, row: Row, heads: Heads) -> Diagnostic:
     header, name = _twofold(row), unit.texts.text(row.rule).name
-    rule = heads.rule(unit, row.rule)
-    duties = rule.clause.obligations if rule is not None else ()
     places = [
-        duty.span for duty in duties if isinstance(duty, ast.HeaderObligation) and duty.header == header
+        duty.span
+        for clause in heads.clauses(unit, row.rule)
+        for duty in clause.obligations
+        if isinstance(duty, ast.HeaderObligation) and duty.header == header
     ]
     return Diagnostic(
         code="PDP341",
         message=f"`{name}` demands two things of header `{header}`",
-        span=places[-1] if places else heads.span(unit, row.rule),
+        span=places[-1],
         help="keep one of them: the order of clauses means nothing",
     )
 

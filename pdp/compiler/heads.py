@@ -5,12 +5,14 @@ Looked up only for a rule that something is wrong with.
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from posixpath import dirname, join, normpath
 from typing import final
 
 from pdp.compiler.rows import Unit
-from pdp.diagnostics import Span
+from pdp.diagnostics import Source, Span
 from pdp.lang import ast
 from pdp.lang.parser import Parsed
+from pdp.lang.tables import Cells, cells_at
 
 __all__ = ["Heads"]
 
@@ -19,8 +21,9 @@ __all__ = ["Heads"]
 class Heads:
     """The rules of a policy set by their places."""
 
-    def __init__(self, parsed: Sequence[Parsed]) -> None:
+    def __init__(self, parsed: Sequence[Parsed], sources: Mapping[str, Source]) -> None:
         self._parsed = parsed
+        self._sources = sources
 
     @cached_property
     def _rules(self) -> Mapping[tuple[str, int], ast.Rule]:
@@ -38,16 +41,38 @@ class Heads:
         return self._rules.get((unit.texts.file, unit.texts.starts[number]))
 
     def span(self, unit: Unit, number: int) -> Span:
-        """The rule without its clauses; of a line of a table, where that begins."""
+        """The rule without its clauses; or the line of a table."""
+        rule = self.rule(unit, number)
+        return self.cells(unit, number).line if rule is None else rule.span
+
+    def cells(self, unit: Unit, number: int) -> Cells:
+        """The cells of a rule that is a line of a table."""
+        return cells_at(self._sources[unit.texts.file], unit.texts.starts[number])
+
+    @cached_property
+    def _statements(self) -> Mapping[tuple[str, str], Sequence[ast.BulkGrants]]:
+        """What reads tables, by table and service."""
+        found: dict[tuple[str, str], list[ast.BulkGrants]] = {}
+        items = (item for file in self._parsed for item in file.file.items)
+        for block in items:
+            if not isinstance(block, ast.ServiceBlock):
+                continue
+            for item in block.items:
+                if isinstance(item, ast.BulkGrants):
+                    table = normpath(join(dirname(item.span.file), item.file))
+                    found.setdefault((table, block.name.text), []).append(item)
+        return found
+
+    def clauses(self, unit: Unit, number: int) -> Sequence[ast.Clause]:
+        """The clauses of the rule; of a line of a table, of each statement it may have been read by."""
         rule = self.rule(unit, number)
         if rule is not None:
-            return rule.span
-        start = unit.texts.starts[number]
-        return Span(file=unit.texts.file, start=start, end=start + 1)
+            return (rule.clause,)
+        table = (unit.texts.file, unit.texts.scopes[number])
+        return [statement.clause for statement in self._statements[table]]
 
     def name(self, unit: Unit, number: int) -> ast.Name:
         """The name that an author gave the rule."""
-        rule = self.rule(unit, number)
-        if rule is not None and rule.clause.name is not None:
-            return rule.clause.name
-        return ast.Name(text=unit.texts.names[number], span=self.span(unit, number))
+        text = unit.texts.names[number]
+        names = (clause.name for clause in self.clauses(unit, number))
+        return next(name for name in names if name is not None and name.text == text)

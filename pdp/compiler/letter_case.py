@@ -66,8 +66,10 @@ def _row(row: Row, unit: Unit, service: str, environment: Environment, heads: He
         if not wrong:
             continue
         rule = heads.rule(unit, row.rule)
-        span = heads.span(unit, row.rule)
-        if rule is not None:
+        if rule is None:
+            span = heads.cells(unit, row.rule).path
+        else:
+            span = rule.span
             directory = unit.texts.file.rpartition("/")[0]
             places = _Statement(environment, directory, service).paths(rule.targets, ())
             span = next((path.span for path in places if path.segments == pattern), span)

@@ -16,7 +16,7 @@ from pdp.lang.hidden import all_mistakes
 from pdp.lang.patterns import PatternError
 from pdp.vocabulary import Effect
 
-__all__ = ["read_grants", "read_members"]
+__all__ = ["Cells", "cells_at", "read_grants", "read_members"]
 
 T = TypeVar("T")
 
@@ -24,6 +24,15 @@ _HEADER: Final = ["principal", "methods", "path"]
 _FIELDS: Final = len(_HEADER)
 # Where the fields of a line stand; what they hold is for the `csv` module to say.
 _PLACES: Final = re.compile(r'(?:\A|,)\s*("(?:[^"]|"")*"|[^,]*?)\s*(?=,|\Z)')
+
+
+class Cells(NamedTuple):
+    """Where a line of a table of grants stands, and its cells."""
+
+    line: Span
+    principal: Span
+    methods: Span
+    path: Span
 
 
 class _Field(NamedTuple):
@@ -57,6 +66,15 @@ def read_grants(source: Source, clause: ast.Clause, found: list[Diagnostic]) -> 
         if rule is not None:
             yield rule
     found += all_mistakes(source, diagnostics)
+
+
+def cells_at(source: Source, start: int) -> Cells:
+    """The line of a table that begins at an offset, and that `read_grants` has made a rule of."""
+    number, column = source.position(start)
+    line = source.line(number)[column - 1 :]
+    span = Span(file=source.path, start=start, end=start + len(line))
+    principal, methods, path = (field.span for field in _fields(line, span))
+    return Cells(span, principal, methods, path)
 
 
 def _grant(

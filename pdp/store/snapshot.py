@@ -212,7 +212,7 @@ class Loader:
         units += lower_tables(parsed, sources, environment, self._numbers, resolver, checked.tables)
         callers, found = lower_callers(parsed, environment, self._numbers, resolver)
         diagnostics = [*found, *(d for unit in units for d in unit.diagnostics)]
-        diagnostics += check_set(parsed, environment, units, self._numbers, resolver)
+        diagnostics += check_set(parsed, environment, units, self._numbers, resolver, sources)
         return units, callers, diagnostics
 
 

@@ -42,7 +42,7 @@ class Compiled:
         numbers, resolver = Numbers(), Resolver(environment=environment)
         units = [lower_file(item, sources[item.file.path], environment, numbers, resolver) for item in parsed]
         found = [*problems, *(d for unit in units for d in unit.diagnostics)]
-        found += check_set(parsed, environment, units, numbers, resolver)
+        found += check_set(parsed, environment, units, numbers, resolver, sources)
         if has_errors(found):
             raise RejectedError("".join(render(d, sources) for d in found))
         assembly = assemble(units, environment, numbers)

@@ -65,3 +65,56 @@ def test_of_very_many_contradictions_some_are_shown():
     found = codes({"a.policy": f"language 1\nservice s {{\n{rules}{other}}}\n"})
 
     assert found == [("PDP341", "a.policy", ["a.policy"])] * 50
+
+
+TABLE = 'language 1\ntrust domain prod = "prod.example.org"\n'
+
+
+def shown(files):
+    """Each diagnostic with the text that it stands at, and that of what it refers to."""
+    return [
+        (
+            d.code,
+            *(files[span.file][span.start : span.end] for span in (d.span, *(at for at, _ in d.related))),
+        )
+        for d in load(files).diagnostics
+    ]
+
+
+def test_what_repeats_a_line_of_a_table_is_the_whole_line():
+    files = {
+        "a.policy": TABLE + 'service s {\n allow from "t.csv"\n}\n',
+        "t.csv": "principal,methods,path\r\nprod/a,GET,/x\r\nprod/b,GET,/y\r\n prod/a , GET , /x \r\n",
+    }
+
+    assert shown(files) == [("PDP403", " prod/a , GET , /x ", "prod/a,GET,/x")]
+
+
+def test_a_path_of_a_table_that_is_not_in_lower_case_is_the_cell():
+    files = {
+        "a.policy": TABLE + 'service s {\n paths may have any-case\n allow from "t.csv"\n}\n',
+        "t.csv": 'principal,methods,path\nprod/a,GET,/x\nprod/b,GET POST,"/X/{id}"\n',
+    }
+
+    assert shown(files) == [("PDP342", '"/X/{id}"')]
+
+
+def test_what_contradicts_a_line_of_a_table_is_the_whole_line():
+    files = {
+        "a.policy": TABLE
+        + 'service s {\n allow prod/a to GET /x set header x-a = "1"\n'
+        + ' allow from "t.csv" set header x-a = "2"\n}\n',
+        "t.csv": "principal,methods,path\nprod/b,GET,/x\nprod/a,GET,/x\n",
+    }
+
+    assert shown(files) == [("PDP341", "prod/a,GET,/x", "allow prod/a to GET /x")]
+
+
+def test_the_name_of_a_table_is_given_once_in_the_statement():
+    files = {
+        "a.policy": TABLE + 'service s {\n allow prod/a to GET /x as n\n allow from "t.csv" as n\n}\n',
+        "t.csv": "principal,methods,path\nprod/b,GET,/x\nprod/b,GET,/y\n",
+    }
+
+    assert shown(files) == [("PDP226", "n", "n")]
+    assert [d.span.file for d in load(files).diagnostics] == ["a.policy"]

@@ -92,6 +92,13 @@ def test_a_path_with_two_readings_takes_an_allow_for_each():
     assert decided(index, ask("prod/a GET /a%2Fb")) == ("allow", "allowed", ("split", "whole"))
 
 
+@pytest.mark.parametrize("whole", ["/*", "/{id}", "/a*", "/*b", "/**"])
+def test_what_stands_for_a_segment_or_part_of_it_matches_one_with_an_encoded_slash(whole):
+    index = service(f"{SLASH}allow anyone to GET /a/b as split\nallow anyone to GET {whole} as whole")
+
+    assert decided(index, ask("prod/a GET /a%2Fb")) == ("allow", "allowed", ("split", "whole"))
+
+
 @pytest.mark.parametrize("only", ["/a/b", "/*"])
 def test_a_reading_without_an_allow_denies(only):
     index = service(f"{SLASH}allow anyone to GET {only} as one")

@@ -72,6 +72,8 @@ def _why_not_canonical(part: str) -> tuple[str, str]:
     if "#" in part:
         return PathProblem.FRAGMENT.sentence, "leave the fragment out"
     written = _canonical_segment(part)
+    if written is PathProblem.ENCODED_SLASH:
+        return written.sentence, "write `*` for the segment: see docs/paths.md"
     if isinstance(written, str):
         return "a request that means it reads otherwise", f"write `{written}`"
     encoded = _canonical_segment(quote(part, safe="!$&'()*+,=:@~%"))
