@@ -41,6 +41,16 @@ MAX_MESSAGE_BYTES: Final = (
 MAX_ARRIVAL_SECONDS: Final = 10.0  # from a request's first byte to its last: a full batch at 4 Mbit/s
 MAX_CONNECTION_SECONDS: Final = 3600.0  # then the next answer closes it, so that load finds new replicas
 
+# -- streams and gRPC --------------------------------------------------------------------
+MAX_REVISION_WATCHERS: Final = 1024  # of one process: each holds a connection or a call open
+MAX_CALLERS_CACHED: Final = 4096  # verified chains; a larger fleet has some verified again
+MAX_REFUSED_CACHED: Final = 256  # refused chains, so that asking again costs no verification
+MAX_GRPC_CALLS: Final = 4096  # of one process: open calls, watchers and idle streams included
+MAX_GRPC_CALLS_PER_CONNECTION: Final = 256  # more wait: HTTP/2 SETTINGS_MAX_CONCURRENT_STREAMS
+MAX_STREAM_IDLE_SECONDS: Final = 300.0  # between two questions of a stream, and for reading an answer
+WATCH_HEARTBEAT_SECONDS: Final = 15.0  # shorter than the idle limits of proxies
+REFUSED_SECONDS: Final = 5.0  # how long a refused chain is not looked at again
+
 # -- policy text -----------------------------------------------------------------------
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024  # a file people can still review, or a table
 MAX_FILES: Final = 20_000  # a tree that a person could have meant
@@ -85,3 +95,9 @@ MAX_LOG_BATCH: Final = 500  # entries for one write: what another thread has to 
 LOG_RETRY_SECONDS: Final = 0.1  # between two tries to write to a full disk
 LOG_STOP_SECONDS: Final = 5.0  # how long what is queued may take to be written at the end
 LOG_WAIT_SECONDS: Final = 1.0  # how long a question waits for room where no line may be lost
+
+# -- what the operator may set, and what holds unless they do ----------------------------
+DEFAULT_IN_FLIGHT: Final = 2048  # questions at a time: beyond it waiting costs more than asking again
+DEFAULT_GRACE_SECONDS: Final = 5.0  # between "not ready" and closed: what load balancers need to notice
+DEFAULT_LOG_BYTES: Final = 256 * 1024 * 1024  # of one file of the decision log
+DEFAULT_LOG_KEEP: Final = 8  # older files: some 2 GiB in all

@@ -27,6 +27,7 @@ LAYERS: Final = (
     "analysis",
     "store",
     "audit",
+    "config",
     "service",
     "adapters",
     "cli",
@@ -70,6 +71,7 @@ LIBRARIES: Final = {
         "audit/record.py", "diagnostics.py", "lang/ast/",
         "compiler/rows.py", "compiler/resolve.py", "analysis/lowered.py",
     ),
+    "pydantic": ("config/model.py", "config/load.py"),
     "rich": ("cli/output.py",),
     "starlette": ("adapters/app.py",),  # what FastAPI is made of
     "uvicorn": ("adapters/server.py", "adapters/connection.py"),

@@ -44,6 +44,7 @@ _COMMANDS: Final = MappingProxyType(
     {
         "bench": _Command("pdp.cli.bench", "bench", "Measure decisions of a policy set on this machine."),
         "check": _Command("pdp.cli.check", "check", "Say everything wrong or doubtful in a policy set."),
+        "config": _Command("pdp.cli.config", "config", "Check the settings of the service."),
         "decide": _Command(
             "pdp.cli.decide", "decide_command", "Decide one request, or a file of them, offline."
         ),

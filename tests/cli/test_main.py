@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.example import ROOT, policies, process, run
 
-COMMANDS = ("bench", "check", "decide", "fmt", "pki", "serve", "test")
+COMMANDS = ("bench", "check", "config", "decide", "fmt", "pki", "serve", "test")
 
 
 def test_help_lists_every_command_on_one_line() -> None:

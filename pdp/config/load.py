@@ -1,0 +1,201 @@
+"""Settings from a file, the environment and options, the later over the earlier.
+
+`PDP_HTTP__LISTEN=0.0.0.0:8443` overrides `listen` of `[http]`. A mistake is a diagnostic with the
+place at fault: in the file, or by the name of the variable or the option.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from copy import deepcopy
+from enum import Enum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, get_args
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from pdp.config.locate import locate
+from pdp.config.model import Settings
+from pdp.diagnostics import Diagnostic, Source, Span, did_you_mean
+
+__all__ = ["OPTIONS", "PREFIX", "Loaded", "load_settings", "read_file"]
+
+PREFIX: Final = "PDP_"
+#: Options of `pdp serve` that are settings.
+OPTIONS: Final = MappingProxyType(
+    {
+        ("policies", "path"): "POLICIES",
+        ("http", "listen"): "--http",
+        ("http", "certificate"): "--cert",
+        ("http", "key"): "--key",
+        ("grpc", "listen"): "--grpc",
+        ("health", "listen"): "--health",
+        ("trust",): "--trust",
+    }
+)
+_NOWHERE: Final = "settings"  # named where there is no file
+_POSITION: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_PATHS: Final = (
+    ("policies", "path"),
+    ("http", "certificate"),
+    ("http", "key"),
+    ("decision_log", "digest_key"),
+)
+
+
+class Loaded(NamedTuple):
+    """Settings, or what is wrong with them; and the text to show that with."""
+
+    settings: Settings | None
+    diagnostics: tuple[Diagnostic, ...]
+    source: Source
+
+
+def read_file(path: Path | None) -> Source:
+    """The file's text; of no file, no text.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if path is None:
+        return Source(path=_NOWHERE, text="")
+    return Source(path=str(path), text=path.read_text(encoding="utf-8", errors="replace"))
+
+
+def load_settings(
+    source: Source,
+    environment: Mapping[str, str],
+    options: Mapping[tuple[str, ...], object],
+    *,
+    folder: Path | None = None,
+) -> Loaded:
+    """Read the settings and check them.
+
+    Args:
+        source: The file.
+        environment: Variables; those that begin with `PDP_` and hold `__` are settings.
+        options: Settings given on the command line, by their keys.
+        folder: What relative paths in the file are relative to; None for where the command runs.
+    """
+    try:
+        tree: dict[str, Any] = tomllib.loads(source.text)
+    except tomllib.TOMLDecodeError as error:
+        return Loaded(None, (_not_toml(source, error),), source)
+    if folder is not None:
+        _anchor(tree, folder)
+    origins: dict[tuple[str, ...], str] = {}
+    for name, value in sorted(environment.items()):
+        # Kubernetes sets PDP_PORT, PDP_SERVICE_HOST and more beside a service `pdp`: none has a `__`.
+        if name.startswith(PREFIX) and "__" in name:
+            keys = tuple(part.lower() for part in name[len(PREFIX) :].split("__"))
+            _set(tree, keys, _from_text(keys, value))
+            origins[keys] = name
+    for keys, given in options.items():
+        if given is not None:
+            _set(tree, keys, given)
+            origins[keys] = OPTIONS.get(keys, ".".join(keys))
+    try:
+        return Loaded(Settings.model_validate(tree), (), source)
+    except ValidationError as error:
+        found = [_diagnostic(source, dict(each), origins) for each in error.errors(include_url=False)]
+        return Loaded(None, tuple(sorted(found, key=lambda d: d.span)), source)
+
+
+def _set(tree: dict[str, Any], keys: tuple[str, ...], value: object) -> None:
+    *tables, last = keys
+    for key in tables:
+        inner = tree.get(key)
+        if not isinstance(inner, dict):
+            inner = tree[key] = {}
+        tree = inner
+    tree[last] = deepcopy(value)
+
+
+def _from_text(keys: tuple[str, ...], value: str) -> object:
+    """A variable's value: TOML where the setting is a number, a truth value or a list; else the text."""
+    fields = _fields(keys[:-1])
+    if keys[-1] not in fields or _holds_text(fields[keys[-1]].annotation):
+        return value
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value
+
+
+def _holds_text(annotation: Any) -> bool:
+    options = (annotation, *get_args(annotation))
+    return any(isinstance(each, type) and issubclass(each, str | Path | Enum) for each in options)
+
+
+def _fields(keys: tuple[str, ...]) -> Mapping[str, FieldInfo]:
+    """The settings of a table."""
+    fields: Mapping[str, FieldInfo] = Settings.model_fields
+    for key in keys:
+        annotation = fields[key].annotation if key in fields else None
+        models = [each for each in (annotation, *get_args(annotation)) if hasattr(each, "model_fields")]
+        fields = models[0].model_fields if models else {}
+    return fields
+
+
+def _anchor(tree: dict[str, Any], folder: Path) -> None:
+    """Relative paths in a file are relative to it."""
+    tables = [(tree.get(table), key) for table, key in _PATHS]
+    trust, log = tree.get("trust"), tree.get("decision_log")
+    tables += [(trust, key) for key in trust] if isinstance(trust, dict) else []
+    if isinstance(log, dict) and log.get("to") not in {"none", "stdout"}:
+        tables.append((log, "to"))
+    for inner, key in tables:
+        if isinstance(inner, dict) and isinstance(inner.get(key), str) and inner[key]:
+            inner[key] = os.path.join(folder, inner[key])  # noqa: PTH118 - an absolute path stays as it is
+
+
+# -- what is wrong -------------------------------------------------------------------------
+
+
+def _not_toml(source: Source, error: tomllib.TOMLDecodeError) -> Diagnostic:
+    message = str(error)
+    at = len(source.text)
+    if match := _POSITION.search(message):
+        message = message[: match.start()]
+        if match[1]:
+            lines = source.text.splitlines(keepends=True)
+            at = sum(len(line) for line in lines[: int(match[1]) - 1]) + int(match[2]) - 1
+    at = min(at, len(source.text))
+    span = Span(file=source.path, start=at, end=at + 1)
+    return Diagnostic(code="toml", message=f"this is not TOML: {message[:1].lower()}{message[1:]}", span=span)
+
+
+def _meet(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether one is the other, or a table around it."""
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
+
+
+def _diagnostic(source: Source, error: dict[str, Any], origins: Mapping[tuple[str, ...], str]) -> Diagnostic:
+    path = [part for part in error["loc"] if part != "[key]"]
+    keys = tuple(str(part) for part in path)
+    name = ".".join(keys)
+    origin = next((text for given, text in origins.items() if _meet(given, keys)), "")
+    span = Span(file=origin, start=0, end=0) if origin else locate(source, path)
+    kind, said = error["type"], str(error["msg"])
+    help_ = ""
+    if kind == "extra_forbidden":
+        message = f"there is no setting `{name}`"
+        help_ = did_you_mean(keys[-1], _fields(keys[:-1]))
+    elif kind == "missing":
+        message = f"`{name}` is not set"
+        option = OPTIONS.get(keys) or OPTIONS.get(keys[:1])
+        variable = f"{PREFIX}{'__'.join(keys).upper()}"
+        help_ = (
+            f"set it in the file, by {option}, or by {variable}"
+            if option
+            else f"set it in the file, or by {variable}"
+        )
+    else:
+        message = (
+            f"`{name}`: {said.removeprefix('Value error, ')}" if name else said.removeprefix("Value error, ")
+        )
+    return Diagnostic(code="setting", message=message, span=span, help=help_)

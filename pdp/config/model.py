@@ -1,0 +1,191 @@
+"""What can be set, with its type, its bounds and its default.
+
+`docs/configuration.md` has a heading for each; a test compares. Nothing has a default that could
+open anything: addresses, certificates and roots are stated or there is no listener. Relative paths
+are relative to the file that they stand in, or to where the command runs.
+"""
+
+from enum import Enum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple, final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from pdp.audit.decision_log import LogMode
+from pdp.limits import (
+    DEFAULT_GRACE_SECONDS,
+    DEFAULT_IN_FLIGHT,
+    DEFAULT_LOG_BYTES,
+    DEFAULT_LOG_KEEP,
+    MAX_AGE_LIMIT_MS,
+    MAX_TRUST_DOMAIN_BYTES,
+)
+
+__all__ = [
+    "Address",
+    "DecisionLogSettings",
+    "DrainSettings",
+    "GrpcSettings",
+    "HealthSettings",
+    "HttpSettings",
+    "LimitSettings",
+    "LogTarget",
+    "PolicySettings",
+    "Settings",
+    "parse_address",
+]
+
+_MAX_PORT: Final = 65535
+_DAY_SECONDS: Final = 86_400
+
+
+class Address(NamedTuple):
+    """Where to listen: an IP address or a host name, without brackets, and a port; 0 takes a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False  # a name is whatever somebody's resolver says
+
+
+def parse_address(text: str) -> Address:
+    """The host and the port of HOST:PORT; an IPv6 address stands in brackets.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    host, _, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    digits = port.isascii() and port.isdigit() and len(port) <= len(str(_MAX_PORT))
+    if not digits or int(port) > _MAX_PORT or not host or (":" in host and not bracketed):
+        raise ValueError("write HOST:PORT, such as 127.0.0.1:8443")
+    return Address(host.strip("[]"), int(port))
+
+
+def _address(text: str) -> str:
+    parse_address(text)
+    return text
+
+
+Listen = Annotated[str, AfterValidator(_address)]
+TrustDomain = Annotated[str, Field(min_length=1, max_length=MAX_TRUST_DOMAIN_BYTES)]
+Seconds = Annotated[float, Field(ge=0, le=_DAY_SECONDS, allow_inf_nan=False)]
+
+
+class _Section(BaseModel):
+    """A table of the file: no key that is not known, no value of another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+@final
+class PolicySettings(_Section):
+    """Where policies come from."""
+
+    path: Path = Field(strict=False)
+
+
+@final
+class HttpSettings(_Section):
+    """The decision listener over mTLS."""
+
+    listen: Listen = "127.0.0.1:8443"
+    certificate: Path = Field(strict=False)
+    key: Path = Field(strict=False)
+
+
+@final
+class GrpcSettings(_Section):
+    """The same over gRPC, with the certificate of `[http]`."""
+
+    listen: Listen
+
+
+@final
+class HealthSettings(_Section):
+    """The listener for probes: plaintext, and it says nothing but yes or no."""
+
+    listen: Listen
+
+
+class LogTarget(Enum):
+    """Where the decision log goes, where that is no file."""
+
+    NONE = "none"
+    STDOUT = "stdout"
+
+
+@final
+class DecisionLogSettings(_Section):
+    """The decision log."""
+
+    to: str = Field(default="none", min_length=1)
+    mode: Annotated[LogMode, Field(strict=False)] = LogMode.DROP
+    one_in: int = Field(default=100, ge=1, le=1_000_000)
+    max_bytes: int = Field(default=DEFAULT_LOG_BYTES, ge=1 << 16, le=1 << 40)
+    keep: int = Field(default=DEFAULT_LOG_KEEP, ge=0, le=1000)
+    plain_headers: frozenset[Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]] = Field(
+        default=frozenset(), strict=False
+    )
+    digest_key: Path | None = Field(default=None, strict=False)
+
+    @property
+    def target(self) -> LogTarget | Path:
+        """Nowhere, standard output, or a file."""
+        try:
+            return LogTarget(self.to)
+        except ValueError:
+            return Path(self.to)
+
+
+@final
+class LimitSettings(_Section):
+    """What the service takes on at most, and what answers may be reused for."""
+
+    in_flight: int = Field(default=DEFAULT_IN_FLIGHT, ge=1, le=1_000_000)
+    per_caller_per_second: int = Field(default=0, ge=0, le=10_000_000)
+    max_age_ms: int = Field(default=MAX_AGE_LIMIT_MS, ge=0, le=3_600_000)
+
+
+@final
+class DrainSettings(_Section):
+    """How the service ends."""
+
+    grace_seconds: Seconds = DEFAULT_GRACE_SECONDS
+
+
+@final
+class Settings(_Section):
+    """Everything."""
+
+    policies: PolicySettings
+    http: HttpSettings
+    trust: dict[TrustDomain, Annotated[Path, Field(strict=False)]] = Field(min_length=1)
+    grpc: GrpcSettings | None = None
+    health: HealthSettings | None = None
+    decision_log: DecisionLogSettings = DecisionLogSettings()
+    limits: LimitSettings = LimitSettings()
+    drain: DrainSettings = DrainSettings()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Settings":
+        """Each listener has an address of its own."""
+        sections = {"http": self.http, "grpc": self.grpc, "health": self.health}
+        seen: dict[Address, str] = {}
+        for name, section in sections.items():
+            if section is None:
+                continue
+            address = parse_address(section.listen)
+            if address.port and (first := seen.setdefault(address, name)) != name:
+                raise ValueError(f"`{name}.listen` and `{first}.listen` are one address")
+        return self

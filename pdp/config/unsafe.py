@@ -1,0 +1,79 @@
+"""Settings that the service does not start with, because of what they name.
+
+Types and bounds are checked in `pdp.config.model`; here the files are looked at.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pdp.config.model import Settings
+
+__all__ = ["Problem", "problems"]
+
+_LEAST_KEY_BYTES: Final = 16
+_WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
+
+
+class Problem(NamedTuple):
+    """A setting and why it is refused, or only doubtful."""
+
+    setting: tuple[str, ...]
+    message: str
+    help: str = ""
+    refused: bool = True
+
+
+def problems(settings: Settings) -> list[Problem]:
+    """Everything wrong or doubtful with the files that settings name."""
+    found = list(_readable(("http", "certificate"), settings.http.certificate))
+    found += _secret(("http", "key"), settings.http.key)
+    for domain, roots in settings.trust.items():
+        found += _readable(("trust", domain), roots)
+    if not settings.policies.path.exists():
+        found.append(Problem(("policies", "path"), f"{settings.policies.path} does not exist"))
+    found += _decision_log(settings)
+    return found
+
+
+def _readable(setting: tuple[str, ...], path: Path) -> Iterator[Problem]:
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        yield Problem(setting, f"{path} cannot be read: {error.strerror}")
+
+
+def _secret(setting: tuple[str, ...], path: Path) -> Iterator[Problem]:
+    """A file that holds a secret: nobody else may write it, and better nobody else reads it."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        yield Problem(setting, f"{path} cannot be read: {error.strerror}")
+        return
+    if mode & _WRITABLE:
+        yield Problem(setting, f"{path} can be written by others", f"chmod 600 {path}")
+    elif mode & stat.S_IROTH:
+        yield Problem(
+            setting, f"{path} can be read by everybody on this machine", f"chmod 600 {path}", refused=False
+        )
+    yield from _readable(setting, path)
+
+
+def _decision_log(settings: Settings) -> Iterator[Problem]:
+    log = settings.decision_log
+    if log.digest_key is not None:
+        yield from _secret(("decision_log", "digest_key"), log.digest_key)
+        if log.digest_key.is_file() and log.digest_key.stat().st_size < _LEAST_KEY_BYTES:
+            message = f"{log.digest_key} holds fewer than {_LEAST_KEY_BYTES} bytes"
+            yield Problem(("decision_log", "digest_key"), message, "head -c 32 /dev/urandom > FILE")
+    if not isinstance(log.target, Path):
+        return
+    folder = log.target.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        yield Problem(("decision_log", "to"), f"{folder} is no directory that can be written to")
+    elif settings.policies.path.resolve() in (folder.resolve() / "x").parents:
+        message = f"{log.target} lies in the policy set, which would be read again with every line"
+        yield Problem(("decision_log", "to"), message)

@@ -1,0 +1,188 @@
+"""Settings: what is taken from where, and what is said of a mistake."""
+
+from pathlib import Path
+
+import pytest
+
+from pdp.audit.decision_log import LogMode
+from pdp.config.load import Loaded, load_settings
+from pdp.config.model import Address, LogTarget, Settings, parse_address
+from pdp.diagnostics import Source, render
+
+FILE = """\
+# the service
+[policies]
+path = "policies"
+
+[http]
+listen = "127.0.0.1:9443"
+certificate = "tls.crt"
+key = "tls.key"
+
+[trust]
+"prod.example.org" = "roots.pem"
+"""
+
+
+def load(text: str = FILE, environment=None, options=None, folder: Path | None = None) -> Loaded:
+    return load_settings(Source(path="pdp.toml", text=text), environment or {}, options or {}, folder=folder)
+
+
+def settings(*args, **more) -> Settings:
+    loaded = load(*args, **more)
+    assert loaded.settings is not None, loaded.diagnostics
+    return loaded.settings
+
+
+def said(text: str = FILE, **more) -> str:
+    loaded = load(text, **more)
+    assert loaded.settings is None
+    return "".join(render(each, {"pdp.toml": loaded.source}) for each in loaded.diagnostics)
+
+
+def test_what_is_not_set_has_its_default() -> None:
+    found = settings()
+
+    assert found.http.listen == "127.0.0.1:9443"
+    assert found.trust == {"prod.example.org": Path("roots.pem")}
+    assert (found.grpc, found.health) == (None, None)
+    assert found.decision_log.target is LogTarget.NONE
+    assert found.decision_log.mode is LogMode.DROP
+    assert found.limits.max_age_ms == 5000
+
+
+def test_the_environment_goes_before_the_file_and_options_before_both() -> None:
+    environment = {"PDP_HTTP__LISTEN": "127.0.0.1:1", "PDP_LIMITS__IN_FLIGHT": "7", "OTHER": "x"}
+    environment |= {"PDP_PORT": "tcp://10.0.0.1:8443", "PDP_SERVICE_HOST": "10.0.0.1", "PDP_DEBUG": "1"}
+
+    assert settings(environment=environment).http.listen == "127.0.0.1:1"
+    assert settings(environment=environment).limits.in_flight == 7
+    options = {("http", "listen"): "127.0.0.1:2", ("http", "key"): None}
+    assert settings(environment=environment, options=options).http.listen == "127.0.0.1:2"
+    assert settings(environment=environment, options=options).http.key == Path("tls.key")
+
+
+def test_values_of_the_environment_are_texts_numbers_or_lists() -> None:
+    found = settings(
+        environment={
+            "PDP_DECISION_LOG__TO": "/var/log/true",
+            "PDP_DECISION_LOG__PLAIN_HEADERS": '["x-a", "x-b"]',
+            "PDP_DRAIN__GRACE_SECONDS": "0.5",
+            "PDP_HTTP__KEY": "1234",
+        }
+        | {"PDP_HTTP__CERTIFICATE": "a b"}
+    )
+
+    assert found.decision_log.target == Path("/var/log/true")
+    assert found.decision_log.plain_headers == {"x-a", "x-b"}
+    assert found.drain.grace_seconds == 0.5
+    assert found.http.key == Path("1234")
+    assert found.http.certificate == Path("a b")
+
+
+def test_without_a_file_the_environment_is_enough() -> None:
+    environment = {
+        "PDP_POLICIES__PATH": "p",
+        "PDP_HTTP__CERTIFICATE": "c",
+        "PDP_HTTP__KEY": "k",
+    }
+
+    found = settings("", environment=environment, options={("trust",): {"prod.example.org": "r"}})
+
+    assert found.trust == {"prod.example.org": Path("r")}
+
+
+def test_paths_in_the_file_are_relative_to_it() -> None:
+    text = FILE + '[decision_log]\nto = "log"\ndigest_key = "/key"\n'
+
+    found = settings(text, folder=Path("/etc/pdp"), environment={"PDP_HTTP__KEY": "here"})
+
+    assert found.policies.path == Path("/etc/pdp/policies")
+    assert found.trust["prod.example.org"] == Path("/etc/pdp/roots.pem")
+    assert found.decision_log.target == Path("/etc/pdp/log")
+    assert found.decision_log.digest_key == Path("/key")
+    assert found.http.key == Path("here")
+    for word in ("stdout", "none"):
+        log = settings(text.replace('"log"', f'"{word}"'), folder=Path("/etc/pdp")).decision_log
+        assert log.target is LogTarget(word)
+
+
+MISTAKES = {
+    "an unknown key": (
+        FILE.replace("listen", "listne"),
+        "pdp.toml:6:1: error[setting]: there is no setting `http.listne`",
+        "did you mean `listen`?",
+    ),
+    "an unknown table": (FILE + "[htpt]\n", "pdp.toml:12:1:", "did you mean `http`?"),
+    "a wrong type": (FILE + "[limits]\nin_flight = true\n", "pdp.toml:13:1:", "`limits.in_flight`"),
+    "out of bounds": (FILE + "[limits]\nin_flight = 0\n", "pdp.toml:13:1:", "greater than or equal to 1"),
+    "no address": (FILE.replace("127.0.0.1:9443", "9443"), "pdp.toml:6:1:", "write HOST:PORT"),
+    "a mode that is none": (
+        FILE + '[decision_log]\nmode = "lose"\n', "pdp.toml:13:1:", "'block', 'drop' or 'sample'",
+    ),
+    "a header that is none": (
+        FILE + '[decision_log]\nplain_headers = ["X-A"]\n', "pdp.toml:13:1:", "`decision_log.plain_headers",
+    ),
+    "nothing set": (FILE.replace('key = "tls.key"\n', ""), "pdp.toml:5:1:", "PDP_HTTP__KEY"),
+    "no roots": (FILE.replace('"prod.example.org" = "roots.pem"\n', ""), "pdp.toml:10:1:", "`trust`"),
+    "no table at all": ("", "pdp.toml:1:1:", "`policies` is not set"),
+    "no TOML": (FILE + "[http\n", "pdp.toml:12:6: error[toml]:", "this is not TOML"),
+    "a table twice": (FILE + "[http]\n", "pdp.toml:12:6: error[toml]:", "this is not TOML"),
+    "one address twice": (
+        FILE + '[health]\nlisten = "127.0.0.1:9443"\n',
+        "pdp.toml:1:1:",
+        "`health.listen` and `http.listen` are one address",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "place", "message"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_told_with_its_place(text: str, place: str, message: str) -> None:
+    found = said(text)
+
+    assert place in found
+    assert message in found
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    found = said(FILE.replace("listen", "listne") + "[limits]\nin_flight = 0\nmax_age_ms = -1\n")
+
+    assert found.count("error[setting]") == 3
+
+
+def test_a_mistake_of_the_environment_names_the_variable() -> None:
+    assert said(environment={"PDP_HTTP__LISTEN": "x"}).startswith(
+        "PDP_HTTP__LISTEN: error[setting]: `http.listen`"
+    )
+    assert "PDP_HTTPS__LISTEN: error[setting]: there is no setting `https`" in said(
+        environment={"PDP_HTTPS__LISTEN": "127.0.0.1:1"}
+    )
+    assert said(options={("health", "listen"): "x"}).startswith("--health: error[setting]: `health.listen`")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:0", Address("127.0.0.1", 0)),
+        ("[::1]:8443", Address("::1", 8443)),
+        ("pdp.svc:65535", Address("pdp.svc", 65535)),
+    ],
+)
+def test_an_address_is_a_host_and_a_port(text: str, address: Address) -> None:
+    assert parse_address(text) == address
+    assert str(address) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":", "8443", ":8443", "::1:8443", "a:65536", "a:-1", "a:٣", "a:1x", "[::1]"]
+)
+def test_anything_else_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="HOST:PORT"):
+        parse_address(text)
+
+
+def test_loopback_is_an_address_and_never_a_name() -> None:
+    assert parse_address("127.0.0.1:1").is_loopback
+    assert parse_address("[::1]:1").is_loopback
+    assert not parse_address("localhost:1").is_loopback
+    assert not parse_address("0.0.0.0:1").is_loopback
