@@ -4,8 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 HTTP   ?= 127.0.0.1:8443
+GRPC   := pdp/adapters/grpc
 
-.PHONY: run test check install install-dev lock bench clean help
+.PHONY: run test check install install-dev lock proto bench clean help
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -31,6 +32,12 @@ check: $(VENV)/.installed-dev ## formatting, lint and types
 bench: $(VENV)/.installed-dev ## decision latency against the floor, for all shapes
 	$(BIN)/pdp bench
 	$(BIN)/python loadtests/bench/reload.py
+
+proto: $(VENV)/.installed-dev ## generate the gRPC messages again from their .proto files
+	mkdir -p build/proto
+	$(BIN)/python -m grpc_tools.protoc -I $(GRPC)/proto --python_out=build/proto --pyi_out=build/proto \
+		pdp/v1/decision.proto pdp/internal/v1/raw_batch.proto
+	cp build/proto/pdp/v1/*_pb2.py* build/proto/pdp/internal/v1/*_pb2.py* $(GRPC)/v1/
 
 lock: $(VENV)/.installed-dev ## resolve the requirements again
 	PIP="$(PIP)" BIN=$(BIN) sh requirements/lock.sh

@@ -70,6 +70,9 @@ MAX_REREAD_CHARS: Final = (
 
 # -- compiled policy -------------------------------------------------------------------
 MAX_GROUP_NESTING: Final = 16  # deeper nesting is a mistake
+MAX_NAME_NESTING: Final = 16  # of conditions in conditions and roles in roles: the same
+MAX_CONDITION_TESTS: Final = 256  # law 4: of one rule, names unfolded: some 60 us where all are made
+MAX_RULE_ROWS: Final = 10_000  # principals times targets times services: beyond it, groups and `**` say it
 MAX_CAPTURES: Final = 8  # bounds the equalities of one rule
 MAX_SEGMENTS_AFTER_REST: Final = 4  # bounds what is tested from a path's end
 MAX_EXCEPTIONS: Final = 16  # `except` patterns of one target
@@ -79,6 +82,9 @@ MAX_CELLS_PER_SERVICE: Final = 2_000_000  # subset construction is exponential i
 MAX_CELLS_PER_PATTERN: Final = 64  # patterns that combine more than this are refused soon, not after minutes
 MAX_CELLS_TO_SPARE: Final = 10_000  # small sets may combine as they like
 MAX_REGION_EXCLUSIONS: Final = 8  # a longer `not` list costs more than it saves: pin instead
+MAX_NEAREST_SCANNED: Final = 200_000  # rows of a service of which it is seen who they are about: some 20 ms
+MAX_NEAREST_COMPARED: Final = 2_000  # rows whose path is compared with that of a denied request: some 40 ms
+MAX_NEAREST_TAKEN_APART: Final = 100  # rows whose condition is taken apart into its tests: some 20 ms
 MAX_TIME_FLIPS: Final = 16  # how far ahead `valid_until` looks for a change
 YEARS_AHEAD: Final = 10  # law 9: questions about time look this far
 MAX_INVARIANT_STEPS: Final = 500_000  # some seconds for one invariant: beyond, it is not said to hold
@@ -101,3 +107,9 @@ DEFAULT_IN_FLIGHT: Final = 2048  # questions at a time: beyond it waiting costs 
 DEFAULT_GRACE_SECONDS: Final = 5.0  # between "not ready" and closed: what load balancers need to notice
 DEFAULT_LOG_BYTES: Final = 256 * 1024 * 1024  # of one file of the decision log
 DEFAULT_LOG_KEEP: Final = 8  # older files: some 2 GiB in all
+
+# -- metrics -----------------------------------------------------------------------------
+MAX_METRIC_LABELS: Final = 20_000  # pairs of service and reason: beyond it services share one label
+
+# -- admission ---------------------------------------------------------------------------
+MAX_CALLERS_METERED: Final = 10_000  # the longest unseen is forgotten, and begins anew with a full bucket

@@ -1,6 +1,6 @@
 """From a `Decision` to the answer as it leaves, in the shape of `pdp.adapters.answer_body`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -12,12 +12,13 @@ from pdp.adapters.answer_body import (
     DifferenceBody,
     ExplanationBody,
     NearestRule,
+    ProblemBody,
     RegionBody,
     RuleRef,
     ShadowBody,
     StepBody,
 )
-from pdp.engine.explain import Explanation
+from pdp.engine.explain import Difference, Explanation
 from pdp.index.rule_index import RuleIndex
 from pdp.vocabulary import (
     Decision,
@@ -145,18 +146,35 @@ def _obligation(duty: Obligation) -> dict[str, str]:
 def _explanation(explanation: Explanation, name: _Namer) -> ExplanationBody:
     considered = [
         ConsideredRule(
-            rule=name(found.rule), effect=found.effect.value, shadow=found.shadow, outcome=found.outcome.value
+            rule=name(found.rule),
+            effect=found.effect.value,
+            shadow=found.shadow,
+            outcome=found.outcome.value,
+            differences=_differences(found.differences) or UNSET,
         )
         for found in explanation.considered
     ]
-    if explanation.nearest is None:
-        return ExplanationBody(considered=considered, nearest=None)
-    differences = [
-        DifferenceBody(coordinate=found.coordinate.value, given=found.given, wanted=found.wanted)
-        for found in explanation.nearest.differences
+    nearest, problem = explanation.nearest, explanation.problem
+    return ExplanationBody(
+        considered=considered,
+        nearest=None
+        if nearest is None
+        else NearestRule(rule=name(nearest.rule), differences=_differences(nearest.differences)),
+        reading=UNSET if explanation.reading is None else explanation.reading,
+        problem=UNSET if problem is None else ProblemBody(code=problem.code, sentence=problem.sentence),
+    )
+
+
+def _differences(differences: Iterable[Difference]) -> list[DifferenceBody]:
+    return [
+        DifferenceBody(
+            coordinate=found.coordinate.value,
+            given=found.given,
+            wanted=found.wanted,
+            truth=UNSET if found.truth is None else found.truth.value,
+        )
+        for found in differences
     ]
-    nearest = NearestRule(rule=name(explanation.nearest.rule), differences=differences)
-    return ExplanationBody(considered=considered, nearest=nearest)
 
 
 def instant_text(instant: Millis) -> str:

@@ -18,6 +18,7 @@ __all__ = [
     "DifferenceBody",
     "ExplanationBody",
     "NearestRule",
+    "ProblemBody",
     "RegionBody",
     "RuleRef",
     "ShadowBody",
@@ -55,21 +56,31 @@ class ShadowBody(msgspec.Struct, frozen=True, kw_only=True):
     rules: list[RuleRef]
 
 
+class DifferenceBody(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that keeps a rule from holding: what was given, and what it wants.
+
+    `truth` is there for a test of a condition: `false`, or `unknown`.
+    """
+
+    coordinate: str
+    given: str
+    wanted: str
+    truth: str | UnsetType = UNSET
+
+
 class ConsideredRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule on the path about the principal, and what became of it."""
+    """A rule on the path about the principal, and what became of it.
+
+    `differences` is left out where there are none to tell: what of its captures, exceptions, dates
+    and condition keeps it from holding, and for a deny that holds because its condition is unknown,
+    what would have to be otherwise.
+    """
 
     rule: RuleRef
     effect: str
     shadow: bool
     outcome: str
-
-
-class DifferenceBody(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that keeps a rule from allowing: what was given, and what it wants."""
-
-    coordinate: str
-    given: str
-    wanted: str
+    differences: list[DifferenceBody] | UnsetType = UNSET
 
 
 class NearestRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,11 +90,24 @@ class NearestRule(msgspec.Struct, frozen=True, kw_only=True):
     differences: list[DifferenceBody]
 
 
+class ProblemBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What is ambiguous about the path or the method: a stable code, and a sentence."""
+
+    code: str
+    sentence: str
+
+
 class ExplanationBody(msgspec.Struct, frozen=True, kw_only=True):
-    """Why the answer came out as it did."""
+    """Why the answer came out as it did.
+
+    `reading` is left out where the path was read as it stands in the request, `problem` where path
+    and method are not ambiguous.
+    """
 
     considered: list[ConsideredRule]
     nearest: NearestRule | None
+    reading: str | UnsetType = UNSET
+    problem: ProblemBody | UnsetType = UNSET
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,13 +1,18 @@
-"""Bytes to bytes: one question or a batch of them, over the decision service.
+"""One question or a batch of them, over the decision service, whatever protocol they came by.
 
-Every protocol that carries JSON questions goes through here, so that all of them agree.
+A protocol says how its bytes are read; what happens when, and who is told what, is the same for all.
+For HTTP the way from bytes to bytes is here as well.
 """
 
 import asyncio
 import os
 import time
-from collections.abc import Set  # noqa: PYI025 -- as a type only
-from typing import Final
+from collections.abc import (
+    Callable,
+    Sequence,
+    Set,  # noqa: PYI025 -- as a type only
+)
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -36,8 +41,9 @@ from pdp.service.ids import RANDOM_BYTES, new_decision_id
 from pdp.store.publish import Published
 from pdp.vocabulary import Millis
 
-__all__ = ["Batch", "BatchAnswer", "answer", "answer_batch"]
+__all__ = ["Batch", "BatchAnswer", "answer", "answer_batch", "ask", "ask_batch"]
 
+_T = TypeVar("_T")
 _POLL_SECONDS: Final = 0.01
 _encode = msgspec.json.Encoder().encode
 
@@ -55,7 +61,7 @@ class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def answer(service: DecisionService, caller: Caller, body: bytes) -> bytes:
-    """Answer the question in a body.
+    """Answer the question in a JSON body.
 
     Raises:
         BadJsonError: The body is not JSON that is read in one way, or not a question.
@@ -63,43 +69,86 @@ async def answer(service: DecisionService, caller: Caller, body: bytes) -> bytes
         NotPermittedError: The caller may not ask it.
         CannotAnswerError: The revision that it asks for was not seen in time.
     """
-    now = service.now()
-    service.rights(caller, service.publisher.current, now)  # who may ask nothing is told nothing
-    question = decode(body, Question, max_bytes=MAX_BODY_BYTES)
-    if question.at_least is not None:
-        await _wait_for(service, {question.at_least})
-        now = service.now()
-    return _encode(_answer(service, caller, service.publisher.current, now, question))
+    return _encode(await ask(service, caller, lambda: decode(body, Question, max_bytes=MAX_BODY_BYTES)))
 
 
 async def answer_batch(service: DecisionService, caller: Caller, body: bytes) -> bytes:
-    """Answer every question of a batch, all under one version; a bad item spoils no other.
+    """Answer every question of a JSON batch.
 
     Raises:
         BadJsonError: The body is not JSON that is read in one way, or not a batch.
         BadQuestionError: There are too many questions.
         NotPermittedError: The caller may ask nothing.
     """
+    answers = await ask_batch(
+        service,
+        caller,
+        lambda: decode(body, Batch, max_bytes=MAX_BATCH_BODY_BYTES).questions,
+        lambda raw: decode(bytes(raw), Question, max_bytes=MAX_BODY_BYTES),
+    )
+    return _encode(BatchAnswer(answers=answers))
+
+
+async def ask(service: DecisionService, caller: Caller, read: Callable[[], Question]) -> Answer:
+    """Answer one question.
+
+    Args:
+        service: Who decides.
+        caller: Who asks.
+        read: Reads the question. Called once it is known that the caller may ask anything at all.
+
+    Raises:
+        BadQuestionError: Something in the question has no meaning.
+        NotPermittedError: The caller may not ask it.
+        CannotAnswerError: The revision that it asks for was not seen in time.
+        Exception: Whatever `read` raises.
+    """
+    now = service.now()
+    service.rights(caller, service.publisher.current, now)  # who may ask nothing is told nothing
+    question = read()
+    if question.at_least is not None:
+        await _wait_for(service, {question.at_least})
+        now = service.now()
+    return _answer(service, caller, service.publisher.current, now, question)
+
+
+async def ask_batch(
+    service: DecisionService,
+    caller: Caller,
+    items: Callable[[], Sequence[_T]],
+    read: Callable[[_T], Question],
+) -> list[Answer | ErrorBody]:
+    """Answer every question of a batch, all under one version; a bad item spoils no other.
+
+    Args:
+        service: Who decides.
+        caller: Who asks.
+        items: Takes the batch apart. Called once it is known that the caller may ask anything at all.
+        read: Reads one item; an error about it stands in its place.
+
+    Raises:
+        BadQuestionError: There are too many questions.
+        NotPermittedError: The caller may ask nothing.
+        Exception: Whatever `items` raises.
+    """
     now = service.now()
     service.rights(caller, service.publisher.current, now)
-    batch = decode(body, Batch, max_bytes=MAX_BATCH_BODY_BYTES)
-    if len(batch.questions) > MAX_BATCH_ITEMS:
+    batch = items()
+    if len(batch) > MAX_BATCH_ITEMS:
         raise BadQuestionError("batch_too_large", f"a batch has at most {MAX_BATCH_ITEMS} questions")
-    questions = [_item(raw) for raw in batch.questions]
+    questions = [_read_or_error(read, item) for item in batch]
     floors = {item.at_least for item in questions if isinstance(item, Question) and item.at_least is not None}
     if floors:
         await _wait_for(service, floors)
         now = service.now()
     published = service.publisher.current
-    return _encode(
-        BatchAnswer(answers=[_or_error(service, caller, published, now, item) for item in questions])
-    )
+    return [_or_error(service, caller, published, now, item) for item in questions]
 
 
-def _item(raw: msgspec.Raw) -> Question | ErrorBody:
+def _read_or_error(read: Callable[[_T], Question], item: _T) -> Question | ErrorBody:
     try:
-        return decode(bytes(raw), Question, max_bytes=MAX_BODY_BYTES)
-    except BadJsonError as error:
+        return read(item)
+    except (BadJsonError, BadQuestionError) as error:
         return error_body(error.code, error.message)
 
 

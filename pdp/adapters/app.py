@@ -19,9 +19,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from pdp import __version__
 from pdp.adapters.answering import answer, answer_batch
 from pdp.adapters.connection import CALLER
+from pdp.adapters.events import RevisionEvents
 from pdp.adapters.openapi import describe, page
 from pdp.adapters.schemas import BadQuestionError, error_body
 from pdp.adapters.strict_json import BadJsonError
+from pdp.adapters.watching import begin_watch
 from pdp.identity.caller import Caller
 from pdp.identity.refusal import UntrustedCertificateError
 from pdp.limits import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES
@@ -61,6 +63,10 @@ def build_app(service: DecisionService) -> FastAPI:
         body = await _body(request, MAX_BATCH_BODY_BYTES)
         return _json(200, await answer_batch(service, caller, body))
 
+    async def revisions(request: Request) -> Response:
+        caller = _caller(request.scope)
+        return RevisionEvents(service, caller, begin_watch(service, caller))
+
     async def document(_: Request) -> Response:
         return _json(200, msgspec.json.encode(app.openapi()))
 
@@ -73,6 +79,7 @@ def build_app(service: DecisionService) -> FastAPI:
         app.add_api_route(
             path, _guarded(decide_batch), methods=["POST"], include_in_schema=path.startswith("/v1")
         )
+    app.add_api_route("/v1/revisions", _guarded(revisions), methods=["GET"])
     app.add_api_route("/openapi.json", _guarded(document), methods=["GET"], include_in_schema=False)
     app.add_api_route("/docs", _guarded(documentation), methods=["GET"], include_in_schema=False)
     app.add_exception_handler(HTTPException, _no_route)

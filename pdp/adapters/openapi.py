@@ -7,6 +7,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from pdp.adapters.events import RevisionBody
 from pdp.adapters.schemas import Answer, ErrorBody, Question
 
 __all__ = ["describe", "page"]
@@ -19,7 +20,7 @@ class BatchQuestion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 _TEMPLATE: Final = "#/components/schemas/{name}"
-_TYPES: Final = (Question, Answer, BatchQuestion, ErrorBody)
+_TYPES: Final = (Question, Answer, BatchQuestion, ErrorBody, RevisionBody)
 _BATCH_ANSWER: Final = "BatchAnswer"
 _OPERATIONS: Final = {
     "/v1/decide": ("Answer one question. A deny is an answer: 200. Also at `/decide`.", "Question", "Answer"),
@@ -33,6 +34,7 @@ _PAGES: Final = {
     "/openapi.json": ("This document.", "application/json"),
     "/docs": ("This document as a page. It loads nothing.", "text/html"),
 }
+_REVISIONS: Final = "/v1/revisions"
 _STATUSES: Final = {
     "400": "The question has no meaning; the message says why.",
     "403": "The caller may not ask this. Never a decision.",
@@ -77,6 +79,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     document["security"] = [{"mutualTLS": []}]
     document["paths"] = {
         **{path: {"post": _operation(path, *what)} for path, what in _OPERATIONS.items()},
+        _REVISIONS: {"get": _revisions_operation()},
         **{path: {"get": _page_operation(path, *what)} for path, what in _PAGES.items()},
     }
     return document
@@ -89,20 +92,40 @@ def _operation(path: str, summary: str, question: str, answer: str) -> dict[str,
         "requestBody": {"required": True, "content": _content(_reference(question))},
         "responses": {
             "200": {"description": "Answered.", "content": _content(_reference(answer))},
-            **{
-                status: {"description": text, "content": _content(_reference("ErrorBody"))}
-                for status, text in _STATUSES.items()
-            },
+            **{status: _refusal(text) for status, text in _STATUSES.items()},
         },
     }
 
 
+def _revisions_operation() -> dict[str, Any]:
+    """A stream has no schema of its own in OpenAPI 3.1: that of each event's data is named instead."""
+    summary = "The revision that is served, and each new one, as server-sent events."
+    events = {
+        "description": "Events `revision`; the data of each is a `RevisionBody`. Comments are heartbeats."
+    }
+    refused = {status: _refusal(_STATUSES[status]) for status in ("403", "500", "503")}
+    return {
+        "summary": summary,
+        "operationId": _operation_id(_REVISIONS),
+        "responses": {
+            "200": {**events, "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+            **refused,
+        },
+    }
+
+
+def _refusal(text: str) -> dict[str, Any]:
+    return {"description": text, "content": _content(_reference("ErrorBody"))}
+
+
 def _page_operation(path: str, summary: str, media_type: str) -> dict[str, Any]:
-    refused = {"description": _STATUSES["403"], "content": _content(_reference("ErrorBody"))}
     return {
         "summary": summary,
         "operationId": _operation_id(path),
-        "responses": {"200": {"description": summary, "content": {media_type: {}}}, "403": refused},
+        "responses": {
+            "200": {"description": summary, "content": {media_type: {}}},
+            "403": _refusal(_STATUSES["403"]),
+        },
     }
 
 

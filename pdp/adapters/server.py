@@ -1,4 +1,4 @@
-"""The listener: a socket, TLS and uvicorn, for as long as it is wanted.
+"""The listener: a socket, TLS and uvicorn, for as long as it is wanted, and what listens beside it.
 
 uvicorn's defaults that would believe or tell too much are off: proxy headers, websockets, the
 server header, the access log.
@@ -10,10 +10,10 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import final
+from typing import Protocol, final
 
 import uvicorn
 
@@ -25,7 +25,7 @@ from pdp.limits import MAX_ARRIVAL_SECONDS
 from pdp.service.decision_service import DecisionService
 from pdp.vocabulary import Millis
 
-__all__ = ["AddressInUseError", "Listener", "bind"]
+__all__ = ["AddressInUseError", "Beside", "CannotListenError", "Listener", "bind"]
 
 _KEEP_ALIVE_SECONDS = 75  # longer than proxies keep idle connections, so that they close first
 _BACKLOG = 1024
@@ -37,6 +37,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 class AddressInUseError(OSError):
     """Something listens there already."""
+
+
+class CannotListenError(Exception):
+    """A listener beside ours does not start; the message says where and why."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -59,9 +63,33 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+class Beside(Protocol):
+    """Another protocol's listener, in the same loop and for as long."""
+
+    @property
+    def address(self) -> str:
+        """Where it listens, once it is started."""
+
+    async def start(self) -> None:
+        """Accept connections, or raise CannotListenError."""
+
+    async def stop(self, seconds: float) -> None:
+        """Accept no more, and end; calls in flight have these seconds."""
+
+
 @final
 class _Server(uvicorn.Server):
     """uvicorn's server, for which being told to end is no failure."""
+
+    def __init__(self, config: uvicorn.Config, ending: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by uvicorn once it was told to end."""
+        ending = asyncio.ensure_future(self._ending())
+        await super().shutdown(sockets)
+        await ending
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -89,7 +117,10 @@ class Listener:
         key: Path,
         trust: TrustStore,
         clock: Callable[[], Millis],
+        beside: Beside | None = None,
     ) -> None:
+        self._service = service
+        self._beside = beside
         context = server_context(certificate, key, trust)
         self._config = uvicorn.Config(
             build_app(service),
@@ -106,7 +137,7 @@ class Listener:
             backlog=_BACKLOG,
             ssl_context_factory=lambda _config, _default: context,
         )
-        self._server = _Server(self._config)
+        self._server = _Server(self._config, self._end)
 
     def run(self, listener: socket.socket, *, ready: Callable[[], None]) -> None:
         """Serve until SIGINT or SIGTERM; `ready` is called once connections are accepted."""
@@ -114,9 +145,17 @@ class Listener:
             runner.run(self._serve(listener, ready))
 
     async def _serve(self, listener: socket.socket, ready: Callable[[], None]) -> None:
+        if self._beside is not None:
+            await self._beside.start()
         announcing = asyncio.create_task(self._announce(ready))
         await self._server.serve(sockets=[listener])
         announcing.cancel()
+
+    async def _end(self) -> None:
+        """Those who watch revisions would never end by themselves."""
+        self._service.revisions.close()
+        if self._beside is not None:
+            await self._beside.stop(_DRAIN_SECONDS)
 
     async def _announce(self, ready: Callable[[], None]) -> None:
         while not self._server.started:  # noqa: ASYNC110 - uvicorn sets a flag, not an event

@@ -43,28 +43,29 @@ _TYPE_NAMES: Final = {
 }
 
 
-def decode(body: bytes, type_: type[_T], *, max_bytes: int) -> _T:
+def decode(body: bytes, type_: type[_T], *, max_bytes: int, subject: str = "the body") -> _T:
     """Read one JSON document as a value of a type that `msgspec` knows.
 
     Args:
         body: The document, UTF-8 (RFC 8259 section 8.1).
         type_: What it must be.
         max_bytes: Its greatest length.
+        subject: What a message calls it.
 
     Raises:
         BadJsonError: It is too long, not strict JSON, or not of that type.
     """
     if len(body) > max_bytes:
-        raise BadJsonError("body_too_large", f"this has more than {max_bytes} bytes")
+        raise BadJsonError("body_too_large", f"{subject} has more than {max_bytes} bytes")
     plain = _plainly_strict(body)
     if not plain:
-        require_strict(body)
+        require_strict(body, subject)
     try:
         return cast("_T", _decoder(cast("Hashable", type_)).decode(body))
     except msgspec.DecodeError as error:  # a ValidationError is one of them
         if plain:
-            require_strict(body)  # says it better, and the same as for a document that is not plain
-        _refuse(error)
+            require_strict(body, subject)  # says it better, and the same as for a document that is not plain
+        _refuse(error, subject)
 
 
 @lru_cache(maxsize=64)
@@ -92,11 +93,11 @@ def _plainly_strict(body: bytes) -> bool:
 # -- messages --------------------------------------------------------------------------
 
 
-def _refuse(error: msgspec.DecodeError) -> NoReturn:
+def _refuse(error: msgspec.DecodeError, subject: str) -> NoReturn:
     """Raise what `msgspec` refused, in plain words."""
     said = str(error)
     if not isinstance(error, msgspec.ValidationError):
-        raise BadJsonError("invalid_json", "this is not JSON") from None
+        raise BadJsonError("invalid_json", f"{subject} is not JSON") from None
     if (field := _FIELD.fullmatch(said)) is not None:
         missing = field[1] == "missing required"
         where = f" of `{_path(field[3])}`" if field[3] else ""
@@ -104,8 +105,8 @@ def _refuse(error: msgspec.DecodeError) -> NoReturn:
         code = "missing_field" if missing else "unknown_field"
         raise BadJsonError(code, f"the field {quoted(field[2])}{where} {what}") from None
     expected, _, where = said.partition(" - at `$")
-    subject = f"`{_path(where.rstrip('`'))}`" if where else "this"
-    raise BadJsonError("wrong_type", f"{subject}: {_in_words(expected)}") from None
+    place = f"`{_path(where.rstrip('`'))}`" if where else subject
+    raise BadJsonError("wrong_type", f"{place}: {_in_words(expected)}") from None
 
 
 def _path(where: str) -> str:

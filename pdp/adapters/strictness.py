@@ -49,28 +49,33 @@ class BadJsonError(ValueError):
         self.message = message
 
 
-def require_strict(body: bytes) -> None:
-    """Raise BadJsonError unless every parser must read this document in the same way."""
+def require_strict(body: bytes, subject: str) -> None:
+    """Raise BadJsonError unless every parser must read this document in the same way.
+
+    Args:
+        body: The document.
+        subject: What a message calls it.
+    """
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         found = f"byte {error.start} is {body[error.start]:#04x}"
-        raise BadJsonError("not_utf8", f"this is not UTF-8: {found}") from None
+        raise BadJsonError("not_utf8", f"{subject} is not UTF-8: {found}") from None
     if text.startswith("\ufeff"):
-        raise BadJsonError("invalid_json", "this begins with a byte order mark")
+        raise BadJsonError("invalid_json", f"{subject} begins with a byte order mark")
     if "\0" in text:
         at = _place(text, text.index("\0"))
-        raise BadJsonError("nul_character", f"this holds a NUL character at {at}")
-    _require_shallow(text)
+        raise BadJsonError("nul_character", f"{subject} holds a NUL character at {at}")
+    _require_shallow(text, subject)
     try:
         value = _STRICT.decode(text)
     except json.JSONDecodeError as error:
-        _refuse_malformed(error)
+        _refuse_malformed(error, subject)
     if "\\" in text:
         _require_text(value)
 
 
-def _require_shallow(text: str) -> None:
+def _require_shallow(text: str, subject: str) -> None:
     """Bound the depth before any parser that recurses sees the text."""
     depth = 0
     for match in _STRUCTURE.finditer(text):
@@ -78,7 +83,7 @@ def _require_shallow(text: str) -> None:
         if token in {"[", "{"}:
             depth += 1
             if depth > MAX_JSON_DEPTH:
-                raise BadJsonError("too_deep", f"this nests more than {MAX_JSON_DEPTH} deep")
+                raise BadJsonError("too_deep", f"{subject} nests more than {MAX_JSON_DEPTH} deep")
         elif token in {"]", "}"}:
             depth -= 1
 
@@ -134,14 +139,14 @@ def _require_text(value: object) -> None:
 # -- messages --------------------------------------------------------------------------
 
 
-def _refuse_malformed(error: json.JSONDecodeError) -> NoReturn:
+def _refuse_malformed(error: json.JSONDecodeError, subject: str) -> NoReturn:
     at = _place(error.doc, error.pos)
     if not error.doc.strip(" \t\r\n"):
-        raise BadJsonError("invalid_json", "this is empty") from None
+        raise BadJsonError("invalid_json", f"{subject} is empty") from None
     if error.msg == "Extra data":
         raise BadJsonError("trailing_data", f"something follows the JSON value at {at}") from None
     what = _MALFORMED.get(error.msg, "it is malformed")
-    raise BadJsonError("invalid_json", f"this is not JSON: {what} at {at}") from None
+    raise BadJsonError("invalid_json", f"{subject} is not JSON: {what} at {at}") from None
 
 
 def _place(text: str, offset: int) -> str:

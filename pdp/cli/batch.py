@@ -59,12 +59,12 @@ class Asker:
         Raises:
             BadQuestionError: It cannot be asked, or asks for a revision that this one is not.
         """
+        now = current_instant() if self.at is None else self.at
+        request = to_request(question, self.snapshot.index, self.supplied, now)
         if question.at_least not in {None, self.snapshot.revision}:
             # Revisions are ordered by publication, of which nothing is known here.
             message = f"`at_least` names another revision than this policy set's, {self.snapshot.revision}"
             raise BadQuestionError("revision_not_seen", message)
-        now = current_instant() if self.at is None else self.at
-        request = to_request(question, self.snapshot.index, self.supplied, now)
         return request, decide(self.snapshot.index, request)
 
     def answer(self, request: Request, decision: Decision, explanation: Explanation | None) -> Answer:
@@ -84,7 +84,7 @@ class Asker:
     def answer_line(self, line: bytes) -> Answer | ErrorBody:
         """The answer to one line, or why there is none."""
         try:
-            question = decode(line, Question, max_bytes=MAX_BODY_BYTES)
+            question = decode(line, Question, max_bytes=MAX_BODY_BYTES, subject="the line")
             request, decision = self.decide(question)
         except (BadJsonError, BadQuestionError) as error:
             return error_body(error.code, error.message)

@@ -3,10 +3,10 @@
 This module holds the command and one decision in words; files of questions are
 `pdp.cli.batch`'s. A question given by options is the same question as in a body of
 `/v1/decide` and is checked by the same code. Exit codes: 0 allow, 1 deny, 2 called wrongly,
-3 no answer; with `--batch`, 0 once every line was read.
+3 no answer, since the policy set is bad; with `--batch`, 0 once every line was read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -19,10 +19,10 @@ from pdp.adapters.strict_json import BadJsonError, decode
 from pdp.analysis.policy_tests import families
 from pdp.cli import wording
 from pdp.cli.batch import Asker, answer_lines
-from pdp.cli.output import CannotError, ExitCode, Tone, current_instant, print_json, say
+from pdp.cli.output import ExitCode, MistakenError, Tone, current_instant, print_json, say
 from pdp.cli.policy_set import POLICIES, PolicySet, require
 from pdp.diagnostics import did_you_mean, escape
-from pdp.engine.explain import Explanation, explain
+from pdp.engine.explain import Difference, Explanation, Outcome, Verdict, explain
 from pdp.lang.patterns import PatternError, instant
 from pdp.limits import MAX_BODY_BYTES
 from pdp.vocabulary import Decision, Effect, Millis, Request
@@ -106,7 +106,7 @@ def decide_command(
         question = _question(given)
         request, decision = asker.decide(question)
     except (BadQuestionError, BadJsonError) as error:
-        raise CannotError(error.code, error.message) from error
+        raise MistakenError(error.code, error.message) from error
     explanation = explain(policy_set.snapshot.index, request, decision) if explained else None
     if as_json:
         answer = asker.answer(request, decision, explanation)
@@ -174,10 +174,12 @@ def _principal(text: str) -> str | Evidence:
 
 
 def _decoded(option: str, text: str, type_: type[_T]) -> _T:
+    given = text.encode(errors="surrogatepass")
     try:
-        return decode(text.encode(errors="surrogatepass"), type_, max_bytes=MAX_BODY_BYTES)
+        return decode(given, type_, max_bytes=MAX_BODY_BYTES, subject=f"`{option}`")
     except BadJsonError as error:
-        raise BadJsonError(error.code, f"`{option}`: {error.message}") from None
+        named = error.message.startswith(f"`{option}`")
+        raise BadJsonError(error.code, error.message if named else f"`{option}`: {error.message}") from None
 
 
 # -- the answer in words ---------------------------------------------------------------
@@ -211,14 +213,27 @@ def _print(
 
 def _print_explanation(explanation: Explanation, request: Request, policy_set: PolicySet) -> None:
     index, shown = policy_set.snapshot.index, policy_set.reading.shown
+    if explanation.problem is not None:
+        say(f"\nno rule is considered: {escape(explanation.problem.code)}")
+        return
+    if explanation.reading is not None:
+        say(f"\nthe path is read as {escape(explanation.reading)}")
     say("\nconsidered:" if explanation.considered else "\nno rule on this path is about this principal")
     for found in explanation.considered:
         kind = f"{'shadow ' if found.shadow else ''}{found.effect.value}"
         text = wording.rule(index.rule(request.service, found.rule), shown)
-        say(f"  {kind} {text}: {found.outcome.value.replace('_', ' ')}")
+        unknown = found.outcome is Outcome.SATISFIED and bool(found.differences)
+        since = ", since its condition is unknown" if unknown else ""
+        say(f"  {kind} {text}: {found.outcome.value.replace('_', ' ')}{since}")
+        _print_differences(found.differences, "    ")
     if explanation.nearest is None:
         return
     say(f"nearest allow: {wording.rule(index.rule(request.service, explanation.nearest.rule), shown)}")
-    for difference in explanation.nearest.differences:
+    _print_differences(explanation.nearest.differences, "  ")
+
+
+def _print_differences(differences: Iterable[Difference], indent: str) -> None:
+    for difference in differences:
         name = difference.coordinate.value.replace("_", " ")
-        say(f"  {name}: {escape(difference.given)}; wanted: {escape(difference.wanted)}")
+        unknown = ", which is unknown" if difference.truth is Verdict.UNKNOWN else ""
+        say(f"{indent}{name}: {escape(difference.given)}; wanted: {escape(difference.wanted)}{unknown}")

@@ -22,6 +22,7 @@ from pdp.vocabulary import Millis
 __all__ = [
     "CannotError",
     "ExitCode",
+    "MistakenError",
     "Styled",
     "Tone",
     "counted",
@@ -58,17 +59,14 @@ Styled: TypeAlias = Iterable[tuple[str, Tone]]
 _SEVERITY_TONES: Final = {Severity.ERROR: Tone.BAD, Severity.WARNING: Tone.WARNING, Severity.NOTE: Tone.NOTE}
 
 
-@final
-class CannotError(click.ClickException):
-    """The command could not answer: one sentence, or one JSON object where `--json` was given.
+class _NamedError(click.ClickException):
+    """Ends a command with one sentence, or with one JSON object where `--json` was given.
 
     Args:
         code: Stable snake_case name.
         message: One sentence.
         details: More members of the JSON object's `error`.
     """
-
-    exit_code = ExitCode.CANNOT
 
     def __init__(self, code: str, message: str, **details: Any) -> None:
         super().__init__(message)
@@ -83,6 +81,20 @@ class CannotError(click.ClickException):
             print_json({"error": {"code": self.code, "message": self.message, **self.details}})
         else:
             click.echo(f"error: {escape(self.message)}", file=file, err=file is None)
+
+
+@final
+class CannotError(_NamedError):
+    """The command could not answer."""
+
+    exit_code = ExitCode.CANNOT
+
+
+@final
+class MistakenError(_NamedError):
+    """The command was called wrongly, in a way that has a name of its own: see `docs/api.md`."""
+
+    exit_code = ExitCode.USAGE
 
 
 # -- printing --------------------------------------------------------------------------

@@ -5,6 +5,7 @@ on an edit that has errors changes nothing, and is shown.
 """
 
 import re
+import socket
 import sys
 import threading
 import time
@@ -17,7 +18,7 @@ from typing import Final, final
 
 import click
 
-from pdp.adapters.server import AddressInUseError, Listener, bind
+from pdp.adapters.server import AddressInUseError, Beside, CannotListenError, Listener, bind
 from pdp.adapters.tls import ServerCredentialError
 from pdp.diagnostics import Severity, escape, render
 from pdp.identity.trust import TrustError, TrustStore, load_trust, trust_warnings
@@ -46,7 +47,17 @@ Example:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the service is started with; each is stated, none assumed."""
+    """What the service is started with; each is stated, none assumed.
+
+    Attributes:
+        policies: The policy directory.
+        host: Where HTTP is answered.
+        port: The port there.
+        certificate: Our certificate chain.
+        key: Its private key.
+        trust: Whose callers may ask.
+        grpc: Where gRPC is answered, or None for nowhere.
+    """
 
     policies: Path
     host: str
@@ -54,6 +65,7 @@ class Settings:
     certificate: Path
     key: Path
     trust: TrustStore
+    grpc: tuple[str, int] | None = None
 
 
 class CannotStartError(Exception):
@@ -81,14 +93,10 @@ def start(settings: Settings, *, ready: Callable[[str, Publisher], None], say: C
     Raises:
         CannotStartError: A setting or the policy set keeps the service from starting.
     """
-    try:
-        listener = bind(settings.host, settings.port)
-    except AddressInUseError as error:
-        msg = f"{settings.host}:{settings.port} is taken; choose another address with --http HOST:PORT"
-        raise AddressTakenError(msg) from error
-    except OSError as error:
-        msg = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
-        raise CannotStartError(msg) from error
+    listener = _bind(settings.host, settings.port, "--http")
+    if settings.grpc is not None:
+        # grpcio binds for itself, and much later: whether it can is found out here.
+        _bind(*settings.grpc, "--grpc").close()
     bundle = read_bundle(settings.policies)
     loader = Loader(circumstances=settings.trust.digest)
     loaded = loader.load(bundle, now=clock())
@@ -97,22 +105,69 @@ def start(settings: Settings, *, ready: Callable[[str, Publisher], None], say: C
         raise CannotStartError(
             _shown(loaded, Severity.ERROR) + "the policy set has errors, and there is no last good one"
         )
-    publisher = Publisher(loader, loaded.snapshot, on_event=lambda event: say(describe(event)), now=clock())
+
+    def told(event: Event) -> None:
+        service.revisions.ring()
+        say(describe(event))
+
+    publisher = Publisher(loader, loaded.snapshot, on_event=told, now=clock())
     service = DecisionService(publisher, clock=clock)
     try:
+        beside = None if settings.grpc is None else _grpc(settings, settings.grpc, service)
         server = Listener(
-            service, certificate=settings.certificate, key=settings.key, trust=settings.trust, clock=clock
+            service,
+            certificate=settings.certificate,
+            key=settings.key,
+            trust=settings.trust,
+            clock=clock,
+            beside=beside,
         )
     except ServerCredentialError as error:
         listener.close()
         raise CannotStartError(str(error)) from error
     watcher = _watch(settings.policies, bundle, publisher, say)
     host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+
+    def announce() -> None:
+        if beside is not None:
+            say(f"answering gRPC on {beside.address}")
+        ready(f"{shown}:{port}", publisher)
+
     try:
-        shown = f"[{host}]" if ":" in host else host
-        server.run(listener, ready=lambda: ready(f"{shown}:{port}", publisher))
+        server.run(listener, ready=announce)
+    except CannotListenError as error:
+        raise CannotStartError(str(error)) from error
     finally:
         watcher.stop()
+
+
+def _bind(host: str, port: int, option: str) -> socket.socket:
+    try:
+        return bind(host, port)
+    except AddressInUseError as error:
+        msg = f"{host}:{port} is taken; choose another address with {option} HOST:PORT"
+        raise AddressTakenError(msg) from error
+    except OSError as error:
+        msg = f"cannot listen on {host}:{port}: {error.strerror}"
+        raise CannotStartError(msg) from error
+
+
+def _grpc(settings: Settings, address: tuple[str, int], service: DecisionService) -> Beside:
+    """The gRPC listener. Its library takes a while to import: only here, and settled first."""
+    from pdp.adapters.grpc.environment import settle  # noqa: PLC0415
+
+    settle()
+    from pdp.adapters.grpc.server import GrpcListener  # noqa: PLC0415
+
+    return GrpcListener(
+        service,
+        address=address,
+        certificate=settings.certificate,
+        key=settings.key,
+        trust=settings.trust,
+        clock=clock,
+    )
 
 
 def _watch(
@@ -139,12 +194,7 @@ def describe(event: Event) -> str:
         notes = sum(d.severity is not Severity.NOTE for d in event.loaded.diagnostics)
         warned = f", {notes} warnings (see `pdp check`)" if notes else ""
         revision = event.published.snapshot.revision
-        changed = (
-            f"{event.granted} granted, {event.revoked} revoked"
-            if event.granted or event.revoked
-            else "no rule changed"
-        )
-        return f"revision {revision}: {changed}{warned}"
+        return f"revision {revision}: {escape(str(event.changes))}{warned}"
     return f"{_shown(event.loaded, Severity.ERROR)}still serving {event.serving}"
 
 
@@ -157,24 +207,30 @@ def _shown(loaded: Loaded, least: Severity) -> str:
 @click.option(
     "--http", "address", default="127.0.0.1:8443", show_default=True, help="HOST:PORT to answer on."
 )
+@click.option("--grpc", "grpc_address", metavar="HOST:PORT", help="Answer gRPC as well, here.")
 @click.option("--cert", required=True, type=click.Path(path_type=Path), help="Our certificate chain, PEM.")
 @click.option("--key", required=True, type=click.Path(path_type=Path), help="Its private key, PEM.")
 @click.option(
     "--trust", "trust", required=True, multiple=True, metavar="DOMAIN=FILE",
     help="Roots of one trust domain, PEM. Once for each domain whose callers may ask.",
 )  # fmt: skip
-def serve(policies: Path, address: str, cert: Path, key: Path, trust: tuple[str, ...]) -> None:
-    """Answer questions about POLICIES over HTTPS; callers are authenticated by mTLS.
+def serve(
+    policies: Path, *, address: str, grpc_address: str | None, cert: Path, key: Path, trust: tuple[str, ...]
+) -> None:
+    """Answer questions about POLICIES over HTTPS, and gRPC if asked to; callers come by mTLS.
 
     A saved edit is live a moment later. An edit with errors changes nothing and is shown; the last
     good version goes on being served.
     """
     host, port = parse_address(address)
+    beside = None if grpc_address is None else parse_address(grpc_address, "--grpc")
     try:
         store = load_trust(_by_domain(trust))
         for warning in trust_warnings(store, datetime.now(UTC)):
             click.echo(f"warning: {warning}", err=True)
-        settings = Settings(policies=policies, host=host, port=port, certificate=cert, key=key, trust=store)
+        settings = Settings(
+            policies=policies, host=host, port=port, certificate=cert, key=key, trust=store, grpc=beside
+        )
         start(settings, ready=_ready, say=_Printer().say)
     except (TrustError, CannotStartError) as error:
         click.echo(f"pdp: {error}", err=True)
@@ -202,7 +258,7 @@ class _Printer:
             sys.stdout.flush()
 
 
-def parse_address(text: str) -> tuple[str, int]:
+def parse_address(text: str, option: str = "--http") -> tuple[str, int]:
     """The host and the port of HOST:PORT; an IPv6 address stands in brackets.
 
     Raises:
@@ -211,7 +267,7 @@ def parse_address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not _PORT.fullmatch(port) or int(port) > 65535 or not host or (":" in host and not bracketed):
-        raise click.BadParameter("write HOST:PORT, such as 127.0.0.1:8443", param_hint="--http")
+        raise click.BadParameter("write HOST:PORT, such as 127.0.0.1:8443", param_hint=option)
     return host.strip("[]"), int(port)
 
 

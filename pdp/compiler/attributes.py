@@ -8,7 +8,7 @@ from typing import Final
 from pdp.diagnostics import did_you_mean
 from pdp.lang.ast import AttributeType
 
-__all__ = ["BUILT_IN", "address", "attribute_type", "type_problem"]
+__all__ = ["BUILT_IN", "address", "attribute_type", "how_to_write", "type_problem"]
 
 _STRING = AttributeType.STRING
 _STRINGS = AttributeType.STRINGS
@@ -48,6 +48,19 @@ def attribute_type(name: str, declared: Mapping[str, AttributeType]) -> Attribut
         return f"a header is written in lower case, with `-` and without `_`: `{meant}`"
     known = BUILT_IN.get(name) or declared.get(name)
     return known if known is not None else did_you_mean(name, [*BUILT_IN, *declared])
+
+
+def how_to_write(type_: AttributeType) -> str:
+    """A help line for a constant that should be of this type."""
+    match type_:
+        case AttributeType.STRING | AttributeType.STRINGS:
+            return 'write text in quotes: `"..."`'
+        case AttributeType.INT:
+            return "write a whole number without quotes, such as `8443`"
+        case AttributeType.BOOL:
+            return "write `true` or `false` without quotes"
+        case AttributeType.ADDRESS:
+            return "write an address without quotes, such as `10.1.2.3`"
 
 
 @lru_cache(maxsize=4096)

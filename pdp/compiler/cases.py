@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from pdp.compiler.attributes import attribute_type, type_problem
+from pdp.compiler.attributes import attribute_type, how_to_write, type_problem
 from pdp.compiler.environment import Environment
 from pdp.compiler.lower import PLATFORM
 from pdp.compiler.resolve import Resolver
@@ -70,7 +70,8 @@ def _case(case: ast.TestCase, environment: Environment, resolver: Resolver) -> I
         yield from _attribute(name, values, environment)
     for family in case.supplying or ():
         if family.text not in environment.families:
-            help_ = did_you_mean(family.text, environment.families)
+            known = ", ".join(f"`{known}`" for known in sorted(environment.families))
+            help_ = did_you_mean(family.text, environment.families) or f"known are {known}"
             yield _error("PDP230", f"unknown family of attributes `{family.text}`", family.span, help_)
 
 
@@ -78,7 +79,8 @@ def _user(user: ast.UserPattern, environment: Environment) -> list[Diagnostic]:
     if user.kind is not ast.UserKind.SUBJECT:
         return [_error("PDP109", "a test names one user", user.span, "write `on behalf of ISSUER/SUBJECT`")]
     if user.issuer not in environment.issuers and user.issuer not in environment.damaged:
-        help_ = did_you_mean(user.issuer, environment.issuers)
+        declare = f'declare it: `issuer {user.issuer} = "https://..."`'
+        help_ = did_you_mean(user.issuer, environment.issuers) or declare
         return [_error("PDP229", f"unknown issuer `{user.issuer}`", user.span, help_)]
     return []
 
@@ -90,15 +92,18 @@ def _attribute(
     if isinstance(type_, str) and name.text in environment.damaged:
         return []
     if isinstance(type_, str):
-        return [_error("PDP206", f"unknown attribute `{name.text}`", name.span, type_)]
+        help_ = type_ or f"declare it: `attribute {name.text} is string`"
+        return [_error("PDP206", f"unknown attribute `{name.text}`", name.span, help_)]
     if values is None:
         return []
     if len(values) > 1 and type_ is not ast.AttributeType.STRINGS:
-        return [_error("PDP331", f"`{name.text}` holds one {type_.value}", name.span)]
+        help_ = f"write one value, without braces: `{name.text} = ...`"
+        return [_error("PDP331", f"`{name.text}` holds one {type_.value}", name.span, help_)]
     for value in values:
         plain = value.text if isinstance(value, ast.AddressValue) else value.value
         if type_problem(type_, plain):
-            return [_error("PDP332", f"`{name.text}` is of type `{type_.value}`", value.span)]
+            message = f"`{name.text}` is of type `{type_.value}`"
+            return [_error("PDP332", message, value.span, how_to_write(type_))]
     return []
 
 

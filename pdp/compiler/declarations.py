@@ -4,21 +4,27 @@ What they come to together is the `Environment` that `pdp.compiler.environment` 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, final
 
 from pdp.compiler.delegation import Ownership
 from pdp.diagnostics import Diagnostic, Span
 from pdp.lang import ast
-from pdp.paths import AmbiguousHostError, Relaxation, canonical_host
+from pdp.paths import AmbiguousHostError, HostProblem, Relaxation, canonical_host
 from pdp.vocabulary import Millis
 
-__all__ = ["Gatherer", "ServiceInfo", "attributes", "issuers", "services", "trust_domains"]
+__all__ = ["RELAXATIONS", "Gatherer", "ServiceInfo", "attributes", "issuers", "services", "trust_domains"]
 
 _TRUST_DOMAIN: Final = re.compile(r"[a-z0-9._-]{1,255}", re.ASCII)
 # OpenID Connect Discovery 1.0, section 2: https, without a query and a fragment.
 _ISSUER: Final = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[^\s?#]*)?", re.ASCII)
 _ATTRIBUTE: Final = re.compile(r"[a-z][a-z0-9_]*(?:\.[A-Za-z0-9_-]+)+", re.ASCII)
+_HOST_HELP: Final = {
+    HostProblem.NOT_A_HOST_NAME: "write a host name, such as `payments.example.org`",
+    HostProblem.TOO_LONG: "write a name that can be resolved: none is longer",
+    HostProblem.NOT_AN_ADDRESS: "write a host name, or a whole address: `10.1.2.3`, `[2001:db8::1]`",
+    HostProblem.BAD_PORT: "leave the port out",
+}
 # fmt: off
 _RESERVED: Final = frozenset(
     {
@@ -32,7 +38,8 @@ _RESERVED: Final = frozenset(
     }
 )
 # fmt: on
-_RELAXATIONS: Final = {
+#: The words after `paths may have`.
+RELAXATIONS: Final = {
     "encoded-slash": Relaxation.ENCODED_SLASH,
     "merged-slashes": Relaxation.MERGE_SLASHES,
     "trailing-slash": Relaxation.IGNORE_TRAILING_SLASH,
@@ -50,12 +57,14 @@ class ServiceInfo:
         hosts: Canonical host names it answers to.
         relaxations: Which further readings of its paths are decided.
         directory: Where it is declared.
+        span: Where its name stands. Takes no part in equality, as in the nodes of the language.
     """
 
     observe_until: Millis | None
     hosts: tuple[str, ...]
     relaxations: Relaxation
     directory: str
+    span: Span = field(compare=False)
 
 
 @final
@@ -161,6 +170,7 @@ def services(gatherer: Gatherer, blocks: list[tuple[str, ast.ServiceBlock]]) -> 
             hosts=tuple(hosts),
             relaxations=relaxations,
             directory=directory,
+            span=block.name.span,
         )
     return table
 
@@ -171,7 +181,7 @@ def _host(
     try:
         host, port = canonical_host(item.name)
     except AmbiguousHostError as error:
-        gatherer.report("PDP330", *_host_problem(item.name, error.problem.sentence, item.span))
+        gatherer.report("PDP330", *_host_problem(item.name, error.problem, item.span))
         return None
     if port is not None:
         gatherer.report(
@@ -186,23 +196,25 @@ def _host(
     return host
 
 
-def _host_problem(name: str, sentence: str, span: Span) -> tuple[str, Span, str]:
+def _host_problem(name: str, problem: HostProblem, span: Span) -> tuple[str, Span, str]:
     scheme, colons, rest = name.partition("://")
     if colons:
         authority = rest.partition("/")[0]
         return f"`{name}` is a URL, not a host", span, f"without `{scheme}://` it is `{authority}`"
     if name.startswith("*."):
         return f"`{name}` is not a host: it stands for many", span, "write each host out"
-    return f"`{name}` is not a host: {sentence}", span, ""
+    if not name:
+        return "the host is empty", span, _HOST_HELP[problem]
+    return f"`{name}` is not a host: {problem.sentence}", span, _HOST_HELP[problem]
 
 
 def _relaxations(gatherer: Gatherer, clause: ast.RelaxationClause) -> Relaxation:
     found = Relaxation.NONE
     for name in clause.names:
-        if name.text not in _RELAXATIONS:
-            known = ", ".join(f"`{word}`" for word in _RELAXATIONS)
+        if name.text not in RELAXATIONS:
+            known = ", ".join(f"`{word}`" for word in RELAXATIONS)
             gatherer.report(
                 "PDP210", f"unknown reading of paths `{name.text}`", name.span, f"write one of {known}"
             )
-        found |= _RELAXATIONS.get(name.text, Relaxation.NONE)
+        found |= RELAXATIONS.get(name.text, Relaxation.NONE)
     return found

@@ -99,13 +99,10 @@ def _own(
         other for other in table if other.startswith(f"{directory}/") or directory.startswith(f"{other}/")
     ]
     if nested:
-        problems.append(
-            _error(
-                "PDP213",
-                f"`{directory}` and `{nested[0]}` are both delegated, and one lies in the other",
-                item.span,
-            )
-        )
+        inner, outer = max(directory, nested[0], key=len), min(directory, nested[0], key=len)
+        message = f"`{directory}` and `{nested[0]}` are both delegated, and one lies in the other"
+        help_ = f"delegate `{outer}` alone, or move `{inner}` out of it"
+        problems.append(_error("PDP213", message, item.span, help_))
     owned = table.setdefault(directory, {})
     for thing in item.owned:
         key = (thing.kind, thing.name.text.lower() if thing.kind is OwnedKind.HOST else thing.name.text)
@@ -178,9 +175,13 @@ def _placed(kind: OwnedKind, name: str, span: Span, scope: str, ownership: Owner
     owner = ownership.owner(kind, name)
     if owner == scope:
         return []
+    thing = f'{kind.value} "{name}"' if kind is OwnedKind.HOST else f"{kind.value} {name}"
     if not scope:
-        return [_error("PDP217", f"{kind.value} `{name}` is declared by `{owner}`, which owns it", span)]
-    help_ = f'add `{kind.value} {name}` to `delegate "{scope}"`, at the root of the policy set'
+        help_ = f'move it below `{owner}`, or drop `{thing}` from `delegate "{owner}"`'
+        return [
+            _error("PDP217", f"{kind.value} `{name}` is declared by `{owner}`, which owns it", span, help_)
+        ]
+    help_ = f'add `{thing}` to `delegate "{scope}"`, at the root of the policy set'
     return [_error("PDP217", f"`{scope}` does not own {kind.value} `{name}`", span, help_)]
 
 

@@ -1,14 +1,25 @@
 """What the rare parts of a row are made from: captures and where they are bound, exceptions, obligations."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from pdp.compiler.evaluation import Place
 from pdp.compiler.matchers import capture_places
-from pdp.compiler.rows import ExceptedPath
+from pdp.compiler.rows import ExceptedPath, Written
 from pdp.lang import ast
 from pdp.vocabulary import Obligation, ObligationKind
 
-__all__ = ["bind", "excepted", "obligations", "pairs"]
+__all__ = ["AnyCapture", "bind", "excepted", "obligations", "pairs", "written"]
+
+
+class AnyCapture(dict[str, Place]):
+    """Every capture is bound, somewhere: for expressions that are checked and never evaluated."""
+
+    def get(self, key: str, default: object = None) -> Place:
+        """A place, whatever the name: nothing reads it."""
+        del key, default
+        return Place(principal=True, index=0)
 
 
 def bind(
@@ -49,3 +60,11 @@ def obligations(clause: ast.Clause) -> tuple[Obligation, ...]:
         else:
             found.add(Obligation(ObligationKind.SET_HEADER, duty.header, duty.value))
     return tuple(sorted(found, key=lambda duty: (duty.kind.value, duty.name, duty.value)))
+
+
+_UNBOUND: Final[Mapping[str, Place]] = MappingProxyType({})
+
+
+def written(rule: ast.Rule, bound: Mapping[str, Place]) -> Written:
+    """What the condition of a row is compiled from, with the captures that the row binds."""
+    return Written(rule.users, rule.clause.when, rule.clause.unless, bound or _UNBOUND)

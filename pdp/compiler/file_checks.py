@@ -4,12 +4,14 @@ Nothing here looks at another file but through the environment.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from pdp.compiler.cases import unknown_service
 from pdp.compiler.conditions import ConditionCompiler
 from pdp.compiler.delegation import check_placement
+from pdp.compiler.details import AnyCapture
+from pdp.compiler.doubts import doubts
 from pdp.compiler.environment import Environment
-from pdp.compiler.evaluation import Place
 from pdp.compiler.resolve import Resolver
 from pdp.diagnostics import Diagnostic, Severity, Span, did_you_mean
 from pdp.lang import ast
@@ -17,6 +19,12 @@ from pdp.lang.parser import Parsed
 from pdp.vocabulary import Effect
 
 __all__ = ["check_file"]
+
+# True of any date, whether it lies ahead or has passed: no clock is read here.
+_OBSERVED: Final = "service `{}` is observed: before its date, what no rule allows is let pass and reported"
+_NOT_OBSERVED: Final = "without `observe until` it is denied"
+_ENDS: Final = "from this date on, what the deny holds back is open to the allows"
+_LASTS: Final = "without `until` it is held back for good"
 
 
 def check_file(parsed: Parsed, environment: Environment, resolver: Resolver) -> list[Diagnostic]:
@@ -37,7 +45,7 @@ def check_file(parsed: Parsed, environment: Environment, resolver: Resolver) -> 
                 found += _rule_notes(item, parsed.endings)
             case _:
                 pass
-    return found
+    return found + doubts(parsed, environment)
 
 
 def _service_notes(block: ast.ServiceBlock, endings: Mapping[Span, Span]) -> list[Diagnostic]:
@@ -46,8 +54,7 @@ def _service_notes(block: ast.ServiceBlock, endings: Mapping[Span, Span]) -> lis
         if isinstance(item, ast.BulkGrants):
             found += _dates(item.clause, item.span)
     if block.observe_until is not None:
-        message = f"service `{block.name.text}` is observed: until its date, what no rule allows is let pass"
-        found.append(Diagnostic(code="PDP404", severity=Severity.NOTE, message=message, span=block.name.span))
+        found.append(_note("PDP404", _OBSERVED.format(block.name.text), block.name.span, _NOT_OBSERVED))
     return found
 
 
@@ -60,9 +67,7 @@ def _dates(clause: ast.Clause, span: Span) -> list[Diagnostic]:
 def _rule_notes(rule: ast.Rule, endings: Mapping[Span, Span]) -> list[Diagnostic]:
     span = endings.get(rule.span, rule.span)
     if rule.effect is Effect.DENY and rule.clause.until is not None and not rule.shadow:
-        message = "this deny ends by itself, and what it held back is then open to the allows"
-        note = Diagnostic(code="PDP402", severity=Severity.NOTE, message=message, span=span)
-        return [note, *_dates(rule.clause, span)]
+        return [_note("PDP402", _ENDS, span, _LASTS), *_dates(rule.clause, span)]
     return _dates(rule.clause, span)
 
 
@@ -74,20 +79,12 @@ def _expression(
     compiler = ConditionCompiler(
         environment=environment,
         directory=directory,
-        captures=_AnyCapture(),
+        captures=AnyCapture(),
         atom=lambda term: 0 if resolver.nonempty(term) is not None else None,
         diagnostics=found,
     )
     compiler.compile(expr)
     return found
-
-
-class _AnyCapture(dict[str, Place]):
-    """Every capture is bound, somewhere."""
-
-    def get(self, key: str, default: object = None) -> Place:
-        del key, default
-        return Place(principal=True, index=0)
 
 
 def _invariant(
@@ -127,6 +124,10 @@ def _issuer(user: ast.UserPattern, environment: Environment) -> list[Diagnostic]
     help_ = did_you_mean(user.issuer, environment.issuers)
     help_ = help_ or f'declare it: `issuer {user.issuer} = "https://..."`'
     return [_error("PDP229", f"unknown issuer `{user.issuer}`", user.span, help_)]
+
+
+def _note(code: str, message: str, span: Span, help_: str) -> Diagnostic:
+    return Diagnostic(code=code, severity=Severity.NOTE, message=message, span=span, help=help_)
 
 
 def _error(code: str, message: str, span: Span, help_: str = "") -> Diagnostic:

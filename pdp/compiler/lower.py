@@ -11,7 +11,7 @@ from typing import final
 
 from pdp.compiler.atoms import Atom, SetAtom
 from pdp.compiler.conditions import Condition, ConditionCompiler, conjoin, negate, user_condition
-from pdp.compiler.details import bind, excepted, obligations, pairs
+from pdp.compiler.details import AnyCapture, bind, excepted, obligations, pairs, written
 from pdp.compiler.environment import Environment
 from pdp.compiler.evaluation import Place
 from pdp.compiler.numbers import Numbers
@@ -20,7 +20,7 @@ from pdp.compiler.rows import ANY_METHOD, Detail, Row, RowKind, RuleTexts
 from pdp.diagnostics import Diagnostic, Severity, Source, Span, did_you_mean
 from pdp.lang import ast
 from pdp.lang.printer import print_rule
-from pdp.limits import MAX_CAPTURES, MAX_EXCEPTIONS, MAX_METHODS
+from pdp.limits import MAX_CAPTURES, MAX_CONDITION_TESTS, MAX_EXCEPTIONS, MAX_METHODS, MAX_RULE_ROWS
 from pdp.vocabulary import Effect
 
 __all__ = ["PLATFORM", "Lowerer", "named_twice", "said_twice"]
@@ -75,7 +75,7 @@ class Lowerer:
         """Add a rule's rows to the services it is about."""
         services = [service] if service is not None else self._services(rule)
         number = self._describe(rule, service or PLATFORM)
-        rows = self._rows(rule, number)
+        rows = self._rows(rule, number, len(services))
         for name in services:
             if name is None:
                 self.on_any.extend(rows)
@@ -125,14 +125,23 @@ class Lowerer:
 
     # -- rows --------------------------------------------------------------------------
 
-    def _rows(self, rule: ast.Rule, number: int) -> list[Row]:
+    def _rows(self, rule: ast.Rule, number: int, services: int) -> list[Row]:
         excluded = self.resolver.excluded(rule.principals.excluded)
         targets = self._targets(rule.targets, [])
         self._check_clause(rule)
+        if len(rule.principals.terms) * len(targets) * services > MAX_RULE_ROWS:
+            message = f"a rule is about at most {MAX_RULE_ROWS} combinations of principal, target and service"
+            help_ = "put the principals into a group, or name a prefix of the paths with `**`"
+            self._report("PDP922", message, rule.span, help_)
+            targets = []
+        if not targets:
+            self._condition(rule, AnyCapture())  # for what is wrong with it
         rows = []
         for term in rule.principals.terms:
             atom = self.resolver.term(term, binds=True)
             if atom is None or excluded is None:
+                for target in targets:
+                    self._detail(rule, term, target)  # the same
                 continue
             whole: Atom = SetAtom(frozenset({atom}), excluded) if excluded else atom
             for target in targets:
@@ -157,6 +166,8 @@ class Lowerer:
                 self._report("PDP228", f"role `{target.name}` contains itself", target.span)
             else:
                 found.extend(self._targets(role.targets, [*active, target.name]))
+                if len(found) > MAX_RULE_ROWS:
+                    break  # more than any rule may have: that is reported, and the rest not unfolded
         return found
 
     def _check_clause(self, rule: ast.Rule) -> None:
@@ -177,7 +188,9 @@ class Lowerer:
     ) -> Row | None:
         mask = self._mask(target)
         if len(target.excluded) > MAX_EXCEPTIONS:
-            self._report("PDP914", f"a target has at most {MAX_EXCEPTIONS} exceptions", target.span)
+            help_ = "leave out a common prefix of them with `/**`, or name what is allowed instead"
+            self._report("PDP914", f"a target has at most {MAX_EXCEPTIONS} exceptions", target.span, help_)
+            self._detail(rule, term, target)
             return None
         detail = self._detail(rule, term, target)
         if detail is None:
@@ -219,10 +232,10 @@ class Lowerer:
         within = bind(bound, term.segments if isinstance(term, ast.PrincipalPattern) else (), principal=True)
         equalities = bind(bound, target.path.segments, principal=False)
         if len(bound) > MAX_CAPTURES:
-            self._report("PDP916", f"a rule binds at most {MAX_CAPTURES} captures", target.span)
-            return None
+            help_ = "write `*` for what is compared with nothing"
+            self._report("PDP916", f"a rule binds at most {MAX_CAPTURES} captures", target.span, help_)
         condition, ok = self._condition(rule, bound)
-        if not ok:
+        if not ok or len(bound) > MAX_CAPTURES:
             return None
         if not (within or equalities or condition or target.excluded or _has_extras(rule.clause)):
             return _NO_DETAIL
@@ -235,6 +248,7 @@ class Lowerer:
             obligations=obligations(rule.clause),
             valid_from=rule.clause.valid_from,
             until=rule.clause.until,
+            written=written(rule, bound) if condition or within else None,
         )
 
     def _condition(self, rule: ast.Rule, captures: Mapping[str, Place]) -> tuple[Condition | None, bool]:
@@ -251,17 +265,19 @@ class Lowerer:
         )
         if rule.users:
             parts.append(user_condition(rule.users, self.environment))
-        if clause.when is not None:
-            when = compiler.compile(clause.when)
-            if when is None:
-                return None, False
-            parts.append(when)
-        if clause.unless is not None:
-            unless = compiler.compile(clause.unless)
-            if unless is None:
-                return None, False
-            parts.append(negate(unless))
-        return conjoin(parts), True
+        when = None if clause.when is None else compiler.compile(clause.when)
+        unless = None if clause.unless is None else compiler.compile(clause.unless)
+        if (when is None) is not (clause.when is None) or (unless is None) is not (clause.unless is None):
+            return None, False
+        parts += [when] if when is not None else []
+        parts += [negate(unless)] if unless is not None else []
+        condition = conjoin(parts)
+        if condition.tests > MAX_CONDITION_TESTS:
+            message = f"the condition comes to more than {MAX_CONDITION_TESTS} tests"
+            help_ = "test for a list with `in { ... }`, or write several rules"
+            self._report("PDP921", message, (clause.when or clause.unless or rule).span, help_)
+            return None, False
+        return condition, True
 
     def _number(self, term: ast.PrincipalTerm) -> int | None:
         atom = self.resolver.nonempty(term)

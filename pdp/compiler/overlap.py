@@ -179,7 +179,8 @@ def _common(one: Atom, two: Atom) -> Atom | None:
             exact = one if isinstance(one, ExactAtom) else two
             return exact if _covers(other, exact) else None
         case (PatternAtom(), PatternAtom()):
-            return _common_pattern(one, two)
+            common = _common_pattern(one, two)
+            return common if common is None else _single(common)
         case (DnsSuffixAtom(suffix=a), DnsSuffixAtom(suffix=b)):
             return one if a == b else None
         case (DnsSuffixAtom(), PatternAtom()) | (PatternAtom(), DnsSuffixAtom()):
@@ -202,6 +203,13 @@ def _common_pattern(one: PatternAtom, two: PatternAtom) -> PatternAtom | None:
             return None
         segments[index] = segment
     return PatternAtom(one.trust_domain or two.trust_domain, tuple(segments), short.open and long.open)
+
+
+def _single(pattern: PatternAtom) -> PatternAtom | ExactAtom:
+    """A pattern that leaves nothing open as the one principal that it matches."""
+    if pattern.trust_domain is None or pattern.open or None in pattern.segments:
+        return pattern
+    return ExactAtom(f"spiffe://{pattern.trust_domain}/{'/'.join(map(str, pattern.segments))}")
 
 
 def _covers(wide: Atom, narrow: Atom) -> bool:

@@ -124,7 +124,10 @@ class Resolver:
             self._report("PDP222", f"group `{name}` contains itself", declared.name.span, help_)
             return None
         if len(self._active) >= MAX_GROUP_NESTING:
-            self._report("PDP913", f"groups nest more than {MAX_GROUP_NESTING} deep", declared.name.span)
+            help_ = "write the members of some of them out"
+            self._report(
+                "PDP913", f"groups nest more than {MAX_GROUP_NESTING} deep", declared.name.span, help_
+            )
             return None
         self._active.append(name)
         try:

@@ -12,11 +12,22 @@ from typing import Final, NamedTuple, final
 import msgspec
 
 from pdp.compiler.conditions import Condition
+from pdp.compiler.evaluation import Place
 from pdp.diagnostics import Diagnostic
 from pdp.lang import ast
 from pdp.vocabulary import Effect, Millis, Obligation
 
-__all__ = ["ANY_METHOD", "Detail", "ExceptedPath", "Row", "RowKind", "RuleText", "RuleTexts", "Unit"]
+__all__ = [
+    "ANY_METHOD",
+    "Detail",
+    "ExceptedPath",
+    "Row",
+    "RowKind",
+    "RuleText",
+    "RuleTexts",
+    "Unit",
+    "Written",
+]
 
 #: The mask of `any`: every method that has a number, and all that have none (bit 0).
 ANY_METHOD: Final = (1 << 63) - 1
@@ -36,6 +47,23 @@ class RowKind:
 
 
 @final
+class Written(msgspec.Struct, frozen=True, gc=False):
+    """What a row's condition was compiled from, for explanations; nothing that decides reads it.
+
+    Attributes:
+        users: `on behalf of`, or empty.
+        when: The condition that has to be true, or None.
+        unless: The condition that has to be false, or None.
+        captures: What each capture stands for.
+    """
+
+    users: tuple[ast.UserPattern, ...]
+    when: ast.Expr | None
+    unless: ast.Expr | None
+    captures: Mapping[str, Place]
+
+
+@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detail:
     """The rare parts of a row.
@@ -49,6 +77,7 @@ class Detail:
         obligations: What an allow demands.
         valid_from: First instant at which it holds, or None.
         until: First instant at which it no longer holds, or None.
+        written: What its author wrote, where there is a condition or the principal has a capture twice.
     """
 
     condition: Condition | None = None
@@ -59,6 +88,7 @@ class Detail:
     obligations: tuple[Obligation, ...] = ()
     valid_from: Millis | None = None
     until: Millis | None = None
+    written: Written | None = None
 
     @property
     def timed(self) -> bool:

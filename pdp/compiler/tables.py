@@ -27,7 +27,8 @@ def read_table(
     path = normpath(join(dirname(span.file), name))
     if path.startswith(("/", "..")) or name.startswith("/"):
         message = f"`{name}` lies outside the policy set"
-        return None, (Diagnostic(code="PDP231", message=message, span=span),)
+        help_ = "put the table into the policy set, and name it from the directory of this file"
+        return None, (Diagnostic(code="PDP231", message=message, span=span, help=help_),)
     source = sources.get(path)
     if source is None:
         help_ = "tables are `.csv` and `.txt` files beside the policy that names them"

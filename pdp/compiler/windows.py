@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from pdp.limits import MAX_TIME_FLIPS
 from pdp.vocabulary import Millis
 
-__all__ = ["UnknownZoneError", "WeekWindow"]
+__all__ = ["UnknownZoneError", "WeekWindow", "wall_clock"]
 
 _DAY: Final = timedelta(days=1)
 _FLIPS_KEPT: Final = 4 * MAX_TIME_FLIPS  # found at once, and looked up from then on
@@ -39,6 +39,11 @@ def _zone(name: str) -> ZoneInfo:
             return ZoneInfo.from_file(file, key=name)
     except (OSError, ValueError) as error:
         raise UnknownZoneError(name) from error
+
+
+def wall_clock(now: Millis, zone: str) -> datetime:
+    """What the clocks of a zone show. Raises `UnknownZoneError`."""
+    return datetime.fromtimestamp(now / 1000, _zone(zone))
 
 
 @final

@@ -105,7 +105,7 @@ def _beside(lone: Lone, labels: list[str], rest: list[str]) -> Iterator[Neighbou
     count, is_open = lone >> 1 & 0xFF, bool(lone & 1)
     excess = len(rest) - count
     if excess == -1 or (excess == 0 and rest[-1:] == [""]):
-        yield from _lone(lone, labels, ["*"] * count, 1)
+        yield from _lone(lone, labels, ["*"] * count, excess + 1)
     elif excess > 0 and not is_open:
         yield from _lone(lone, labels, ["*"] * count, excess)
 

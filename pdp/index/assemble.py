@@ -66,6 +66,7 @@ def assemble(
         methods=dict(numbers.methods),
         hosts={host: name for name, info in environment.services.items() for host in info.hosts},
         attributes=environment.attributes,
+        environment=environment,
     )
     return Assembly(
         index=None if problems else index,
@@ -105,9 +106,10 @@ def _service(
         root = build_cells(columns, patterns)
     except TooManyCellsError as error:
         root = State()
-        at = Span(file=used[0].texts.file if used else "", start=0, end=0)
-        message = f"the paths of service `{name}` combine in more than {error} ways"
+        rules = f"of service `{name}`" if info is not None else "of the rules on any service"
+        message = f"the paths {rules} combine in more than {error} ways"
         help_ = "put literal segments before `*`, `{...}` and prefixes"
+        at = info.span if info is not None else _place(columns, 0)
         problems.append(Diagnostic(code="PDP917", message=message, span=at, help=help_))
     except CrowdedCellError as error:
         root = State()
@@ -127,14 +129,17 @@ def _service(
 
 
 def _crowded(service: str, columns: Columns, row: int) -> Diagnostic:
-    text = columns.text(columns.rules[row])
-    start = columns.start(columns.rules[row])
     bound = MAX_CONDITIONAL_RULES_PER_CELL
     message = f"more than {bound} conditional rules of service `{service}` stand in one place"
     help_ = "join their conditions with `or`, or tell the rules apart by principal or path"
-    return Diagnostic(
-        code="PDP919", message=message, span=Span(file=text.file, start=start, end=start + 1), help=help_
-    )
+    return Diagnostic(code="PDP919", message=message, span=_place(columns, row), help=help_)
+
+
+def _place(columns: Columns, row: int) -> Span:
+    """Where the rule of a row begins."""
+    rule = columns.rules[row]
+    start = columns.start(rule)
+    return Span(file=columns.text(rule).file, start=start, end=start + 1)
 
 
 def _principals(numbers: Numbers, previous: Assembly | None, problems: list[Diagnostic]) -> PrincipalTable:
@@ -149,6 +154,6 @@ def _principals(numbers: Numbers, previous: Assembly | None, problems: list[Diag
         message = f"the patterns of principals combine in more than {error} ways"
         help_ = "put literal segments before `*` and `{...}`"
         problems.append(
-            Diagnostic(code="PDP917", message=message, span=Span(file="", start=0, end=0), help=help_)
+            Diagnostic(code="PDP917", message=message, span=Span(file=".", start=0, end=0), help=help_)
         )
         return build_principals({})

@@ -3,12 +3,13 @@
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import final
 
-from pdp.compiler.rows import Detail, RowKind, RuleText, Unit
+from pdp.compiler.rows import Detail, Row, RowKind, RuleText, Unit
 from pdp.lang import ast
 
-__all__ = ["Columns", "build_columns"]
+__all__ = ["Columns", "Patterns", "build_columns"]
 
 
 @final
@@ -45,6 +46,31 @@ class Columns:
         return not self.kinds[row] & (RowKind.DENY | RowKind.SHADOW)
 
 
+@final
+class Patterns:
+    """The path patterns of a service's rows, found again in the units that they come from.
+
+    The index has no need of them; explanations do.
+    """
+
+    def __init__(self, service: str | None, columns: Columns) -> None:
+        self._rows = [_rows(service, unit) for unit in columns.units]
+        ends = accumulate(sum(map(len, rows)) for rows in self._rows)
+        self._starts = [0, *ends]
+        self._columns = columns
+
+    def __getitem__(self, row: int) -> tuple[ast.Segment, ...]:
+        unit = self._columns.rules[row] >> 32
+        own, on_any = self._rows[unit]
+        at = row - self._starts[unit]
+        return (own[at] if at < len(own) else on_any[at - len(own)]).path
+
+
+def _rows(service: str | None, unit: Unit) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """The rows of a unit that are about a service: its own, and those on every service."""
+    return unit.by_service.get(service, ()) if service is not None else (), unit.on_any
+
+
 def build_columns(
     service: str | None, units: Sequence[Unit]
 ) -> tuple[Columns, list[tuple[int, tuple[ast.Segment, ...]]]]:
@@ -57,8 +83,8 @@ def build_columns(
     details: dict[int, Detail] = {}
     patterns: list[tuple[int, tuple[ast.Segment, ...]]] = []
     for number, unit in enumerate(units):
-        own = unit.by_service.get(service, ()) if service is not None else ()
-        for row in (*own, *unit.on_any):
+        own, on_any = _rows(service, unit)
+        for row in (*own, *on_any):
             if row.detail is not None:
                 details[len(atoms)] = row.detail
             patterns.append((len(atoms), row.path))

@@ -4,10 +4,10 @@ Principals that some rule or group names are found in one dictionary. Any other 
 the states of `pdp.index.principal_states`, segment by segment; where the walk ends stand the atoms.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 from pdp.compiler.atoms import (
     AUTHENTICATED,
@@ -23,9 +23,15 @@ from pdp.compiler.atoms import (
 from pdp.index.principal_states import AtomSets, PrincipalState, build_states
 from pdp.principals import Principal, PrincipalKind, spiffe_principal
 
-__all__ = ["PrincipalTable", "build_principals", "describe_atom"]
+__all__ = ["Namer", "PrincipalTable", "build_principals", "describe_atom"]
 
 _SHOWN: Final = 3  # members of a set that a description names
+#: The name of a set of principals, or None.
+Namer: TypeAlias = Callable[[SetAtom], str | None]
+
+
+def _unnamed(_: SetAtom) -> None:
+    return None
 
 
 @final
@@ -72,15 +78,20 @@ class PrincipalTable:
         """Every atom with its number."""
         return self._sets.numbers
 
-    def describe(self, number: int) -> str:
+    def describe(self, number: int, name: Namer = _unnamed) -> str:
         """What people call the atom with this number; slow, for explanations."""
         return next(
-            (describe_atom(atom) for atom, known in self.numbers().items() if known == number), "nobody"
+            (describe_atom(atom, name) for atom, known in self.numbers().items() if known == number), "nobody"
         )
 
 
-def describe_atom(atom: Atom) -> str:
-    """A set of principals in words."""
+def describe_atom(atom: Atom, name: Namer = _unnamed) -> str:
+    """A set of principals in words.
+
+    Args:
+        atom: The set.
+        name: What its author called a set of several, or None.
+    """
     match atom:
         case EveryoneAtom():
             return "anyone"
@@ -94,14 +105,30 @@ def describe_atom(atom: Atom) -> str:
             path = "/".join([segment or "*" for segment in segments] + (["**"] if atom.open else []))
             return f"spiffe://{domain or '*'}/{path}"
         case SetAtom(terms=terms, excluded=excluded):
-            shown = _listed(terms)
-            return f"{shown} except {_listed(excluded)}" if excluded else shown
+            named = name(atom)
+            if named is not None:
+                return named
+            shown = _listed(terms, name)
+            return f"{shown} except {_listed(excluded, name)}" if excluded else shown
 
 
-def _listed(atoms: frozenset[Atom]) -> str:
-    names = sorted(map(describe_atom, atoms))
+def _listed(atoms: frozenset[Atom], name: Namer) -> str:
+    names = sorted(_members(atoms, name))
     more = f" or {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ("one of " if len(names) > 1 else "") + (", ".join(names[:_SHOWN]) or "nobody") + more
+
+
+def _members(atoms: Iterable[Atom], name: Namer) -> set[str]:
+    """Each member in words; sets within that have no name and except nobody are unfolded."""
+    found: set[str] = set()
+    for atom in atoms:
+        if not isinstance(atom, SetAtom) or name(atom) is not None:
+            found.add(describe_atom(atom, name))
+        elif atom.excluded:
+            found.add(f"({describe_atom(atom, name)})")
+        else:
+            found |= _members(atom.terms, name)
+    return found
 
 
 def build_principals(numbers: Mapping[Atom, int], previous: PrincipalTable | None = None) -> PrincipalTable:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
+from pdp.compiler.environment import Environment
 from pdp.compiler.rows import RuleText
 from pdp.index.cells import State
 from pdp.index.columns import Columns
@@ -53,6 +54,7 @@ class RuleIndex:
         methods: Bit of each method that some rule names.
         hosts: Service of each host name.
         attributes: Types of the declared attributes.
+        environment: What names stand for, for explanations.
     """
 
     services: Mapping[str, ServiceIndex]
@@ -61,6 +63,7 @@ class RuleIndex:
     methods: Mapping[str, int]
     hosts: Mapping[str, str]
     attributes: Mapping[str, AttributeType]
+    environment: Environment
 
     def service(self, name: str) -> ServiceIndex:
         """The index of a service, declared or not."""

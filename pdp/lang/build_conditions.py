@@ -1,7 +1,7 @@
 """From productions to AST: conditions, as deep as they may be nested."""
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 
 from pdp.lang import ast, patterns
 from pdp.lang.build_terms import TermsBuilder
@@ -24,6 +24,8 @@ class Nested:
     depth: int
 
 
+_WHOLE_DAY: Final = (0, 24 * 60)
+_WHOLE_WEEK: Final = tuple(range(7))
 _Part: TypeAlias = Nested | ast.Expr | None
 
 
@@ -111,9 +113,9 @@ class ConditionsBuilder(TermsBuilder):
 
     def during(self, children: list[Any]) -> ast.Expr | None:
         weekdays, clock, zone = children
-        window = self.attempt(clock, lambda: patterns.minutes(str(clock)))
-        if window is None or not weekdays:
-            return None
+        # What cannot be read is reported, and stood for by all of it: the zone is still to be checked.
+        window = self.attempt(clock, lambda: patterns.minutes(str(clock))) or _WHOLE_DAY
+        weekdays = weekdays or _WHOLE_WEEK
         # Its place is that of the zone, the one part of it that is checked later.
         return ast.During(days=weekdays, start=window[0], end=window[1], zone=str(zone), span=self.span(zone))
 

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any, Final
+from urllib.parse import quote
 
 from pdp.diagnostics import Span
 from pdp.lang import ast, patterns
@@ -125,8 +126,10 @@ class RulesBuilder(ConditionsBuilder):
         duty = ast.HeaderObligation(
             header=self._header(name), value=self.unquote(value), span=self.span(name)
         )
-        if not str(duty.value).isascii() or not str(duty.value).isprintable():
-            self.report("PDP328", "a header value is printable ASCII", self.span(value))
+        other = next((char for char in str(duty.value) if not (char.isascii() and char.isprintable())), "")
+        if other:
+            help_ = f"leave out `{other}`, or write it encoded if that is decoded again: `{quote(other)}`"
+            self.report("PDP328", "a header value is printable ASCII", self.span(value), help_)
         return "obligation", duty, self.span(name)
 
     def remove_header(self, children: list[Token]) -> tuple[str, Any, Span]:

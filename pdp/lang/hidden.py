@@ -59,7 +59,8 @@ def all_mistakes(source: Source, found: Iterable[Diagnostic]) -> tuple[Diagnosti
         return every
     kept = every[:MAX_ERRORS_PER_FILE]
     message = f"there are more than {MAX_ERRORS_PER_FILE} mistakes in this file: the others are not shown"
-    more = Diagnostic(code="PDP920", message=message, span=kept[-1].span)
+    help_ = "correct these first"
+    more = Diagnostic(code="PDP920", message=message, span=kept[-1].span, help=help_)
     return (*kept, more)
 
 

@@ -161,7 +161,8 @@ class _Reading:
 
     def _not_read_again(self) -> Diagnostic:
         message = f"more than {MAX_REREAD_CHARS} characters were read again after mistakes: this was the last"
-        return Diagnostic(code="PDP920", message=message, span=self.diagnostics[-1].span)
+        help_ = "correct what is shown first"
+        return Diagnostic(code="PDP920", message=message, span=self.diagnostics[-1].span, help=help_)
 
     def _failure(self, error: UnexpectedInput) -> Failure:
         interactive = error.interactive_parser

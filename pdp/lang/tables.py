@@ -22,6 +22,11 @@ T = TypeVar("T")
 
 _HEADER: Final = ["principal", "methods", "path"]
 _FIELDS: Final = len(_HEADER)
+_NEEDED: Final = (
+    "write who may: a principal, or the name of a group",
+    "write `GET POST`, or `any`",
+    "write a path, such as `/v1/orders/**`",
+)
 # Where the fields of a line stand; what they hold is for the `csv` module to say.
 _PLACES: Final = re.compile(r'(?:\A|,)\s*("(?:[^"]|"")*"|[^,]*?)\s*(?=,|\Z)')
 
@@ -53,14 +58,16 @@ def read_grants(source: Source, clause: ast.Clause, found: list[Diagnostic]) -> 
     if first is None or _texts(first[0]) != _HEADER:
         span = first[1] if first else Span(file=source.path, start=0, end=0)
         message = "a table of grants begins with the line `principal,methods,path`"
-        found.append(Diagnostic(code="PDP108", message=message, span=span))
+        help_ = "write it as the first line: it says what the columns are"
+        found.append(Diagnostic(code="PDP108", message=message, span=span, help=help_))
         return
     diagnostics: list[Diagnostic] = []
     for text, span in lines:
         fields = _fields(text, span)
         if len(fields) != _FIELDS:
             message = "a line of grants has three fields: principal, methods, path"
-            diagnostics.append(Diagnostic(code="PDP108", message=message, span=span))
+            help_ = "write `prod/ns/web/sa/frontend,GET HEAD,/v1/orders`: methods are separated by spaces"
+            diagnostics.append(Diagnostic(code="PDP108", message=message, span=span, help=help_))
             continue
         rule = _grant(fields, span, clause, diagnostics)
         if rule is not None:
@@ -80,6 +87,7 @@ def cells_at(source: Source, start: int) -> Cells:
 def _grant(
     fields: list[_Field], span: Span, clause: ast.Clause, diagnostics: list[Diagnostic]
 ) -> ast.Rule | None:
+    diagnostics += [_empty(*cell) for cell in zip(_HEADER, _NEEDED, fields, strict=True) if not cell[2].text]
     principal, methods, path = fields
     term = _attempt(principal, _term, diagnostics)
     named = (
@@ -102,8 +110,14 @@ def _grant(
     )
 
 
+def _empty(column: str, needed: str, field: _Field) -> Diagnostic:
+    return Diagnostic(code="PDP108", message=f"the field `{column}` is empty", span=field.span, help=needed)
+
+
 def _attempt(field: _Field, make: Callable[[str, Span], T], diagnostics: list[Diagnostic]) -> T | None:
-    """What `make` reads from a field, or None and a diagnostic."""
+    """What `make` reads from a field, or None: with a diagnostic, unless there is nothing in it."""
+    if not field.text:
+        return None
     try:
         return make(field.text, field.span)
     except PatternError as error:

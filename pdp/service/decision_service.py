@@ -15,6 +15,7 @@ from pdp.identity.caller import Caller
 from pdp.limits import MAX_AGE_LIMIT_MS, MAX_RIGHTS_CACHED
 from pdp.service.authorization import Rights, rights_of
 from pdp.service.errors import CannotAnswerError, NotPermittedError
+from pdp.service.revisions import Revisions
 from pdp.store.publish import Published, Publisher
 from pdp.vocabulary import Decision, Millis, Request
 
@@ -55,6 +56,7 @@ class DecisionService:
         self, publisher: Publisher, *, clock: Callable[[], Millis], max_age_ms: Millis = MAX_AGE_LIMIT_MS
     ) -> None:
         self._publisher = publisher
+        self._revisions = Revisions(publisher)
         self._clock = clock
         self._max_age_ms = max_age_ms
         # Key: the verified certificate and the version. Both are part of what rights depend on, so
@@ -65,6 +67,11 @@ class DecisionService:
     def publisher(self) -> Publisher:
         """Where versions come from."""
         return self._publisher
+
+    @property
+    def revisions(self) -> Revisions:
+        """For whoever wants to follow versions; rung by whoever publishes."""
+        return self._revisions
 
     def now(self) -> Millis:
         """The instant to decide at."""

@@ -6,7 +6,7 @@ decision: an enforcement point treats all but an explicit allow as a deny.
 
 from typing import final
 
-__all__ = ["CannotAnswerError", "NotPermittedError", "ServiceError"]
+__all__ = ["CannotAnswerError", "NotPermittedError", "OverloadedError", "ServiceError"]
 
 
 class ServiceError(Exception):
@@ -26,6 +26,11 @@ class ServiceError(Exception):
 @final
 class NotPermittedError(ServiceError):
     """The caller may not ask this."""
+
+
+@final
+class OverloadedError(ServiceError):
+    """There is too much to do; the question may be asked again a little later."""
 
 
 @final

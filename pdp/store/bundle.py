@@ -20,7 +20,7 @@ from typing import Final, NamedTuple, final
 
 from pdp import diagnostics, limits
 from pdp.diagnostics import Diagnostic
-from pdp.store.problems import WHOLE_SET, problem, reason
+from pdp.store.problems import UNREADABLE, WHOLE_SET, problem, reason
 from pdp.store.tree import Entry, Signature, Tree, scan
 
 __all__ = ["BundleReader", "PolicyBundle", "make_bundle", "read_bundle", "unsettled"]
@@ -136,7 +136,8 @@ class BundleReader:
             try:
                 found = self._read_file(tree.root, name, entry)
             except OSError as error:
-                problems.append(problem("PDP902", name, f"this file cannot be read: {reason(error)}"))
+                message = f"this file cannot be read: {reason(error)}"
+                problems.append(problem("PDP902", name, message, UNREADABLE))
                 continue
             if found is None:
                 return None

@@ -7,10 +7,13 @@ from typing import Final
 
 from pdp.diagnostics import Diagnostic, Span, escape
 
-__all__ = ["WHOLE_SET", "problem", "reason"]
+__all__ = ["UNREADABLE", "WHOLE_SET", "problem", "reason"]
 
 #: The `Span.file` of a problem that is not about one file.
 WHOLE_SET: Final = "."
+
+#: What to do about what may not be read, or cannot.
+UNREADABLE: Final = "make it readable to the account that pdp runs as"
 
 
 def problem(code: str, file: str, message: str, help_text: str = "") -> Diagnostic:

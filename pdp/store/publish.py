@@ -4,15 +4,15 @@ Readers take `Publisher.current`, one reference, and never wait. A bundle that h
 changes nothing but what is said about it.
 """
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Final, TypeAlias, final
 
-from pdp.compiler.rows import RowKind, Unit
 from pdp.limits import MAX_REVISIONS_KEPT
 from pdp.store.bundle import PolicyBundle
+from pdp.store.changes import NOTHING, Changes, changes
 from pdp.store.snapshot import Loaded, Loader, Snapshot
 from pdp.vocabulary import Millis
 
@@ -41,14 +41,12 @@ class Accepted:
     Attributes:
         published: The version.
         loaded: What it was made from, warnings included.
-        granted: Allows added and denies removed, counted by principal term and target.
-        revoked: Allows removed and denies added.
+        changes: What changed from the version before.
     """
 
     published: Published
     loaded: Loaded
-    granted: int
-    revoked: int
+    changes: Changes
 
 
 @final
@@ -97,15 +95,15 @@ class Publisher:
             elif loaded.snapshot.revision == _content(before.snapshot.revision):
                 self._rejected = False  # what is served was saved again: the same version, confirmed
                 self.confirmed_at = now
-                event = Accepted(published=before, loaded=loaded, granted=0, revoked=0)
+                event = Accepted(published=before, loaded=loaded, changes=NOTHING)
             else:
                 self._rejected = False
-                granted, revoked = _changes(before.snapshot.units, loaded.snapshot.units)
+                found = changes(before.snapshot, loaded.snapshot)
                 after = Published(snapshot=self._named(loaded.snapshot), number=before.number + 1)
                 self._remember(after.snapshot.revision, after.number)
                 self.current = after
                 self.confirmed_at = now
-                event = Accepted(published=after, loaded=loaded, granted=granted, revoked=revoked)
+                event = Accepted(published=after, loaded=loaded, changes=found)
         self._on_event(event)
         return event
 
@@ -139,28 +137,3 @@ def _content(revision: str) -> str:
 
 
 _AGAIN: Final = "~"
-_Key: TypeAlias = tuple[str | None, int, int, tuple[object, ...], bool]
-
-
-def _changes(before: Sequence[Unit], after: Sequence[Unit]) -> tuple[int, int]:
-    """Grants and revocations between two versions, from the files that changed."""
-    kept = {id(unit) for unit in before} & {id(unit) for unit in after}
-    old = _rows(unit for unit in before if id(unit) not in kept)
-    new = _rows(unit for unit in after if id(unit) not in kept)
-    added, removed = new - old, old - new
-    granted = _count(added, deny=False) + _count(removed, deny=True)
-    return granted, _count(removed, deny=False) + _count(added, deny=True)
-
-
-def _count(rows: Counter[_Key], *, deny: bool) -> int:
-    return sum(count for key, count in rows.items() if key[4] is deny)
-
-
-def _rows(units: Iterable[Unit]) -> Counter[_Key]:
-    found: Counter[_Key] = Counter()
-    for unit in units:
-        for service, rows in ((None, unit.on_any), *unit.by_service.items()):
-            for row in rows:
-                if not row.kind & RowKind.SHADOW:
-                    found[service, row.atom, row.mask, row.path, bool(row.kind & RowKind.DENY)] += 1
-    return found

@@ -50,6 +50,7 @@ class Snapshot:
         files: The parsed files, for tests and analysis.
         units: The lowered files.
         rules: How many rules there are.
+        generation: Numbers of atoms and methods mean the same in versions of one generation.
     """
 
     index: RuleIndex
@@ -58,6 +59,7 @@ class Snapshot:
     files: tuple[Parsed, ...]
     units: tuple[Unit, ...]
     rules: int
+    generation: int
 
 
 @final
@@ -95,6 +97,7 @@ class Loader:
     _assembly: Assembly | None = None
     _invariants: Invariants = field(default_factory=Invariants)
     _numbered: int = 0
+    _generation: int = 0
 
     def load(self, bundle: PolicyBundle, *, now: Millis) -> Loaded:
         """Compile a bundle. What was learned is kept only while there are no errors.
@@ -126,7 +129,7 @@ class Loader:
         if has_errors(diagnostics):
             self._checked = None  # an error is found again, not remembered
             return Loaded(snapshot=None, diagnostics=sort(diagnostics), sources=sources)
-        assembly = assemble(units, self._checked.environment, self._numbers, self._assembly)
+        assembly = assemble(units, environment, self._numbers, self._assembly)
         diagnostics += assembly.diagnostics
         if assembly.index is None:
             return Loaded(snapshot=None, diagnostics=sort(diagnostics), sources=sources)
@@ -151,6 +154,7 @@ class Loader:
             files=tuple(parsed),
             units=tuple(units),
             rules=sum(len(unit.texts.lines) for unit in units),
+            generation=self._generation,
         )
         return Loaded(snapshot=snapshot, diagnostics=sort(diagnostics), sources=sources)
 
@@ -168,6 +172,7 @@ class Loader:
     def _start_anew(self) -> None:
         self._numbers, self._checked, self._assembly = Numbers(), None, None
         self._numbered = 0
+        self._generation += 1
 
     def _read(self, bundle: PolicyBundle) -> tuple[dict[str, Source], list[Diagnostic]]:
         """The texts of a bundle; of a file that is not UTF-8 nothing but the error counts."""
@@ -259,8 +264,11 @@ def decode(path: str, content: bytes) -> tuple[str, Diagnostic | None]:
         text = content.decode("utf-8", "replace").removeprefix("\ufeff")
         at = len(content[: error.start].decode("utf-8").removeprefix("\ufeff"))
         message = f"the file is not UTF-8: byte {error.start} is {content[error.start]:#04x}"
+        help_ = "save it as UTF-8"
     else:
         at, message = text.find("\0"), "the file holds a NUL character"
+        help_ = "delete it; where there are many, save the file as UTF-8"
         if at < 0:
             return text, None
-    return text, Diagnostic(code="PDP102", message=message, span=Span(file=path, start=at, end=at + 1))
+    span = Span(file=path, start=at, end=at + 1)
+    return text, Diagnostic(code="PDP102", message=message, span=span, help=help_)

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple, TypeAlias, final
 
 from pdp import diagnostics, limits
 from pdp.diagnostics import Diagnostic, escape
-from pdp.store.problems import WHOLE_SET, problem, reason
+from pdp.store.problems import UNREADABLE, WHOLE_SET, problem, reason
 
 __all__ = [
     "LOADED_SUFFIXES",
@@ -137,7 +137,8 @@ class _Walk:
         except _SetTooLargeError as error:
             # A part of a set is never worth loading, and this one may not fit into memory.
             self._entries = {}
-            self._problems = [problem("PDP908", WHOLE_SET, str(error))]
+            help_ = "name the directory that holds the policies, and move what is none out of it"
+            self._problems = [problem("PDP908", WHOLE_SET, str(error), help_)]
         return Tree(
             root=self._root,
             entries=dict(sorted(self._entries.items())),
@@ -149,11 +150,13 @@ class _Walk:
         """Take one file with a loaded suffix into the set, or say why not."""
         if not stat.S_ISREG(status.st_mode):
             kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
-            self._problem("PDP903", name, f"this is {kind}, and its name is that of a policy file")
+            message = f"this is {kind}, and its name is that of a policy file"
+            self._problem("PDP903", name, message, "rename it, or move it out of the policy directory")
         elif not self._is_good_name(name):
             return
         elif status.st_size > limits.MAX_FILE_BYTES:
-            self._problem("PDP907", name, f"this file has more than {limits.MAX_FILE_BYTES} bytes")
+            message = f"this file has more than {limits.MAX_FILE_BYTES} bytes"
+            self._problem("PDP907", name, message, "split it into several files")
         else:
             self._bytes += status.st_size
             signature = Signature(
@@ -178,7 +181,8 @@ class _Walk:
                             through,
                         )
         except OSError as error:
-            self._problem("PDP902", prefix or WHOLE_SET, f"this directory cannot be listed: {reason(error)}")
+            message = f"this directory cannot be listed: {reason(error)}"
+            self._problem("PDP902", prefix or WHOLE_SET, message, UNREADABLE)
 
     def _count(self) -> None:
         self._seen += 1
@@ -196,18 +200,18 @@ class _Walk:
             elif entry.is_dir(follow_symlinks=False):
                 self._descend(name, real, through)
             elif entry.name.lower().endswith(".policy"):
-                self._problem(
-                    "PDP906", name, "the ending of a policy file is written in lower case: `.policy`"
-                )
+                message = "the ending of a policy file is written in lower case: `.policy`"
+                self._problem("PDP906", name, message, "rename it")
         except OSError as error:
-            self._problem("PDP902", name, f"this file cannot be read: {reason(error)}")
+            self._problem("PDP902", name, f"this file cannot be read: {reason(error)}", UNREADABLE)
 
     def _visit_link(self, entry: os.DirEntry[str], name: str, real: str, through: tuple[str, ...]) -> None:
         try:
             target = os.path.realpath(self._inside + real, strict=True)
             status = os.lstat(target)
         except OSError as error:
-            self._problem("PDP905", name, f"this symbolic link leads nowhere: {reason(error)}")
+            message = f"this symbolic link leads nowhere: {reason(error)}"
+            self._problem("PDP905", name, message, "remove it, or let it lead to a file of the policy set")
             return
         folder = stat.S_ISDIR(status.st_mode)
         loaded = entry.name.endswith(LOADED_SUFFIXES)
@@ -229,7 +233,8 @@ class _Walk:
 
     def _descend(self, name: str, real: str, through: tuple[str, ...]) -> None:
         if real in through:
-            self._problem("PDP905", name, "this symbolic link leads back to a directory that it lies in")
+            message = "this symbolic link leads back to a directory that it lies in"
+            self._problem("PDP905", name, message, "remove it: what it leads to is loaded already")
         elif self._is_good_name(name):
             self._add_folder(name, real)
             self._pending.append((name + "/", real, (*through, real)))
@@ -239,7 +244,7 @@ class _Walk:
         try:
             status = os.stat(path)  # noqa: PTH116 -- as in `scan`
         except OSError as error:
-            self._problem("PDP902", name, f"this directory cannot be read: {reason(error)}")
+            self._problem("PDP902", name, f"this directory cannot be read: {reason(error)}", UNREADABLE)
         else:
             self._folders.add((path, status.st_dev, status.st_ino))
 

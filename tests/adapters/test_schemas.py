@@ -407,8 +407,38 @@ def test_an_explanation_is_given_where_one_was_made() -> None:
     nearest = found["explanation"]["nearest"]
     assert nearest["rule"] == {"name": "payments/charge-read", "at": "a.policy:10"}
     assert nearest["differences"] == [
-        {"coordinate": "path", "given": "/v1/chargez/1", "wanted": "/v1/charges/*"}
+        {"coordinate": "path", "given": "/v1/chargez/1", "wanted": "/v1/charges/{id}"}
     ]
+
+
+def explanation_of(asked: Request) -> Any:
+    decided = decide(INDEX, asked)
+    return body(answered(asked, decided, explanation=explain(INDEX, asked, decided)))["explanation"]
+
+
+def test_an_ambiguous_path_or_method_has_its_problem_in_the_explanation() -> None:
+    assert explanation_of(request(path="/v1/../x")) == {
+        "considered": [],
+        "nearest": None,
+        "problem": {"code": "dot_segment", "sentence": "it has a segment of nothing but dots"},
+    }
+    assert explanation_of(request(method="get"))["problem"]["code"] == "lower_case"
+
+
+def test_how_a_path_was_read_is_told_where_it_differs() -> None:
+    assert explanation_of(request(path="/v1/%63harges/41?x=1"))["reading"] == "/v1/charges/41"
+    assert "reading" not in explanation_of(request(path="/v1/charges/41?x=1"))
+
+
+def test_a_test_that_failed_has_its_truth() -> None:
+    found = explanation_of(request(principal=FRONTEND, service="cart", path="/office"))
+
+    (office,) = [entry for entry in found["considered"] if entry["outcome"] == "condition_false"]
+    (difference,) = office["differences"]
+    assert difference["coordinate"] == "time"
+    assert difference["given"].startswith("now = 2026-11-2")
+    assert difference["wanted"].startswith("during ")
+    assert difference["truth"] == "false"
 
 
 def test_no_explanation_leaves_for_those_who_may_not_explain() -> None:

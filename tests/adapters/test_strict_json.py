@@ -39,9 +39,9 @@ def nested(depth: int) -> bytes:
 
 
 REFUSED = {
-    "nothing": (b"", "invalid_json", "this is empty"),
-    "blank": (b" \r\n\t", "invalid_json", "this is empty"),
-    "invalid UTF-8": (b'{"a": "\xff"}', "not_utf8", "this is not UTF-8: byte 7 is 0xff"),
+    "nothing": (b"", "invalid_json", "the body is empty"),
+    "blank": (b" \r\n\t", "invalid_json", "the body is empty"),
+    "invalid UTF-8": (b'{"a": "\xff"}', "not_utf8", "the body is not UTF-8: byte 7 is 0xff"),
     "overlong UTF-8": (b'"\xc0\xaf"', "not_utf8", "byte 1 is 0xc0"),
     "UTF-8 of a surrogate": (b'"\xed\xa0\x80"', "not_utf8", "byte 1 is 0xed"),
     "UTF-16": ('{"a":1}'.encode("utf-16"), "not_utf8", "byte 0 is 0xff"),
@@ -130,7 +130,7 @@ def test_length_is_bounded_and_one_more_is_too_long() -> None:
     body = b'"' + b"x" * 98 + b'"'
 
     assert decode(body, str, max_bytes=100) == "x" * 98
-    assert refusal(body, str, max_bytes=99) == ("body_too_large", "this has more than 99 bytes")
+    assert refusal(body, str, max_bytes=99) == ("body_too_large", "the body has more than 99 bytes")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_length_is_bounded_and_one_more_is_too_long() -> None:
         (b'{"name":"x","inner":[]}', "wrong_type", "`inner`: expected an object or null, got a list"),
         (b'{"name":"x","listed":["a",2]}', "wrong_type", "`listed[1]`: expected a string, got an integer"),
         (b'{"name":null}', "wrong_type", "`name`: expected a string, got null"),
-        (b"[]", "wrong_type", "this: expected an object, got a list"),
+        (b"[]", "wrong_type", "the body: expected an object, got a list"),
     ],
 )
 def test_what_is_not_of_the_type_is_refused_in_plain_words(body: bytes, code: str, message: str) -> None:
@@ -223,7 +223,7 @@ def documents(draw: st.DrawFn) -> bytes:
 def accepted(body: bytes, *, by_the_long_way: bool) -> tuple[bool, object]:
     if by_the_long_way:
         try:
-            strict_json.require_strict(body)
+            strict_json.require_strict(body, "it")
         except BadJsonError:
             return False, None
     try:

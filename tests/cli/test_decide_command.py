@@ -193,6 +193,58 @@ def test_an_explanation_names_what_was_considered_and_what_is_nearest(folder: Pa
     assert nearest.startswith(f"payments/charge-create at {folder}/payments.policy:9\n  principal: ")
 
 
+EXPLAINED = """language 1
+trust domain prod = "prod.example.org"
+service s {
+    paths may have merged-slashes
+    allow prod/a to GET /x when source.ip in 10.0.0.0/8 as inside
+    deny anyone to GET /y when header.x-b == "1" as no-b
+    deny anyone to any /x/adm as noadm
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "lines"),
+    [
+        (
+            ("GET", "/x", "--context", '{"source.ip": "192.0.2.1"}'),
+            [
+                "considered:",
+                "  allow s/inside at {at}:5: condition false",
+                "    attribute: source.ip = 192.0.2.1; wanted: source.ip in 10.0.0.0/8",
+                "nearest allow: s/inside at {at}:5",
+                "  attribute: source.ip = 192.0.2.1; wanted: source.ip in 10.0.0.0/8",
+            ],
+        ),
+        (
+            ("GET", "/y"),
+            [
+                "considered:",
+                "  deny s/no-b at {at}:6: satisfied, since its condition is unknown",
+                '    attribute: header.x-b is absent; wanted: not header.x-b == "1", which is unknown',
+            ],
+        ),
+        (
+            ("GET", "/x//adm"),
+            ["the path is read as /x/adm", "", "considered:", "  deny s/noadm at {at}:7: satisfied"],
+        ),
+        (("GET", "/x/../y"), ["no rule is considered: dot_segment"]),
+    ],
+)
+def test_an_explanation_names_the_part_that_is_to_blame(
+    tmp_path: Path, asked: tuple[str, ...], lines: list[str]
+) -> None:
+    file = tmp_path / "s.policy"
+    file.write_text(EXPLAINED, encoding="utf-8")
+    method, path, *more = asked
+
+    done = ask(file, "spiffe://prod.example.org/a", "s", method, path, "--explain", *more)
+
+    wanted = "\n".join(lines).replace("{at}", str(file))
+    assert f"\n\n{wanted}\n" in done.stdout
+
+
 def test_json_is_the_answer_of_the_service(folder: Path) -> None:
     done = run("decide", folder, *CHARGE, "--json")
 
@@ -264,25 +316,25 @@ def test_a_mistake_in_the_call_ends_with_2(folder: Path, given: list[str], said:
         (arguments(service=""), "invalid_service", "empty"),
         (arguments(service=None, host="a b"), "invalid_host", "not a host name"),
         (arguments(path="/" + "x" * 20_000), "path_too_long", "more than"),
-        (arguments(context="[]"), "wrong_type", "`--context`: this: expected an object, got a list"),
-        (arguments(context="{"), "invalid_json", "`--context`: this is not JSON"),
+        (arguments(context="[]"), "wrong_type", "`--context`: expected an object, got a list"),
+        (arguments(context="{"), "invalid_json", "`--context` is not JSON"),
         (arguments(context='{"a":1,"a":1}'), "duplicate_key", "`--context`: the key `a`"),
         (arguments(context='{"source.ip":"x"}'), "attribute_type", "`source.ip` is not of type `ip`"),
         (arguments(context='{"header.X":"x"}'), "invalid_attribute", "`header.x`"),
         (arguments(user='{"issuer":"x"}'), "missing_field", "`--user`: the field `subject` is missing"),
-        (arguments(user="\udcff"), "not_utf8", "`--user`: this is not UTF-8"),
+        (arguments(user="\udcff"), "not_utf8", "`--user` is not UTF-8"),
     ],
 )
-def test_a_question_that_cannot_be_asked_ends_with_3(
+def test_a_question_that_cannot_be_asked_is_a_mistake_in_the_call_and_ends_with_2(
     folder: Path, given: list[str], code: str, said: str
 ) -> None:
     shown, data = run("decide", folder, *given), run("decide", folder, *given, "--json")
 
-    assert (shown.exit_code, shown.stdout) == (3, "")
+    assert (shown.exit_code, shown.stdout) == (2, "")
     assert shown.stderr.startswith("error: ")
     assert len(shown.stderr.splitlines()) == 1
     assert said in shown.stderr
-    assert (data.exit_code, data.stderr) == (3, "")
+    assert (data.exit_code, data.stderr) == (2, "")
     assert json.loads(data.stdout)["error"]["code"] == code
 
 

@@ -36,6 +36,10 @@ APART = {
         "anyone to GET /v1/a/*",
     ),
     "an excepted path equal to the other": ("anyone to GET /*/a except /v1/a", "anyone to GET /v1/a"),
+    "patterns that cross at the excepted one": (
+        "prod/ns/a/sa/* except prod/ns/a/sa/one to GET /x",
+        "*/*/*/*/one to GET /x",
+    ),
     "methods": ("anyone to GET /x", "anyone to POST /x"),
     "paths": ("anyone to GET /x/*", "anyone to GET /x"),
     "dates": ("anyone to GET /x until 2027-01-01", "anyone to GET /x from 2027-01-01"),
@@ -148,3 +152,55 @@ def test_paths_overlap_at_their_trailing_slash() -> None:
 
     assert paths_overlap((a, rest), (a, end))
     assert not paths_overlap((a,), (a, end))
+
+
+@pytest.mark.parametrize(
+    ("platform", "own", "found"),
+    [
+        ("/x on any service 1, /* on any service 2", "", 1),
+        ("/x on any service 1", "/** 2", 1),
+        ("/x on any service 1", "/** 2, /* 2", 2),
+        ("/x on s 1, /* on any service 2", "", 1),
+        ("/x on t 1, /* on s 2", "", 0),
+        ("/x on t 1", "/** 2", 0),
+        ("/x on any service 1", "/** 1", 0),
+    ],
+)
+def test_rules_on_every_service_meet_those_of_each(platform: str, own: str, found: int) -> None:
+    def rules(said: str) -> str:
+        each = (rule.strip().rpartition(" ") for rule in said.split(",") if rule)
+        return "\n".join(
+            f'allow anyone to GET {where} set header x-a = "{value}"' for where, _, value in each
+        )
+
+    text = f"language 1\nservice s {{\n{rules(own)}\n}}\nservice t {{}}\n{rules(platform)}\n"
+
+    assert [d.code for d in load({"a.policy": text}).diagnostics] == ["PDP341"] * found
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "found"),
+    [
+        ('set header x-a = ""', "remove header x-a", ["PDP341"]),
+        ("remove header x-a", "remove header x-a", []),
+        ('set header x-a = "1"', 'set header x-b = "2"', []),
+        ("reuse at most 1s", "reuse at most 2s", []),
+        ('set header x-a = "1" reuse at most 1s', 'set header x-a = "1" reuse at most 2s', []),
+    ],
+)
+def test_what_two_allows_demand_of_one_header_is_compared(one: str, other: str, found: list[str]) -> None:
+    elsewhere = 'allow anyone to GET /x/y set header x-a = "3" set header x-b = "3"'
+    rules = f"allow anyone to GET /x {one}\nallow anyone to GET /* {other}\n{elsewhere}"
+    text = f"language 1\nservice s {{\n{rules}\n}}\n"
+
+    assert [d.code for d in load({"a.policy": text}).diagnostics] == found
+
+
+def test_a_rule_that_contradicts_itself_is_shown_where_it_does() -> None:
+    headers = 'set header x-a = "1" set header x-a = "2" set header x-b = "1" reuse at most 1s'
+    other = 'allow anyone to GET /* set header x-a = "3"'
+    text = f"language 1\nservice s {{ allow anyone to GET /x {headers}\n{other} }}\n"
+
+    (found,) = load({"a.policy": text}).diagnostics
+
+    assert found.span.start == text.index('x-a = "2"')

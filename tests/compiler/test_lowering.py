@@ -248,13 +248,15 @@ def test_exceptions_of_a_target_are_bounded(more):
 @pytest.mark.parametrize("more", [0, 1])
 def test_methods_of_a_set_are_bounded(more):
     rules = "\n".join(f"allow anyone to M{n} /x" for n in range(MAX_METHODS + more))
+    rules += "\nallow anyone to any /y"
 
     assert codes(f"service s {{ {rules} }}") == (["PDP915"] if more else [])
     if not more:
         index = service(rules)
-        last = decide(index, ask(f"prod/a M{MAX_METHODS - 1} /x"))
-        assert last.effect.value == "allow"
-        assert len(last.rules) == 1
+        for path in ("/x", "/y"):
+            last = decide(index, ask(f"prod/a M{MAX_METHODS - 1} {path}"))
+            assert last.effect.value == "allow"
+            assert len(last.rules) == 1
 
 
 @pytest.mark.parametrize("more", [0, 1])
@@ -349,3 +351,90 @@ def test_the_parts_of_a_caller_entry():
         frozenset({"tls"}),
     )
     assert len(entry.asserts) == 1
+
+
+# -- who is meant -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("prod/**", "any principal of prod"),
+        ("prod/a", '"spiffe://prod.test/a"'),
+        ("sa prod/web/frontend", "prod/ns/web/sa/frontend"),
+        ("namespace prod/web", "prod/ns/web/sa/*"),
+        ("prod/{n}", "prod/*"),
+        ("pair", "trio"),
+    ],
+)
+def test_terms_that_mean_the_same_share_one_atom(one, other):
+    groups = "group pair = { prod/a, prod/b }\ngroup trio = { prod/b, prod/a, prod/a }\n"
+    index = index_of(f"{groups}service s {{ allow {one} to GET /x\nallow {other} to GET /y }}")
+
+    first, second = index.service("s").columns.atoms
+
+    assert first == second
+
+
+@pytest.mark.parametrize("term", ["prod/a", "sa prod/web/frontend", "lone", "dns vm.test"])
+def test_a_term_without_a_wildcard_names_one_principal(term):
+    index = index_of(f"group lone = {{ prod/a }}\nservice s {{ allow {term} to GET /x }}")
+
+    assert len(index.principals.known) == 1
+
+
+@pytest.mark.parametrize(
+    ("groups", "found"),
+    [
+        ("group g = { nowhere/a }", ["PDP219"]),
+        ("group g = { nobody }", ["PDP221"]),
+        ("group g = { any principal of nowhere }", ["PDP219"]),
+        ("group none = {}\ngroup g = { prod/a, prod/b except none }", ["PDP223"]),
+        ("group none = {}\ngroup g = { none }", ["PDP223"]),
+        ("group g = { prod/a except prod/a }", ["PDP223"]),
+    ],
+)
+def test_a_mistake_in_a_group_is_said_once_and_not_that_the_group_is_empty(groups, found):
+    assert codes(f"{groups}\nservice s {{ deny anyone except g to GET /x }}") == found
+
+
+def test_of_a_rule_whose_exceptions_are_wrong_nothing_more_is_said():
+    one = 'allow prod/a except nobody to GET /x set header x-a = "1"'
+    other = 'allow prod/a to GET /x set header x-a = "2"'
+
+    assert codes(f"service s {{ {one}\n{other} }}") == ["PDP221"]
+
+
+# -- names that are given twice -----------------------------------------------------------------
+
+
+def test_the_second_name_of_a_trust_domain_is_not_called_unknown_as_well():
+    text = 'trust domain again = "prod.test"\nservice s { allow again/a to GET /x }'
+
+    assert codes(text) == ["PDP202"]
+
+
+def test_a_trust_domain_that_is_declared_twice_hides_no_other_mistake():
+    text = 'trust domain prod = "prod.test"\nservice s { allow prod to GET /x }'
+
+    assert sorted(codes(text)) == ["PDP202", "PDP221"]
+
+
+def test_a_name_that_is_given_three_times_is_compared_with_the_first():
+    found = load("service s {}", "service s {}", "service s {}").diagnostics
+
+    assert [(d.code, d.span.file, d.related[0][0].file) for d in found] == [
+        ("PDP201", "f1.policy", "f0.policy"),
+        ("PDP201", "f2.policy", "f0.policy"),
+    ]
+
+
+@pytest.mark.parametrize("shadow", ["", "shadow "])
+@pytest.mark.parametrize("effect", ["allow", "deny"])
+def test_a_rule_is_told_with_its_effect_and_whether_it_is_a_shadow(effect, shadow):
+    index = service(f"{shadow}{effect} anyone to GET /x")
+
+    (number,) = index.service("s").columns.rules
+    told = index.rule("s", number)
+
+    assert (told.effect.value, told.shadow) == (effect, bool(shadow))

@@ -10,7 +10,11 @@ import pytest
 
 from pdp import limits
 from pdp.adapters import connection as connection_module
+from pdp.adapters.grpc.refusals import status_of
+from pdp.adapters.schemas import BadQuestionError
+from pdp.identity.refusal import Refusal, UntrustedCertificateError
 from pdp.service.decision_service import DecisionService
+from pdp.service.errors import CannotAnswerError, NotPermittedError
 from tests.docs.application import ASKED, ERRORS, WEB, asking, broken, caller, post, sending, service
 from tests.docs.pages import MODULES, TEXTS
 from tests.docs.sets import NOW
@@ -102,9 +106,9 @@ def codes_in_tables(tree: ast.Module) -> set[str]:
 
 
 ROWS = {
-    code: (int(status), meaning)
-    for code, status, meaning in re.findall(
-        r"^\| `(\w+)` \| (\d{3}) \| (.+) \|$", TEXTS["docs/api.md"], re.MULTILINE
+    code: (int(status) if status != "-" else None, grpc.strip("`"))
+    for code, status, grpc in re.findall(
+        r"^\| `(\w+)` \| (\d{3}|-) \| (`[A-Z_]+`|-) \| .+ \|$", TEXTS["docs/api.md"], re.MULTILINE
     )
 }
 
@@ -114,6 +118,14 @@ def test_every_error_code_has_a_row_and_every_row_a_code() -> None:
 
 
 # -- every error, provoked ---------------------------------------------------------------
+
+
+def watching(to: DecisionService) -> httpx.Response:
+    """One more than may watch."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pdp.service.revisions.MAX_REVISION_WATCHERS", 0)
+        return post(to, b"", method="GET", path="/v1/revisions")
+
 
 BIG = b" " * (limits.MAX_BODY_BYTES + 1)
 PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
@@ -159,10 +171,13 @@ PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
     "trailing_data": sending(b"{} {}"),
     "unknown_field": asking(query="x"),
     "unsupported_encoding": sending(b"{}", headers={"content-encoding": "gzip"}),
+    "too_many_watchers": watching,
     "unsupported_media_type": sending(b"{}", headers={"content-type": "text/plain"}),
     "upgrade_refused": sending(b"{}", headers={"upgrade": "websocket"}),
     "wrong_type": asking(path=1),
 }
+#: Said of messages that are not JSON: tests/e2e/test_grpc_malformed.py.
+OVER_GRPC = {"ambiguous_encoding", "invalid_protobuf"}
 #: Said before the application is reached: these take a socket.
 ON_THE_WIRE = {"invalid_http", "head_too_large", "too_slow"}
 #: Said to requests that are still waiting when the process ends: tests/adapters/test_app_defects.py.
@@ -170,7 +185,7 @@ AT_THE_END = {"ending"}
 
 
 def test_every_code_is_provoked() -> None:
-    assert sorted([*PROVOKED, *ON_THE_WIRE, *AT_THE_END]) == sorted(ROWS)
+    assert sorted([*PROVOKED, *ON_THE_WIRE, *OVER_GRPC, *AT_THE_END]) == sorted(ROWS)
 
 
 @pytest.mark.parametrize("code", sorted(ON_THE_WIRE))
@@ -195,6 +210,23 @@ def test_an_error_has_the_status_of_its_row_and_is_no_decision(
     assert (got.status_code, got.json()["error"]["code"]) == (ROWS[code][0], code), got.text
     assert list(got.json()) == ["error"]
     assert (got.headers.get("retry-after") == "1") is (got.status_code == 503)
+
+
+def test_errors_over_grpc_are_those_that_have_no_status_over_http() -> None:
+    assert {code for code, (status, _) in ROWS.items() if status is None} == OVER_GRPC
+
+
+@pytest.mark.parametrize("code", [code for code, (_, grpc) in ROWS.items() if grpc != "-"])
+def test_an_error_has_the_grpc_status_of_its_row(code: str) -> None:
+    status, grpc = ROWS[code]
+    kinds = {403: NotPermittedError, 408: CannotAnswerError, 503: CannotAnswerError}
+    error: Exception = kinds.get(status or 400, BadQuestionError)(code, "")
+    if code == "caller_untrusted":
+        error = UntrustedCertificateError(Refusal.MALFORMED, "")
+    elif status == 500:
+        error = RuntimeError("secret")
+
+    assert status_of(error).name == grpc
 
 
 def test_a_forbidden_and_an_unknown_service_are_refused_alike() -> None:

@@ -43,8 +43,8 @@ def test_they_load_without_errors_or_warnings(loaded: Loaded) -> None:
     assert doubts == [], "\n".join(render(d, loaded.sources) for d in loaded.diagnostics)
 
 
-def test_the_only_note_is_about_the_observed_service(loaded: Loaded) -> None:
-    assert [d.code for d in loaded.diagnostics] == ["PDP404"]
+def test_the_only_notes_are_about_the_observed_service_and_the_probes(loaded: Loaded) -> None:
+    assert [d.code for d in loaded.diagnostics] == ["PDP404", "PDP407"]
 
 
 def test_every_test_beside_them_passes(loaded: Loaded) -> None:

@@ -63,7 +63,18 @@ def test_every_route_is_described_and_every_description_has_a_route(
     for alias, path in ALIASES.items():
         assert (alias, "post") in routes
         assert f"`{alias}`" in document["paths"][path]["post"]["summary"]
-    assert all(shared.send(b"", path=path, method=method.upper()).status != 404 for path, method in described)
+    for path, method in described:
+        assert status_of(shared, path, method.upper()) != 404
+
+
+def status_of(service: Service, path: str, method: str) -> int:
+    """The status alone: the body of `/v1/revisions` has no end."""
+    connection = service.connect()
+    try:
+        connection.request(method, path, b"", {"content-type": "application/json"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 def test_schemas_fit_what_is_sent_and_received(document: dict[str, Any], shared: Service) -> None:

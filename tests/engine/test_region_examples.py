@@ -125,6 +125,14 @@ def test_principal_and_method_are_pinned_where_they_were_read(rules, question):
     assert pinned(rules, question) == PLAIN[rules, question]
 
 
+@pytest.mark.parametrize(("who", "methods"), [("prod/a", "GET"), ("anyone", "GET"), ("prod/a", "any")])
+@pytest.mark.parametrize(("path", "rest"), [("/x", False), ("/x/*", False), ("/x/**", True)])
+def test_longer_paths_are_in_the_region_only_where_the_rule_takes_them(who, methods, path, rest):
+    found = region(f"allow {who} to {methods} {path}", ask(f"prod/a GET {path.replace('*', 'q')}"))
+
+    assert found.rest is rest
+
+
 # -- attributes -------------------------------------------------------------------------------
 
 A = 'header.x-a == "1"'
@@ -186,6 +194,22 @@ def test_a_deny_that_reads_no_principal_pins_none(path, all_):
     found = region(rules, ask(f"prod/b GET {path.replace('*', 'q')}", context=FALSE))
 
     assert (found.principal, found.method, found.context) == (None, None, {"header.x-a": ("2",)})
+
+
+def test_beside_a_deny_that_does_not_hold_a_shadow_allow_is_not_read():
+    rules = f"shadow allow prod/a to GET /x\ndeny prod/b to GET /** when {A}"
+
+    found = region(rules, ask("prod/b GET /x", context=FALSE))
+
+    assert (found.principal, found.method, found.context) == (None, None, {})
+
+
+def test_whom_no_allow_is_about_is_denied_for_every_method():
+    rules = f"allow prod/a to GET /x\ndeny prod/b to GET /x when {A}"
+
+    found = region(rules, ask("prod/b GET /x", context=FALSE))
+
+    assert (found.principal, found.method, found.context) == ("spiffe://prod.test/b", None, {})
 
 
 @pytest.mark.parametrize("target", ["/t/{team}", "/t/{same}/{same}"])

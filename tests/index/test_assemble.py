@@ -8,6 +8,7 @@ from pdp.compiler.numbers import Numbers
 from pdp.compiler.resolve import Resolver
 from pdp.compiler.units import lower_file
 from pdp.diagnostics import Severity, Source, Span
+from pdp.index import build
 from pdp.index.assemble import assemble
 from pdp.lang.parser import parse
 from pdp.store.bundle import make_bundle
@@ -95,17 +96,35 @@ def test_a_bound_that_is_passed_leaves_no_index():
     depth = 18
     paths = (f"/{'/'.join(['*'] * at + ['x'] + ['*'] * (depth - at - 1))}" for at in range(depth))
     rules = "".join(f"    allow anyone to GET {path}\n" for path in paths)
-    text = f"language 1\nservice files {{\n{rules}}}\nservice other {{ allow anyone to GET /x }}\n"
+    texts = {
+        "a.policy": f"language 1\nservice files {{\n{rules}}}\nservice other {{ allow anyone to GET /x }}\n",
+        "b.policy": "language 1\nallow anyone to GET /x on files\n",
+    }
 
-    loaded = Loader().load(make_bundle({"a.policy": text.encode()}), now=0)
+    loaded = Loader().load(make_bundle({name: text.encode() for name, text in texts.items()}), now=0)
 
     (problem,) = [found for found in loaded.diagnostics if found.severity is Severity.ERROR]
     assert loaded.snapshot is None
     assert problem.code == "PDP917"
     assert "service `files`" in problem.message
-    bound = limits.MAX_CELLS_TO_SPARE + depth * limits.MAX_CELLS_PER_PATTERN
+    bound = limits.MAX_CELLS_TO_SPARE + (depth + 1) * limits.MAX_CELLS_PER_PATTERN
     assert f"more than {bound} ways" in problem.message
-    assert problem.span == Span(file="a.policy", start=0, end=0)
+    start = texts["a.policy"].index("files")
+    assert problem.span == Span(file="a.policy", start=start, end=start + len("files"))
+
+
+def test_a_bound_that_an_edit_passes_is_shown_where_the_service_is_declared_now(monkeypatch):
+    loader = Loader()
+    text = "language 1\nservice files { allow anyone to GET /a/* }\n"
+    assert loader.load(make_bundle({"a.policy": text.encode()}), now=0).snapshot is not None
+    edited = text.replace("service", "# which has moved\nservice").replace("/a/*", "/a/*, GET /*/b")
+    monkeypatch.setattr(build, "cells_bound", lambda _: 1)
+
+    loaded = loader.load(make_bundle({"a.policy": edited.encode()}), now=0)
+
+    (problem,) = loaded.diagnostics
+    assert problem.code == "PDP917"
+    assert problem.span.start == edited.index("files")
 
 
 def test_exceptions_count_as_patterns():
@@ -134,7 +153,7 @@ def test_patterns_of_principals_that_combine_too_much_leave_no_index():
     assert problem.code == "PDP917"
     bound = limits.MAX_CELLS_TO_SPARE + depth * limits.MAX_CELLS_PER_PATTERN
     assert f"more than {bound} ways" in problem.message
-    assert problem.span == Span(file="", start=0, end=0)
+    assert problem.span == Span(file=".", start=0, end=0)
 
 
 def conditional(rules, others=0):

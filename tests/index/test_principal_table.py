@@ -190,7 +190,24 @@ WORDS = {
         frozenset({A, B, C}), frozenset({D})
     ): "one of dns:a.test, dns:b.test, dns:c.test except dns:d.test",
     SetAtom(frozenset({A, B, C, D}), frozenset()): "one of dns:a.test, dns:b.test, dns:c.test or 1 more",
+    # sets within sets
+    SetAtom(
+        frozenset({SetAtom(frozenset({A, B}), frozenset()), SetAtom(frozenset({B, C}), frozenset())}),
+        frozenset(),
+    ): "one of dns:a.test, dns:b.test, dns:c.test",
+    SetAtom(
+        frozenset({SetAtom(frozenset({A, B}), frozenset({C})), D}), frozenset()
+    ): "one of (one of dns:a.test, dns:b.test except dns:c.test), dns:d.test",
 }
+
+
+def test_a_set_with_a_name_is_called_by_it():
+    inner = SetAtom(frozenset({A, B}), frozenset())
+    outer = SetAtom(frozenset({inner, C}), frozenset({inner}))
+
+    said = describe_atom(outer, lambda atom: "group ab" if atom == inner else None)
+
+    assert said == "one of dns:c.test, group ab except group ab"
 
 
 @pytest.mark.parametrize("atom", WORDS, ids=WORDS.get)

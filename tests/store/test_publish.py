@@ -33,7 +33,7 @@ def test_good_version_is_served_with_what_it_grants_and_revokes():
     event = served.offer(B, 5)
 
     assert isinstance(event, Accepted)
-    assert (event.granted, event.revoked) == (1, 1)
+    assert (event.changes.granted, event.changes.revoked) == (1, 1)
     assert served.current.number == 2
     assert served.confirmed_at == 5
     assert events == [event]

@@ -5,7 +5,7 @@ This module takes an expression apart. What reads an attribute or a capture is l
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 from pdp.compiler.conditions.logic import Condition, conjoin, disjoin, negate
@@ -48,6 +48,12 @@ class ConditionCompiler(OperandCompiler):
                 return self._named(name, span)
             case ast.PrincipalIn(term=term):
                 return self._principal_in(term)
+            case _:
+                found = self._test(expr)
+                return None if found is None else replace(found, meaning=hash(expr))
+
+    def _test(self, expr: ast.During | ast.Has | ast.Contains | ast.In | ast.Comparison) -> Condition | None:
+        match expr:
             case ast.During():
                 return self._during(expr)
             case ast.Has(attribute=attribute):
@@ -85,7 +91,7 @@ class ConditionCompiler(OperandCompiler):
         def test(evaluation: Evaluation) -> Truth:
             return wanted in evaluation.atoms
 
-        return Condition(test=test, principal=True)
+        return Condition(test=test, principal=True, meaning=hash(("principal in", number)))
 
     def _during(self, expr: ast.During) -> Condition | None:
         try:

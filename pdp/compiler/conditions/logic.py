@@ -27,6 +27,8 @@ class Condition:
         places: Segments of the path that it may read.
         principal: Whether it reads the principal.
         windows: The times of week it tests.
+        tests: How many tests it is made of, names unfolded.
+        meaning: Equal for conditions that say the same, within one process.
     """
 
     test: Test
@@ -34,16 +36,20 @@ class Condition:
     places: frozenset[int] = frozenset()
     principal: bool = False
     windows: tuple[WeekWindow, ...] = ()
+    tests: int = 1
+    meaning: int = 0
 
 
-def together(parts: list[Condition], test: Test) -> Condition:
-    """A condition that reads what its parts read."""
+def together(parts: list[Condition], test: Test, word: str = "") -> Condition:
+    """A condition that reads what its parts read; `word` is how it joins them."""
     return Condition(
         test=test,
         reads=frozenset().union(*(part.reads for part in parts)),
         places=frozenset().union(*(part.places for part in parts)),
         principal=any(part.principal for part in parts),
         windows=tuple(window for part in parts for window in part.windows),
+        tests=sum(part.tests for part in parts),
+        meaning=hash((word, *(part.meaning for part in parts))),
     )
 
 
@@ -63,7 +69,7 @@ def conjoin(parts: list[Condition]) -> Condition:
                 result = None
         return result
 
-    return together(parts, test)
+    return together(parts, test, "and")
 
 
 def disjoin(parts: list[Condition]) -> Condition:
@@ -80,7 +86,7 @@ def disjoin(parts: list[Condition]) -> Condition:
                 result = None
         return result
 
-    return together(parts, test)
+    return together(parts, test, "or")
 
 
 def negate(part: Condition) -> Condition:
@@ -91,4 +97,4 @@ def negate(part: Condition) -> Condition:
         truth = inner(evaluation)
         return None if truth is None else not truth
 
-    return together([part], test)
+    return together([part], test, "not")

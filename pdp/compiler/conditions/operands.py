@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pdp.compiler.attributes import attribute_type
+from pdp.compiler.attributes import attribute_type, how_to_write
 from pdp.compiler.comparisons import compare_constant, compare_two, contains, member_of
 from pdp.compiler.conditions.logic import Condition, Test, together
 from pdp.compiler.environment import Environment
@@ -111,7 +111,7 @@ class OperandCompiler:
             shown = (
                 "text in quotes" if wanted[type_] is ast.StringValue else f"a value of type `{type_.value}`"
             )
-            self._report("PDP332", f"{shown} is needed here", value.span)
+            self._report("PDP332", f"{shown} is needed here", value.span, how_to_write(type_))
             return False
         if isinstance(value, ast.AddressValue) and "/" in value.text and not blocks:
             help_ = f"write `in {value.text}`"

@@ -33,4 +33,4 @@ def user_condition(patterns: tuple[ast.UserPattern, ...], environment: Environme
                 return True
         return False
 
-    return Condition(test=test, reads=frozenset(reads))
+    return Condition(test=test, reads=frozenset(reads), meaning=hash(wanted))

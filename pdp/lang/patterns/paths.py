@@ -27,7 +27,8 @@ def path_pattern(text: str, span: Span) -> ast.PathPattern:
         fail("PDP301", f"`{text}` is not a path", (0, len(text)), "a path begins with `/`")
     segments = segments_of(text[1:], 1, _path_literal)
     if len(segments) > MAX_PATH_SEGMENTS:
-        fail("PDP910", f"a path has at most {MAX_PATH_SEGMENTS} segments", (0, len(text)))
+        help_ = "no request has more: end it earlier, with `/**`"
+        fail("PDP910", f"a path has at most {MAX_PATH_SEGMENTS} segments", (0, len(text)), help_)
     _check_tail(segments, text)
     for index, segment in enumerate(segments[:-1]):
         if segment == ast.LiteralSegment(text=""):

@@ -18,6 +18,7 @@ __all__ = ["dns_pattern", "principal_pattern", "short_form", "uri_pattern", "use
 _PRINCIPAL_SEGMENT: Final = re.compile(r"[A-Za-z0-9._-]+")
 _ANY: Final = ast.AnySegment()
 _SCHEME: Final = "spiffe://"
+_TOO_LONG: Final = "no certificate holds a longer one: end it earlier, with `/**`"
 
 
 def principal_pattern(text: str, span: Span) -> ast.PrincipalPattern:
@@ -44,7 +45,7 @@ def _spiffe(domain: str, path: str, offset: int, form: ast.SpiffeForm, span: Spa
         help_ = "for every principal of a trust domain write `any principal of`, and its short name"
         fail("PDP311", "a principal has a path after its trust domain", whole, help_)
     if len(path) > MAX_SPIFFE_ID_BYTES:
-        fail("PDP911", f"a SPIFFE ID has at most {MAX_SPIFFE_ID_BYTES} bytes", whole)
+        fail("PDP911", f"a SPIFFE ID has at most {MAX_SPIFFE_ID_BYTES} bytes", whole, _TOO_LONG)
     _check_domain(domain, offset - 1 - len(domain))
     segments = segments_of(path, offset, _principal_literal)
     for index, segment in enumerate(segments):
@@ -100,7 +101,7 @@ def short_form(text: str, form: ast.SpiffeForm, span: Span) -> ast.PrincipalPatt
     account = found[1] if wanted == 2 else _ANY
     segments = (ast.LiteralSegment(text="ns"), found[0], ast.LiteralSegment(text="sa"), account)
     if len(text) > MAX_SPIFFE_ID_BYTES:
-        fail("PDP911", f"a SPIFFE ID has at most {MAX_SPIFFE_ID_BYTES} bytes", (0, len(text)))
+        fail("PDP911", f"a SPIFFE ID has at most {MAX_SPIFFE_ID_BYTES} bytes", (0, len(text)), _TOO_LONG)
     return ast.PrincipalPattern(trust_domain=domain, segments=segments, form=form, span=span)
 
 
@@ -120,9 +121,18 @@ def dns_pattern(text: str, span: Span) -> ast.DnsPattern:
     try:
         dns_principal(text.removeprefix("*."))
     except InvalidIdentityError as error:
-        help_ = "`*.` may stand for the first label only" if "*" in text else ""
-        raise PatternError("PDP319", str(error), at=(0, len(text)), help_=help_) from error
+        raise PatternError("PDP319", str(error), at=(0, len(text)), help_=_host_name_help(text)) from error
     return ast.DnsPattern(name=text.lower().removesuffix("."), span=span)
+
+
+def _host_name_help(text: str) -> str:
+    if "*" in text:
+        return "`*.` may stand for the first label only"
+    if "://" in text:
+        return f"a name is no URL: write `dns {text.partition('://')[2].partition('/')[0]}`"
+    if not text.isascii():
+        return "write its ASCII form, whose labels begin with `xn--`"
+    return "write a host name, such as `dns db.example.org`"
 
 
 def user_pattern(text: str, kind: ast.UserKind, span: Span) -> ast.UserPattern:

@@ -28,7 +28,8 @@ def instant(text: str) -> Millis:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        fail("PDP323", f"`{text}` is not a date of the calendar", (0, len(text)))
+        help_ = "months go from 01 to 12, days to the end of the month, hours from 00 to 23"
+        fail("PDP323", f"`{text}` is not a date of the calendar", (0, len(text)), help_)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)

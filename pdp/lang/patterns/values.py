@@ -10,6 +10,8 @@ from pdp.lang.patterns.problem import PatternError, fail
 
 __all__ = ["begins_constant", "value_of_word"]
 
+_LEAST: Final = -(1 << 63)
+_GREATEST: Final = (1 << 63) - 1
 _INTEGER: Final = re.compile(r"-?[0-9]+")
 _DECIMAL: Final = re.compile(r"-?[0-9]+\.[0-9]+")
 _LIKE_AN_ADDRESS: Final = re.compile(r"-?[0-9a-fA-F.:]+(/[0-9]+)?")
@@ -19,8 +21,9 @@ def value_of_word(text: str, span: Span) -> ast.Value:
     """A number, an address or a CIDR block; any other text has to be quoted."""
     if _INTEGER.fullmatch(text):
         number = int(text) if len(text) < 32 else 1 << 64
-        if not -(1 << 63) <= number < 1 << 63:
-            fail("PDP320", "a number has at most 64 bits", (0, len(text)))
+        if not _LEAST <= number <= _GREATEST:
+            help_ = f"write a number from {_LEAST} to {_GREATEST}"
+            fail("PDP320", "a number has at most 64 bits", (0, len(text)), help_)
         return ast.IntValue(value=number, span=span)
     if "." in text or ":" in text:
         try:
@@ -36,12 +39,14 @@ def value_of_word(text: str, span: Span) -> ast.Value:
 
 def _fail_address(text: str) -> NoReturn:
     try:
-        block = ip_network(text, strict=False)
+        meant = ip_network(text, strict=False)
     except ValueError:
-        help_ = "a number has no fraction" if _DECIMAL.fullmatch(text) else ""
+        address, block = ("2001:db8::1", "2001:db8::/32") if ":" in text else ("10.1.2.3", "10.0.0.0/8")
+        help_ = f"write an address, such as `{address}`, or a block, such as `{block}`"
+        help_ = "a number has no fraction" if _DECIMAL.fullmatch(text) else help_
         fail("PDP321", f"`{text}` is not an address or a CIDR block", (0, len(text)), help_)
     message = f"`{text}` is an address inside a block, not the block"
-    fail("PDP321", message, (0, len(text)), f"the block is `{block}`")
+    fail("PDP321", message, (0, len(text)), f"the block is `{meant}`")
 
 
 def begins_constant(text: str) -> bool:

@@ -1,0 +1,211 @@
+"""The calls: messages in, messages out, over the same functions as HTTP.
+
+Questions are taken as streams of bytes, whatever a call is to its client; on the wire there is no
+difference. So a message that is none is refused by us, by name, and a client that opens a call and
+says nothing is not waited for without end.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeAlias, TypeVar, cast, final
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from grpc.aio import AbortError, ServicerContext
+from grpc_health.v1.health import aio
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+
+from pdp.adapters.answering import ask, ask_batch
+from pdp.adapters.grpc.answers import (
+    answer_message,
+    batch_message,
+    heartbeat,
+    result_message,
+    revision_message,
+)
+from pdp.adapters.grpc.callers import Callers
+from pdp.adapters.grpc.questions import read_batch, read_question, read_watch
+from pdp.adapters.grpc.refusals import refuse
+from pdp.adapters.grpc.waiting import Waiting
+from pdp.adapters.question import BadQuestionError
+from pdp.adapters.schemas import Answer, ErrorBody, error_body
+from pdp.adapters.watching import begin_watch, watch
+from pdp.identity.caller import Caller
+from pdp.limits import MAX_ARRIVAL_SECONDS, MAX_BODY_BYTES, MAX_STREAM_IDLE_SECONDS
+from pdp.service.decision_service import DecisionService
+from pdp.service.errors import CannotAnswerError, NotPermittedError
+
+__all__ = ["SERVICE", "Calls"]
+
+#: The name under which clients call us, and ask for our health.
+SERVICE: Final = "pdp.v1.DecisionService"
+_HEALTH: Final = "grpc.health.v1.Health"
+_Context: TypeAlias = ServicerContext[bytes, bytes]
+_Answering: TypeAlias = Callable[[_Context], Awaitable[Message]]
+_Streaming: TypeAlias = Callable[[_Context], Awaitable[None]]
+_T = TypeVar("_T")
+
+
+@final
+class Calls:
+    """All calls that are answered, each with a caller."""
+
+    def __init__(self, service: DecisionService, callers: Callers) -> None:
+        self._service = service
+        self._callers = callers
+        self._waiting = Waiting()
+        self._health = aio.HealthServicer()
+
+    def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
+        """What a server is given."""
+        return (
+            self._handler(
+                SERVICE,
+                {"Decide": self._decide, "DecideBatch": self._decide_batch},
+                {"DecideStream": self._decide_stream, "WatchRevisions": self._watch_revisions},
+            ),
+            self._handler(_HEALTH, {"Check": self._check_health}, {"Watch": self._watch_health}),
+        )
+
+    async def begin(self) -> None:
+        """Be healthy."""
+        await self._health.set(SERVICE, HealthCheckResponse.SERVING)
+
+    async def end(self) -> None:
+        """Be healthy no more, and end the calls that wait for their clients."""
+        await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(0)  # those who watch our health are told
+        self._waiting.end()
+
+    def _handler(
+        self, service: str, answering: Mapping[str, _Answering], streaming: Mapping[str, _Streaming]
+    ) -> grpc.GenericRpcHandler:
+        handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+            name: grpc.stream_unary_rpc_method_handler(self._guarded(_serialised(method)))
+            for name, method in answering.items()
+        }
+        handlers |= {
+            name: grpc.stream_stream_rpc_method_handler(self._guarded(method))
+            for name, method in streaming.items()
+        }
+        return grpc.method_handlers_generic_handler(service, handlers)
+
+    def _guarded(
+        self, method: Callable[[_Context], Awaitable[_T]]
+    ) -> Callable[[object, _Context], Awaitable[_T]]:
+        """No call without a caller, and every error a status."""
+
+        async def guarded(_: object, context: _Context) -> _T:
+            try:
+                self._callers.identify(context)
+                return await method(context)
+            except AbortError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it was, it must not become a decision
+                await refuse(context, error)
+
+        return guarded
+
+    # -- decisions ---------------------------------------------------------------------
+
+    async def _decide(self, context: _Context) -> Message:
+        data = await _only_message(context)
+        answer = await ask(self._service, self._callers.identify(context), lambda: read_question(data))
+        return answer_message(answer)
+
+    async def _decide_batch(self, context: _Context) -> Message:
+        data = await _only_message(context)
+        caller = self._callers.identify(context)
+        results = await ask_batch(self._service, caller, lambda: read_batch(data), read_question)
+        return batch_message(results)
+
+    async def _decide_stream(self, context: _Context) -> None:
+        while True:
+            with self._waiting.for_client():
+                data = await _message(context, MAX_STREAM_IDLE_SECONDS)
+            if data is None:
+                return
+            caller = self._callers.identify(context)
+            self._service.rights(caller, self._service.publisher.current, self._service.now())
+            await _write(context, result_message(await self._result(caller, data)))
+
+    async def _result(self, caller: Caller, data: bytes) -> Answer | ErrorBody:
+        try:
+            return await ask(self._service, caller, lambda: read_question(data))
+        except (BadQuestionError, NotPermittedError, CannotAnswerError) as error:
+            return error_body(error.code, error.message)
+
+    async def _watch_revisions(self, context: _Context) -> None:
+        read_watch(await _only_message(context))
+        with begin_watch(self._service, self._callers.identify(context)) as following:
+            async for published in watch(self._service, lambda: self._callers.identify(context), following):
+                await _write(context, heartbeat() if published is None else revision_message(published))
+
+    # -- health ------------------------------------------------------------------------
+
+    async def _check_health(self, context: _Context) -> Message:
+        request = _health_request(await _only_message(context))
+        return await self._health.Check(request, cast("Any", context))
+
+    async def _watch_health(self, context: _Context) -> None:
+        request = _health_request(await _only_message(context))
+        with self._waiting.for_client():
+            await self._health.Watch(request, cast("Any", _Serialising(context)))
+
+
+def _serialised(method: _Answering) -> Callable[[_Context], Awaitable[bytes]]:
+    async def serialised(context: _Context) -> bytes:
+        return (await method(context)).SerializeToString()
+
+    return serialised
+
+
+class _Serialising:
+    """A context that is given messages where ours are given bytes."""
+
+    def __init__(self, context: _Context) -> None:
+        self._context = context
+
+    async def write(self, message: Message) -> None:
+        await _write(self._context, message)
+
+
+def _health_request(data: bytes) -> HealthCheckRequest:
+    if len(data) > MAX_BODY_BYTES:
+        raise BadQuestionError("body_too_large", f"this has more than {MAX_BODY_BYTES} bytes")
+    try:
+        return HealthCheckRequest.FromString(data)
+    except DecodeError:
+        raise BadQuestionError(
+            "invalid_protobuf", "this is not a `grpc.health.v1.HealthCheckRequest`"
+        ) from None
+
+
+# -- messages --------------------------------------------------------------------------
+
+
+async def _only_message(context: _Context) -> bytes:
+    """The message of a call that has one."""
+    data = await _message(context, MAX_ARRIVAL_SECONDS)
+    if data is None:
+        raise BadQuestionError("invalid_protobuf", "the call has no message")
+    return data
+
+
+async def _message(context: _Context, seconds: float) -> bytes | None:
+    """The next message, or None where there is none any more."""
+    try:
+        async with asyncio.timeout(seconds):
+            data = await context.read()
+    except TimeoutError:
+        raise CannotAnswerError("too_slow", "the message did not arrive in time") from None
+    return data if isinstance(data, bytes) else None
+
+
+async def _write(context: _Context, message: Message) -> None:
+    """Send a message to a client that takes it within reasonable time."""
+    try:
+        async with asyncio.timeout(MAX_STREAM_IDLE_SECONDS):
+            await context.write(message.SerializeToString())
+    except TimeoutError:
+        raise CannotAnswerError("too_slow", "the answer was not read in time") from None

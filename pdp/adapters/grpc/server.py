@@ -1,0 +1,119 @@
+"""The gRPC listener, beside that of HTTP in one event loop.
+
+Reflection is off. Bounds are those of HTTP wherever there is one; what grpcio cannot be told is in
+`docs/threat-model.md`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, final
+
+import grpc
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from pdp.adapters.grpc.callers import Callers
+from pdp.adapters.grpc.handlers import Calls
+from pdp.adapters.server import CannotListenError
+from pdp.adapters.tls import ServerCredentialError
+from pdp.identity.trust import TrustStore
+from pdp.limits import (
+    MAX_ARRIVAL_SECONDS,
+    MAX_CONNECTION_SECONDS,
+    MAX_GRPC_CALLS,
+    MAX_GRPC_CALLS_PER_CONNECTION,
+    MAX_HEAD_BYTES,
+    MAX_MESSAGE_BYTES,
+    MAX_STREAM_IDLE_SECONDS,
+)
+from pdp.service.decision_service import DecisionService
+from pdp.vocabulary import Millis
+
+__all__ = ["GrpcListener"]
+
+_PING_SECONDS: Final = 60.0  # finds connections whose other end is gone without a word
+_IDENTITY_ONLY: Final = 1  # bit of "no compression": what is compressed is refused, not inflated
+
+
+def _millis(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+_OPTIONS: Final = (
+    ("grpc.so_reuseport", 0),  # two services on one address would share its callers in silence
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
+    # One bound, not two: between a soft and a hard one requests are refused at random.
+    ("grpc.max_metadata_size", MAX_HEAD_BYTES),
+    ("grpc.absolute_max_metadata_size", MAX_HEAD_BYTES),
+    ("grpc.max_concurrent_streams", MAX_GRPC_CALLS_PER_CONNECTION),
+    ("grpc.server_handshake_timeout_ms", _millis(MAX_ARRIVAL_SECONDS)),
+    ("grpc.max_connection_age_ms", _millis(MAX_CONNECTION_SECONDS)),
+    ("grpc.max_connection_age_grace_ms", _millis(MAX_ARRIVAL_SECONDS)),
+    ("grpc.max_connection_idle_ms", _millis(MAX_STREAM_IDLE_SECONDS)),
+    ("grpc.keepalive_time_ms", _millis(_PING_SECONDS)),
+    ("grpc.keepalive_timeout_ms", _millis(MAX_ARRIVAL_SECONDS)),
+)
+
+
+@final
+class GrpcListener:
+    """Answers gRPC calls over mTLS, from when it is started until it is stopped."""
+
+    def __init__(
+        self,
+        service: DecisionService,
+        *,
+        address: tuple[str, int],
+        certificate: Path,
+        key: Path,
+        trust: TrustStore,
+        clock: Callable[[], Millis],
+    ) -> None:
+        """A listener that is not started.
+
+        Raises:
+            ServerCredentialError: Certificate or key cannot be read.
+        """
+        self._host, self._port = address
+        self._calls = Calls(service, Callers(lambda: trust, clock))
+        try:
+            ours = (key.read_bytes(), certificate.read_bytes())
+        except OSError as error:
+            raise ServerCredentialError(f"{error.filename}: cannot be read: {error.strerror}") from error
+        roots = b"".join(
+            root.public_bytes(Encoding.PEM)
+            for domain in (*trust.domains.values(), trust.dns or ())
+            for root in domain
+        )
+        # No client without a certificate; whose it is, `Callers` finds out.
+        self._credentials = grpc.ssl_server_credentials([ours], roots, require_client_auth=True)
+        self._server: grpc.aio.Server | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it listens, once it is started: HOST:PORT."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{host}:{self._port}"
+
+    async def start(self) -> None:
+        """Accept connections.
+
+        Raises:
+            CannotListenError: The address cannot be had, or gRPC does not take our certificate.
+        """
+        server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_GRPC_CALLS)
+        server.add_generic_rpc_handlers(self._calls.handlers())
+        try:
+            self._port = server.add_secure_port(self.address, self._credentials)
+        except RuntimeError as error:
+            msg = f"cannot answer gRPC on {self.address}: it is taken, or our certificate and key do not do"
+            raise CannotListenError(msg) from error
+        await server.start()
+        await self._calls.begin()
+        self._server = server
+
+    async def stop(self, seconds: float) -> None:
+        """Accept no more calls; those in flight have these seconds."""
+        if self._server is not None:
+            await self._calls.end()
+            await self._server.stop(seconds)

@@ -1,0 +1,1 @@
+"""Generated from `pdp/adapters/grpc/proto` by `make proto`; never edited."""

@@ -1,0 +1,145 @@
+"""`GET /metrics`: the counts in the text format of Prometheus, by its own library.
+
+Names and labels are documented in `docs/operations.md`. Labels come from known sets: services that a
+policy set declares, reasons and codes of ours.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple, final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from pdp import __version__
+from pdp.audit.decision_log import DecisionLog
+from pdp.service.metrics import LATENCY_SECONDS, Metrics
+from pdp.store.publish import Publisher
+from pdp.vocabulary import Effect, Millis, Reason
+
+__all__ = ["CONTENT_TYPE", "Expiry", "MetricsPage"]
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_ALLOWING: Final = frozenset({Reason.ALLOWED.value, Reason.OBSERVED.value})
+
+
+class Expiry(NamedTuple):
+    """A certificate of ours, or a root, and the instant at which it ends."""
+
+    name: str
+    not_after: Millis
+
+
+@final
+class MetricsPage:
+    """Renders what the parts of the service count."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        publisher: Publisher,
+        *,
+        clock: Callable[[], Millis],
+        log: DecisionLog | None,
+        expiries: Callable[[], Iterable[Expiry]],
+    ) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Collected(metrics, publisher, clock, log, expiries))
+
+    def render(self) -> bytes:
+        """The page."""
+        return generate_latest(self._registry)
+
+
+@final
+class _Collected(Collector):
+    def __init__(
+        self,
+        metrics: Metrics,
+        publisher: Publisher,
+        clock: Callable[[], Millis],
+        log: DecisionLog | None,
+        expiries: Callable[[], Iterable[Expiry]],
+    ) -> None:
+        self._metrics = metrics
+        self._publisher = publisher
+        self._clock = clock
+        self._log = log
+        self._expiries = expiries
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family, under the names that `docs/operations.md` documents."""
+        yield from self._decisions()
+        yield from self._questions()
+        yield from self._policy()
+        yield from self._certificates()
+        if self._log is not None:
+            yield from _log(self._log)
+
+    def _decisions(self) -> Iterator[Metric]:
+        counts = self._metrics
+        decisions = CounterMetricFamily(
+            "pdp_decisions", "Decisions made.", labels=["service", "decision", "reason"]
+        )
+        for (service, reason), count in list(counts.decisions.items()):
+            effect = Effect.ALLOW if reason in _ALLOWING else Effect.DENY
+            decisions.add_metric([service, effect.value, reason], count)
+        yield decisions
+        yield _labelled(
+            "pdp_observed", "Requests let pass by an observed service though no rule allows them.",
+            "service", counts.observed(),
+        )  # fmt: skip
+        yield _labelled(
+            "pdp_shadow_disagreements", "Decisions that shadow rules would have changed.",
+            "service", counts.shadowed,
+        )  # fmt: skip
+        total, buckets = 0, []
+        for bound, count in zip((*map(str, LATENCY_SECONDS), "+Inf"), list(counts.latency), strict=True):
+            total += count
+            buckets.append((bound, float(total)))
+        latency = HistogramMetricFamily("pdp_decision_seconds", "Time to check and decide a question.")
+        latency.add_metric([], buckets, counts.latency_ns / 1e9)
+        yield latency
+
+    def _questions(self) -> Iterator[Metric]:
+        counts = self._metrics
+        yield _labelled("pdp_questions_refused", "Questions without a decision.", "code", counts.refused)
+        yield _labelled("pdp_questions_shed", "Questions turned away under load.", "why", counts.shed)
+        yield GaugeMetricFamily("pdp_questions_in_flight", "Questions being answered.", counts.in_flight)
+
+    def _policy(self) -> Iterator[Metric]:
+        published = self._publisher.current
+        age = max(0, self._clock() - self._publisher.confirmed_at) / 1000
+        revision = GaugeMetricFamily("pdp_policy_info", "The version that is served.", labels=["revision"])
+        revision.add_metric([published.snapshot.revision], 1)
+        yield revision
+        yield GaugeMetricFamily("pdp_policy_number", "How many versions were published.", published.number)
+        yield GaugeMetricFamily("pdp_policy_rules", "Rules of the version.", published.snapshot.rules)
+        yield GaugeMetricFamily("pdp_policy_age_seconds", "Since the source last confirmed the version.", age)
+        yield _labelled("pdp_reloads", "Versions offered.", "outcome", self._metrics.reloads)
+        build = GaugeMetricFamily("pdp_build_info", "The software.", labels=["version"])
+        build.add_metric([__version__], 1)
+        yield build
+
+    def _certificates(self) -> Iterator[Metric]:
+        found = GaugeMetricFamily(
+            "pdp_certificate_expiry_timestamp_seconds", "When a certificate ends.", labels=["certificate"]
+        )
+        for expiry in self._expiries():
+            found.add_metric([expiry.name], expiry.not_after / 1000)
+        yield found
+
+
+def _log(log: DecisionLog) -> Iterator[Metric]:
+    counts = log.counts
+    outcomes = {"logged": counts.logged, "dropped": counts.dropped, "sampled_out": counts.sampled_out}
+    yield CounterMetricFamily("pdp_log_decided", "Decisions handed to the decision log.", counts.decided)
+    yield _labelled("pdp_log_entries", "What became of them.", "outcome", outcomes)
+    yield GaugeMetricFamily("pdp_log_queue", "Entries that wait to be written.", log.waiting)
+
+
+def _labelled(name: str, help_: str, label: str, counts: dict[str, int]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, help_, labels=[label])
+    for value, count in sorted(counts.items()):
+        family.add_metric([value], count)
+    return family

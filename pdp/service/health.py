@@ -1,0 +1,50 @@
+"""Whether the service lives, is ready, and has fresh policies: three questions, three answers.
+
+*Live*: the process answers. *Ready*: it takes questions, so it serves a version and is not ending.
+*Fresh*: its source confirmed that version lately, or nobody asked for freshness.
+"""
+
+from collections.abc import Callable
+from typing import final
+
+from pdp.store.publish import Publisher
+from pdp.vocabulary import Millis
+
+__all__ = ["Health"]
+
+
+@final
+class Health:
+    """The state of one service.
+
+    Attributes:
+        started: Whether connections are accepted.
+        draining: Whether it is ending.
+    """
+
+    def __init__(
+        self, publisher: Publisher, *, clock: Callable[[], Millis], max_staleness_ms: Millis | None = None
+    ) -> None:
+        """Freshness is limited by `max_staleness_ms`, or not at all."""
+        self.started = False
+        self.draining = False
+        self._publisher = publisher
+        self._clock = clock
+        self._max_staleness_ms = max_staleness_ms
+
+    @property
+    def live(self) -> bool:
+        """Whether the process answers: it does, when it says so."""
+        return True
+
+    @property
+    def ready(self) -> bool:
+        """Whether questions should be sent here."""
+        return self.started and not self.draining
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the version that is served was confirmed lately enough."""
+        if self._max_staleness_ms is None:
+            return True
+        return self._clock() - self._publisher.confirmed_at <= self._max_staleness_ms

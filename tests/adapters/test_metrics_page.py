@@ -1,0 +1,106 @@
+"""`/metrics`: the counts as Prometheus reads them."""
+
+from collections.abc import Iterable
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from pdp.adapters.metrics_page import Expiry, MetricsPage
+from pdp.audit.decision_log import DecisionLog, LogMode
+from pdp.audit.record import Recorder
+from pdp.audit.sinks import StreamSink
+from pdp.service.metrics import Metrics
+from pdp.store.bundle import make_bundle
+from pdp.store.publish import Publisher
+from pdp.store.snapshot import Loader
+from pdp.vocabulary import Decision, Effect, Reason
+from tests.engine.asking import NOW
+
+ALLOW = Decision(Effect.ALLOW, Reason.ALLOWED, True, (), None, None, (), None)
+OBSERVED = Decision(Effect.ALLOW, Reason.OBSERVED, False, (), None, None, (), None)
+DENY = Decision(Effect.DENY, Reason.DENIED_BY_RULE, True, (), None, None, (), None)
+
+
+def publisher() -> Publisher:
+    loader = Loader()
+    loaded = loader.load(
+        make_bundle({"a.policy": b"language 1\nservice s { allow anyone to GET /x }\n"}), now=NOW
+    )
+    assert loaded.snapshot is not None
+    return Publisher(loader, loaded.snapshot, on_event=lambda _: None, now=NOW)
+
+
+def values(
+    metrics: Metrics, log: DecisionLog | None = None, expiries: Iterable[Expiry] = ()
+) -> dict[str, float]:
+    page = MetricsPage(
+        metrics, publisher(), clock=lambda: NOW + 2500, log=log, expiries=lambda: expiries
+    ).render()
+    found = {}
+    for family in text_string_to_metric_families(page.decode()):
+        assert family.documentation, family.name
+        for sample in family.samples:
+            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}"] = sample.value
+    return found
+
+
+def test_decisions_have_service_decision_and_reason() -> None:
+    metrics = Metrics()
+    for decision in (ALLOW, ALLOW, DENY, OBSERVED):
+        metrics.decided("s", decision, 20_000)
+
+    found = values(metrics)
+
+    assert found["pdp_decisions_total{decision=allow,reason=allowed,service=s}"] == 2
+    assert found["pdp_decisions_total{decision=allow,reason=observed,service=s}"] == 1
+    assert found["pdp_decisions_total{decision=deny,reason=denied_by_rule,service=s}"] == 1
+    assert found["pdp_observed_total{service=s}"] == 1
+    assert found["pdp_decision_seconds_count{}"] == 4
+    assert found["pdp_decision_seconds_bucket{le=1e-05}"] == 0
+    assert found["pdp_decision_seconds_bucket{le=2.5e-05}"] == 4
+    assert found["pdp_decision_seconds_bucket{le=+Inf}"] == 4
+    assert abs(found["pdp_decision_seconds_sum{}"] - 8e-5) < 1e-12
+
+
+def test_the_version_and_its_age() -> None:
+    metrics = Metrics()
+    metrics.reloaded("rejected")
+
+    found = values(metrics)
+
+    assert found["pdp_policy_age_seconds{}"] == 2.5
+    assert found["pdp_policy_rules{}"] == 1
+    assert found["pdp_policy_number{}"] == 1
+    assert found["pdp_reloads_total{outcome=rejected}"] == 1
+    assert sum(name.startswith("pdp_policy_info{revision=") for name in found) == 1
+
+
+def test_certificates_and_when_they_end() -> None:
+    found = values(Metrics(), expiries=[Expiry("server", 1_800_000_000_000)])
+
+    assert found["pdp_certificate_expiry_timestamp_seconds{certificate=server}"] == 1_800_000_000
+
+
+def test_the_decision_log_adds_up() -> None:
+    log = DecisionLog(StreamSink(1), Recorder(b"k"), mode=LogMode.DROP)
+    log.counts.decided, log.counts.logged, log.counts.failed, log.counts.refused = 10, 6, 1, 3
+    found = values(Metrics(), log)
+    log.close()
+
+    assert found["pdp_log_decided_total{}"] == 10
+    assert found["pdp_log_entries_total{outcome=logged}"] == 6
+    assert found["pdp_log_entries_total{outcome=dropped}"] == 4
+    assert found["pdp_log_queue{}"] == 0
+
+
+def test_what_was_turned_away_or_refused() -> None:
+    metrics = Metrics()
+    metrics.question_shed("rate")
+    metrics.question_refused("bad_json")
+    metrics.in_flight = 3
+
+    found = values(metrics)
+
+    assert found["pdp_questions_shed_total{why=rate}"] == 1
+    assert found["pdp_questions_refused_total{code=bad_json}"] == 1
+    assert found["pdp_questions_in_flight{}"] == 3

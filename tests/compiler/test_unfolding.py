@@ -1,0 +1,95 @@
+"""Names in names: what a few lines can stand for is bounded, and found before it is unfolded."""
+
+import pytest
+
+from pdp.limits import MAX_CONDITION_TESTS, MAX_NAME_NESTING, MAX_RULE_ROWS
+from tests.docs.sets import load
+
+
+def problems(text):
+    found = load({"a.policy": f"language 1\n{text}"}).diagnostics
+    return [(each.code, each.message) for each in found]
+
+
+def chain(kind, first, following, length):
+    lines = [f"{kind} n0 = {first}", *(f"{kind} n{n} = {following.format(n - 1)}" for n in range(1, length))]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "following"),
+    [("condition", "has header.x", "not n{}"), ("role", "{{ GET /x }}".format(), "{{ n{} }}")],
+)
+def test_names_nest_so_deep_and_no_deeper(kind, first, following):
+    assert problems(chain(kind, first, following, MAX_NAME_NESTING)) == []
+    assert problems(chain(kind, first, following, MAX_NAME_NESTING + 1)) == [
+        ("PDP913", f"{kind}s nest more than {MAX_NAME_NESTING} deep")
+    ]
+
+
+def test_thousands_of_names_in_a_row_are_an_error_and_no_defect():
+    assert {code for code, _ in problems(chain("condition", "has header.x", "not n{}", 3000))} == {"PDP913"}
+    assert {code for code, _ in problems(chain("role", "{ GET /x }", "{{ n{} }}", 3000))} == {"PDP913"}
+
+
+def test_what_doubles_with_each_name_is_found_without_unfolding_it():
+    text = chain("condition", "has header.x or has header.y", "n{0} and n{0}", 16)
+
+    assert problems(text)[0] == ("PDP921", f"condition `n8` comes to more than {MAX_CONDITION_TESTS} tests")
+    unknown = chain("condition", "nowhere and nowhere", "n{0} and n{0}", 16)
+    assert {code for code, _ in problems(unknown)} == {"PDP204", "PDP921"}
+    tenfold = chain("condition", "has header.x", " and ".join(["n{0}"] * 10), 30)
+    assert {code for code, _ in problems(tenfold)} == {"PDP921"}
+    roles = chain("role", "{ GET /x }", "{{ n{0}, n{0} }}", 15)
+    assert problems(roles) == [("PDP922", f"role `n14` comes to more than {MAX_RULE_ROWS} targets")]
+
+
+def test_whoever_uses_what_is_too_large_is_not_told_that_it_is_unknown():
+    text = chain("condition", "has header.x or has header.y", "n{0} and n{0}", 9)
+
+    assert [code for code, _ in problems(f"{text}service s {{ allow anyone to GET /x when n8 }}")] == [
+        "PDP921"
+    ]
+
+
+@pytest.mark.parametrize("word", ["when", "unless"])
+def test_a_rule_makes_so_many_tests_and_no_more(word):
+    def rule(count):
+        tests = " or ".join(f'header.x == "{n}"' for n in range(count))
+        return problems(f"service s {{ allow anyone to GET /x {word} {tests} }}")
+
+    assert rule(MAX_CONDITION_TESTS) == []
+    assert [code for code, _ in rule(MAX_CONDITION_TESTS + 1)] == ["PDP921"]
+
+
+def test_tests_of_names_count_in_the_rule():
+    condition = " or ".join(f'header.x == "{n}"' for n in range(MAX_CONDITION_TESTS // 2))
+
+    def rule(when):
+        return problems(f"condition c = {condition}\nservice s {{ allow anyone to GET /x when {when} }}")
+
+    assert rule("c and c") == []
+    assert [code for code, _ in rule("c and c and has header.y")] == ["PDP921"]
+
+
+def test_a_rule_has_so_many_rows_and_no_more():
+    def rule(principals, targets, services=1):
+        who = ", ".join(f"prod/n{n}" for n in range(principals))
+        what = ", ".join(f"GET /n{n}" for n in range(targets))
+        on = ", ".join(f"s{n}" for n in range(services))
+        declared = "".join(f"service s{n} {{}}\n" for n in range(services))
+        return problems(f'trust domain prod = "prod.example.org"\n{declared}allow {who} to {what} on {on}')
+
+    assert rule(100, 100) == []
+    assert [code for code, _ in rule(100, 101)] == ["PDP922"]
+    assert rule(50, 100, 2) == []
+    assert [code for code, _ in rule(50, 101, 2)] == ["PDP922"]
+
+
+def test_roles_of_a_rule_count_together():
+    roles = "".join(
+        f"role r{n} = {{ {', '.join(f'GET /{n}/{m}' for m in range(4000))} }}\n" for n in range(3)
+    )
+
+    assert problems(f"{roles}service s {{ allow anyone to r0, r1 }}") == []
+    assert [code for code, _ in problems(f"{roles}service s {{ allow anyone to r0, r1, r2 }}")] == ["PDP922"]

@@ -1,0 +1,81 @@
+"""What is counted, and that labels are bounded."""
+
+import pytest
+
+from pdp.service import metrics as module
+from pdp.service.metrics import LATENCY_SECONDS, OTHER, Metrics
+from pdp.vocabulary import Decision, Effect, Reason, ShadowOutcome
+
+ALLOW = Decision(Effect.ALLOW, Reason.ALLOWED, True, (), None, None, (), None)
+DENY = Decision(Effect.DENY, Reason.NO_RULE_MATCHED, True, (), None, None, (), None)
+OBSERVED = Decision(Effect.ALLOW, Reason.OBSERVED, False, (), None, None, (), None)
+SHADOWED = Decision(
+    Effect.ALLOW,
+    Reason.ALLOWED,
+    True,
+    (),
+    None,
+    None,
+    (),
+    ShadowOutcome(Effect.DENY, Reason.DENIED_BY_RULE, ()),
+)
+
+
+def test_decisions_are_counted_by_service_and_reason() -> None:
+    found = Metrics()
+
+    for decision in (ALLOW, ALLOW, DENY, OBSERVED, SHADOWED):
+        found.decided("orders", decision, 1)
+    found.decided("users", DENY, 1)
+
+    assert found.decisions == {
+        ("orders", "allowed"): 3,
+        ("orders", "no_rule_matched"): 1,
+        ("orders", "observed"): 1,
+        ("users", "no_rule_matched"): 1,
+    }
+    assert found.observed() == {"orders": 1}
+    assert found.shadowed == {"orders": 1}
+
+
+@pytest.mark.parametrize(
+    ("took_ns", "bucket"),
+    [
+        (0, 0),
+        (10_000, 0),
+        (10_001, 1),
+        (1_000_000_000, len(LATENCY_SECONDS) - 1),
+        (10**10, len(LATENCY_SECONDS)),
+    ],
+)
+def test_a_decision_falls_into_the_bucket_whose_bound_it_does_not_pass(took_ns: int, bucket: int) -> None:
+    found = Metrics()
+
+    found.decided("orders", ALLOW, took_ns)
+
+    assert found.latency[bucket] == 1 == sum(found.latency)
+    assert found.latency_ns == took_ns
+
+
+def test_beyond_a_bound_services_share_a_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_METRIC_LABELS", 2)
+    found = Metrics()
+
+    for service in ("a", "b", "c", "d", "a"):
+        found.decided(service, SHADOWED, 1)
+
+    assert found.decisions == {("a", "allowed"): 2, ("b", "allowed"): 1, (OTHER, "allowed"): 2}
+    assert found.shadowed == {"a": 2, "b": 1, OTHER: 2}
+
+
+def test_what_was_not_decided_is_counted_by_why() -> None:
+    found = Metrics()
+
+    found.question_refused("bad_json")
+    found.question_refused("bad_json")
+    found.question_shed("rate")
+    found.reloaded("rejected")
+
+    assert found.refused == {"bad_json": 2}
+    assert found.shed == {"rate": 1}
+    assert found.reloads == {"accepted": 0, "rejected": 1, "unchanged": 0}

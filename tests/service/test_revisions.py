@@ -1,0 +1,155 @@
+"""Following what is published: bounded, and never behind."""
+
+import asyncio
+import gc
+from threading import Thread
+
+import pytest
+
+from pdp.service import revisions as module
+from pdp.service.errors import CannotAnswerError
+from pdp.service.revisions import Revisions
+from pdp.store.bundle import make_bundle
+from pdp.store.publish import Publisher
+from pdp.store.snapshot import Loader
+
+NOW = 1_800_000_000_000
+SOON, LONG = 0.05, 10.0
+
+
+def policy(n: int) -> bytes:
+    return f'language 1\ntrust domain prod = "prod.example.org"\nservice s{n} {{}}\n'.encode()
+
+
+class World:
+    """A publisher, and those who follow it."""
+
+    def __init__(self) -> None:
+        loader = Loader()
+        first = loader.load(make_bundle({"a.policy": policy(0)}), now=NOW).snapshot
+        assert first is not None
+        self.publisher = Publisher(loader, first, on_event=lambda _: self.revisions.ring(), now=NOW)
+        self.revisions = Revisions(self.publisher)
+
+    def publish(self, *numbers: int) -> None:
+        """From a thread of its own, as a watcher does."""
+        thread = Thread(
+            target=lambda: [self.publisher.offer(make_bundle({"a.policy": policy(n)}), NOW) for n in numbers]
+        )
+        thread.start()
+        thread.join()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_current_version_comes_at_once_and_only_once(world: World) -> None:
+    async def run() -> None:
+        with world.revisions.follow() as following:
+            first = await following.newest(LONG)
+            again = await following.newest(SOON)
+
+        assert first is world.publisher.current
+        assert again is None
+
+    asyncio.run(run())
+
+
+def test_publication_wakes_who_waits(world: World) -> None:
+    async def run() -> None:
+        with world.revisions.follow() as one, world.revisions.follow() as other:
+            for following in (one, other):
+                await following.newest(LONG)
+            waiting = [asyncio.create_task(following.newest(LONG)) for following in (one, other)]
+            await asyncio.sleep(0)
+            await asyncio.to_thread(world.publish, 1)
+
+            assert [found.number for found in await asyncio.gather(*waiting) if found] == [2, 2]
+
+    asyncio.run(run())
+
+
+def test_who_is_slow_misses_what_is_between_and_never_the_newest(world: World) -> None:
+    async def run() -> None:
+        with world.revisions.follow() as following:
+            await following.newest(LONG)
+            await asyncio.to_thread(world.publish, 1, 2, 3)
+
+            newest = await following.newest(LONG)
+
+            assert newest is world.publisher.current
+            assert await following.newest(SOON) is None
+
+    asyncio.run(run())
+
+
+def test_ring_between_two_looks_is_not_lost(world: World) -> None:
+    async def run() -> None:
+        with world.revisions.follow() as following:
+            await following.newest(LONG)
+            world.publish(1)  # the loop runs nothing meanwhile: the ring arrives when it next waits
+
+            newest = await following.newest(LONG)
+
+            assert newest is not None
+            assert newest.number == 2
+
+    asyncio.run(run())
+
+
+def test_an_edit_that_changes_nothing_wakes_nobody_for_long(world: World) -> None:
+    async def run() -> None:
+        with world.revisions.follow() as following:
+            await following.newest(LONG)
+            waiting = asyncio.create_task(following.newest(4 * SOON))
+            await asyncio.to_thread(world.publish, 0)
+
+            assert await waiting is None
+
+    asyncio.run(run())
+
+
+def test_close_ends_those_who_wait_and_admits_nobody(world: World) -> None:
+    async def run() -> None:
+        with world.revisions.follow() as following:
+            await following.newest(LONG)
+            waiting = asyncio.create_task(following.newest(LONG))
+            await asyncio.sleep(0)
+            world.revisions.close()
+
+            assert await waiting is None
+            assert following.closed
+            with pytest.raises(CannotAnswerError) as caught:
+                world.revisions.follow()
+            assert caught.value.code == "ending"
+
+    asyncio.run(run())
+
+
+def test_followers_have_a_bound_and_who_leaves_makes_room(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_REVISION_WATCHERS", 2)
+
+    async def run() -> None:
+        with world.revisions.follow():
+            with world.revisions.follow(), pytest.raises(CannotAnswerError) as caught:
+                world.revisions.follow()
+            with world.revisions.follow():
+                pass
+
+        assert caught.value.code == "too_many_watchers"
+
+    asyncio.run(run())
+
+
+def test_rings_after_the_loop_has_ended_do_no_harm(world: World) -> None:
+    async def run() -> None:
+        world.revisions.follow()  # and never left
+
+    asyncio.run(run())
+    world.publish(1)
+    world.revisions.close()
+    gc.collect()
