@@ -113,3 +113,6 @@ MAX_METRIC_LABELS: Final = 20_000  # pairs of service and reason: beyond it serv
 
 # -- admission ---------------------------------------------------------------------------
 MAX_CALLERS_METERED: Final = 10_000  # the longest unseen is forgotten, and begins anew with a full bucket
+
+# -- health ------------------------------------------------------------------------------
+MAX_PROBE_CONNECTIONS: Final = 64  # kubelets, balancers and people who look, all at once

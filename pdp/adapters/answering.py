@@ -5,7 +5,6 @@ For HTTP the way from bytes to bytes is here as well.
 """
 
 import asyncio
-import os
 import time
 from collections.abc import (
     Callable,
@@ -30,6 +29,7 @@ from pdp.engine.explain import explain
 from pdp.identity.caller import Caller
 from pdp.limits import (
     AT_LEAST_WAIT_SECONDS,
+    LOG_WAIT_SECONDS,
     MAX_BATCH_BODY_BYTES,
     MAX_BATCH_ITEMS,
     MAX_BODY_BYTES,
@@ -37,7 +37,6 @@ from pdp.limits import (
 )
 from pdp.service.decision_service import DecisionService
 from pdp.service.errors import CannotAnswerError, NotPermittedError
-from pdp.service.ids import RANDOM_BYTES, new_decision_id
 from pdp.store.publish import Published
 from pdp.vocabulary import Millis
 
@@ -100,16 +99,25 @@ async def ask(service: DecisionService, caller: Caller, read: Callable[[], Quest
     Raises:
         BadQuestionError: Something in the question has no meaning.
         NotPermittedError: The caller may not ask it.
-        CannotAnswerError: The revision that it asks for was not seen in time.
+        CannotAnswerError: In time, the revision that it asks for was not seen, or the log had no room.
+        OverloadedError: There is too much to do, or this caller asks too often.
         Exception: Whatever `read` raises.
     """
     now = service.now()
     service.rights(caller, service.publisher.current, now)  # who may ask nothing is told nothing
-    question = read()
-    if question.at_least is not None:
-        await _wait_for(service, {question.at_least})
-        now = service.now()
-    return _answer(service, caller, service.publisher.current, now, question)
+    service.admission.enter(caller.id)
+    try:
+        question = read()
+        if question.at_least is not None:
+            await _wait_for(service, {question.at_least})
+            now = service.now()
+        await _room(service, 1)
+        return _answer(service, caller, service.publisher.current, now, question)
+    except (BadJsonError, BadQuestionError, NotPermittedError, CannotAnswerError) as error:
+        service.metrics.question_refused(error.code)
+        raise
+    finally:
+        service.admission.leave()
 
 
 async def ask_batch(
@@ -129,6 +137,8 @@ async def ask_batch(
     Raises:
         BadQuestionError: There are too many questions.
         NotPermittedError: The caller may ask nothing.
+        CannotAnswerError: The decision log has no room in time.
+        OverloadedError: There is too much to do, or this caller asks too often.
         Exception: Whatever `items` raises.
     """
     now = service.now()
@@ -136,19 +146,27 @@ async def ask_batch(
     batch = items()
     if len(batch) > MAX_BATCH_ITEMS:
         raise BadQuestionError("batch_too_large", f"a batch has at most {MAX_BATCH_ITEMS} questions")
-    questions = [_read_or_error(read, item) for item in batch]
-    floors = {item.at_least for item in questions if isinstance(item, Question) and item.at_least is not None}
-    if floors:
-        await _wait_for(service, floors)
-        now = service.now()
-    published = service.publisher.current
-    return [_or_error(service, caller, published, now, item) for item in questions]
+    service.admission.enter(caller.id, len(batch))
+    try:
+        questions = [_read_or_error(service, read, item) for item in batch]
+        floors = {q.at_least for q in questions if isinstance(q, Question) and q.at_least is not None}
+        if floors:
+            await _wait_for(service, floors)
+            now = service.now()
+        await _room(service, len(batch))
+        published = service.publisher.current
+        return [_or_error(service, caller, published, now, item) for item in questions]
+    finally:
+        service.admission.leave(len(batch))
 
 
-def _read_or_error(read: Callable[[_T], Question], item: _T) -> Question | ErrorBody:
+def _read_or_error(
+    service: DecisionService, read: Callable[[_T], Question], item: _T
+) -> Question | ErrorBody:
     try:
         return read(item)
     except (BadJsonError, BadQuestionError) as error:
+        service.metrics.question_refused(error.code)
         return error_body(error.code, error.message)
 
 
@@ -160,6 +178,7 @@ def _or_error(
     try:
         return _answer(service, caller, published, now, item)
     except (BadQuestionError, NotPermittedError, CannotAnswerError) as error:
+        service.metrics.question_refused(error.code)
         return error_body(error.code, error.message)
 
 
@@ -177,11 +196,29 @@ def _answer(
         index,
         revision=published.snapshot.revision,
         age_seconds=answered.age_seconds,
-        decision_id=new_decision_id(now, os.urandom(RANDOM_BYTES)),
+        decision_id=answered.decision_id,
         max_age_limit_ms=answered.max_age_ms,
         may_explain=answered.may_explain,
         explanation=explain(index, answered.request, answered.decision) if question.explain else None,
     )
+
+
+async def _room(service: DecisionService, entries: int) -> None:
+    """Wait until the decision log has room, where no decision may go without its line.
+
+    Raises:
+        CannotAnswerError: It had none in time.
+    """
+    log = service.log
+    if log is None or not log.blocks:
+        return
+    deadline = time.monotonic() + LOG_WAIT_SECONDS
+    while not log.has_room(entries):
+        if time.monotonic() >= deadline:
+            raise CannotAnswerError(
+                "log_full", "decisions cannot be logged now, and none goes without its line"
+            )
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _wait_for(service: DecisionService, floors: Set[str]) -> None:

@@ -8,7 +8,7 @@ is answered in `pdp.adapters.answering`, who may ask it in `pdp.service`.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 import msgspec
 from fastapi import FastAPI, Request, Response
@@ -28,9 +28,15 @@ from pdp.identity.caller import Caller
 from pdp.identity.refusal import UntrustedCertificateError
 from pdp.limits import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES
 from pdp.service.decision_service import DecisionService
-from pdp.service.errors import CannotAnswerError, NotPermittedError
+from pdp.service.errors import CannotAnswerError, NotPermittedError, OverloadedError
 
-__all__ = ["build_app"]
+if TYPE_CHECKING:
+    from pdp.adapters.metrics_page import MetricsPage  # imports its library: only where metrics are read
+
+__all__ = ["METRICS_TYPE", "build_app"]
+
+#: Version 0.0.4 of the text format of Prometheus.
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 _log: Final = logging.getLogger("pdp.http")
 _JSON: Final = "application/json"
@@ -46,8 +52,8 @@ class _StatusError(Exception):
         self.headers = {"connection": "close"} if close else {}
 
 
-def build_app(service: DecisionService) -> FastAPI:
-    """The application over one decision service."""
+def build_app(service: DecisionService, metrics: "MetricsPage | None" = None) -> FastAPI:
+    """The application over one decision service; without a page of metrics nobody may read them."""
     app = FastAPI(
         title="pdp", version=__version__, docs_url=None, redoc_url=None, openapi_url=None,
         redirect_slashes=False,
@@ -67,6 +73,12 @@ def build_app(service: DecisionService) -> FastAPI:
         caller = _caller(request.scope)
         return RevisionEvents(service, caller, begin_watch(service, caller))
 
+    async def counts(request: Request) -> Response:
+        caller = _caller(request.scope)
+        if metrics is None or caller.id not in metrics.readers or service.now() > caller.not_after:
+            raise NotPermittedError("metrics_not_permitted", "this caller may not read metrics")
+        return Response(metrics.render(), media_type=METRICS_TYPE)
+
     async def document(_: Request) -> Response:
         return _json(200, msgspec.json.encode(app.openapi()))
 
@@ -80,6 +92,7 @@ def build_app(service: DecisionService) -> FastAPI:
             path, _guarded(decide_batch), methods=["POST"], include_in_schema=path.startswith("/v1")
         )
     app.add_api_route("/v1/revisions", _guarded(revisions), methods=["GET"])
+    app.add_api_route("/metrics", _guarded(counts), methods=["GET"], include_in_schema=False)
     app.add_api_route("/openapi.json", _guarded(document), methods=["GET"], include_in_schema=False)
     app.add_api_route("/docs", _guarded(documentation), methods=["GET"], include_in_schema=False)
     app.add_exception_handler(HTTPException, _no_route)
@@ -130,7 +143,7 @@ def _guarded(handler: _Handler) -> _Handler:
             return _error(400, error.code, error.message)
         except NotPermittedError as error:
             return _error(403, error.code, error.message)
-        except CannotAnswerError as error:
+        except (CannotAnswerError, OverloadedError) as error:
             return _error(503, error.code, error.message)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it

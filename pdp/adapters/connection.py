@@ -34,7 +34,7 @@ from pdp.limits import (
 )
 from pdp.vocabulary import Millis
 
-__all__ = ["CALLER", "authenticated", "protocol_class"]
+__all__ = ["CALLER", "BoundedProtocol", "authenticated", "protocol_class"]
 
 #: Where a request's state holds its caller, or the reason why it has none.
 CALLER: Final = "pdp.caller"
@@ -58,10 +58,11 @@ class _RefusedError(Exception):
     """Ends the parsing of a request from within a call-back of the parser."""
 
 
-class _BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with bounds on what one request may take to arrive."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Called by asyncio: begin to count."""
         super().connection_made(transport)
         self._until = self.loop.time() + MAX_CONNECTION_SECONDS
         self._in_head = True
@@ -75,11 +76,13 @@ class _BoundedProtocol(HttpToolsProtocol):
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Called by asyncio: nothing is waited for any more."""
         self._arrived()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """Called by asyncio: read on, within the bounds."""
         if self._deaf:
             return
         if self._arrival is None:
@@ -90,6 +93,7 @@ class _BoundedProtocol(HttpToolsProtocol):
             self._refuse(_HEAD_TOO_LARGE if self._in_head else _TOO_LARGE)
 
     def on_headers_complete(self) -> None:
+        """Called by the parser: the head is here."""
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if len(self.headers) > MAX_HEADER_LINES or size > MAX_HEAD_BYTES:
             self._refusal = _HEAD_TOO_LARGE
@@ -102,6 +106,7 @@ class _BoundedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
+        """Called by the parser: the request is here."""
         self._in_head, self._received = True, 0
         self._arrived()
         super().on_message_complete()
@@ -135,6 +140,7 @@ class _BoundedProtocol(HttpToolsProtocol):
         self._abort_after(_GOODBYE_SECONDS)
 
     def on_response_complete(self) -> None:
+        """Called by uvicorn: the answer is written."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._abort_after(_LINGER_SECONDS)
@@ -162,7 +168,7 @@ def _response(status: HTTPStatus, code: str, message: str) -> bytes:
 def protocol_class(trust: Callable[[], TrustStore], clock: Callable[[], Millis]) -> type[HttpToolsProtocol]:
     """The protocol class for a listener whose callers are verified against `trust()`."""
 
-    class CallerProtocol(_BoundedProtocol):
+    class CallerProtocol(BoundedProtocol):
         def __init__(
             self,
             config: Config,

@@ -5,7 +5,7 @@ policy set declares, reasons and codes of ours.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, NamedTuple, final
+from typing import Final, final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -13,21 +13,13 @@ from prometheus_client.registry import Collector
 
 from pdp import __version__
 from pdp.audit.decision_log import DecisionLog
-from pdp.service.metrics import LATENCY_SECONDS, Metrics
-from pdp.store.publish import Publisher
+from pdp.service.decision_service import DecisionService
+from pdp.service.metrics import LATENCY_SECONDS
 from pdp.vocabulary import Effect, Millis, Reason
 
-__all__ = ["CONTENT_TYPE", "Expiry", "MetricsPage"]
+__all__ = ["MetricsPage"]
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _ALLOWING: Final = frozenset({Reason.ALLOWED.value, Reason.OBSERVED.value})
-
-
-class Expiry(NamedTuple):
-    """A certificate of ours, or a root, and the instant at which it ends."""
-
-    name: str
-    not_after: Millis
 
 
 @final
@@ -36,15 +28,21 @@ class MetricsPage:
 
     def __init__(
         self,
-        metrics: Metrics,
-        publisher: Publisher,
+        service: DecisionService,
         *,
-        clock: Callable[[], Millis],
-        log: DecisionLog | None,
-        expiries: Callable[[], Iterable[Expiry]],
+        readers: frozenset[str],
+        expiries: Callable[[], Iterable[tuple[str, Millis]]] = tuple,
     ) -> None:
+        """A page over what a service counts.
+
+        Args:
+            service: The service.
+            readers: Ids of the callers that may read it.
+            expiries: Certificates by name, and when they end.
+        """
+        self.readers: Final = readers
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Collected(metrics, publisher, clock, log, expiries))
+        self._registry.register(_Collected(service, expiries))
 
     def render(self) -> bytes:
         """The page."""
@@ -54,17 +52,12 @@ class MetricsPage:
 @final
 class _Collected(Collector):
     def __init__(
-        self,
-        metrics: Metrics,
-        publisher: Publisher,
-        clock: Callable[[], Millis],
-        log: DecisionLog | None,
-        expiries: Callable[[], Iterable[Expiry]],
+        self, service: DecisionService, expiries: Callable[[], Iterable[tuple[str, Millis]]]
     ) -> None:
-        self._metrics = metrics
-        self._publisher = publisher
-        self._clock = clock
-        self._log = log
+        self._service = service
+        self._metrics = service.metrics
+        self._publisher = service.publisher
+        self._log = service.log
         self._expiries = expiries
 
     def collect(self) -> Iterator[Metric]:
@@ -105,11 +98,13 @@ class _Collected(Collector):
         counts = self._metrics
         yield _labelled("pdp_questions_refused", "Questions without a decision.", "code", counts.refused)
         yield _labelled("pdp_questions_shed", "Questions turned away under load.", "why", counts.shed)
-        yield GaugeMetricFamily("pdp_questions_in_flight", "Questions being answered.", counts.in_flight)
+        yield GaugeMetricFamily(
+            "pdp_questions_in_flight", "Questions being answered.", self._service.admission.in_flight
+        )
 
     def _policy(self) -> Iterator[Metric]:
         published = self._publisher.current
-        age = max(0, self._clock() - self._publisher.confirmed_at) / 1000
+        age = max(0, self._service.now() - self._publisher.confirmed_at) / 1000
         revision = GaugeMetricFamily("pdp_policy_info", "The version that is served.", labels=["revision"])
         revision.add_metric([published.snapshot.revision], 1)
         yield revision
@@ -125,8 +120,8 @@ class _Collected(Collector):
         found = GaugeMetricFamily(
             "pdp_certificate_expiry_timestamp_seconds", "When a certificate ends.", labels=["certificate"]
         )
-        for expiry in self._expiries():
-            found.add_metric([expiry.name], expiry.not_after / 1000)
+        for name, not_after in self._expiries():
+            found.add_metric([name], not_after / 1000)
         yield found
 
 

@@ -31,6 +31,7 @@ _OPERATIONS: Final = {
     ),
 }
 _PAGES: Final = {
+    "/metrics": ("Counts, for callers that the settings name.", "text/plain"),
     "/openapi.json": ("This document.", "application/json"),
     "/docs": ("This document as a page. It loads nothing.", "text/html"),
 }

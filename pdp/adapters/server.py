@@ -10,19 +10,22 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Protocol, final
 
 import uvicorn
 
 from pdp.adapters.app import build_app
 from pdp.adapters.connection import protocol_class
+from pdp.adapters.metrics_page import MetricsPage
 from pdp.adapters.tls import server_context
 from pdp.identity.trust import TrustStore
 from pdp.limits import MAX_ARRIVAL_SECONDS
 from pdp.service.decision_service import DecisionService
+from pdp.service.health import Health
 from pdp.vocabulary import Millis
 
 __all__ = ["AddressInUseError", "Beside", "CannotListenError", "Listener", "bind"]
@@ -81,9 +84,24 @@ class Beside(Protocol):
 class _Server(uvicorn.Server):
     """uvicorn's server, for which being told to end is no failure."""
 
-    def __init__(self, config: uvicorn.Config, ending: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ending: Callable[[], Awaitable[None]], drain: Callable[[], float]
+    ) -> None:
         super().__init__(config)
         self._ending = ending
+        self._drain = drain
+        self._draining = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM begins a grace period, in which connections are accepted; a second signal ends it."""
+        if sig == signal.SIGTERM and not self._draining:
+            self._draining = True
+            if seconds := self._drain():
+                timer = threading.Timer(seconds, super().handle_exit, (sig, frame))
+                timer.daemon = True  # a second signal is not to wait for it
+                timer.start()
+                return
+        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Called by uvicorn once it was told to end."""
@@ -109,7 +127,7 @@ class _Server(uvicorn.Server):
 class Listener:
     """The decision listener over mTLS."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- what a listener is made of
         self,
         service: DecisionService,
         *,
@@ -117,13 +135,34 @@ class Listener:
         key: Path,
         trust: TrustStore,
         clock: Callable[[], Millis],
-        beside: Beside | None = None,
+        beside: Sequence[Beside] = (),
+        health: Health | None = None,
+        grace_seconds: float = 0,
+        metrics: MetricsPage | None = None,
     ) -> None:
+        """A listener that is not started.
+
+        Args:
+            service: Who decides.
+            certificate: Our certificate chain.
+            key: Its private key.
+            trust: The roots that callers are verified to.
+            clock: The wall clock.
+            beside: Other listeners, started before this one and stopped with it, the first one last.
+            health: What is told to probes.
+            grace_seconds: How long connections are still accepted after SIGTERM.
+            metrics: What `/metrics` shows, and to whom; None for nobody.
+
+        Raises:
+            ServerCredentialError: Certificate and key cannot be used.
+        """
         self._service = service
-        self._beside = beside
+        self._beside = tuple(beside)
+        self._health = health
+        self._grace_seconds = grace_seconds
         context = server_context(certificate, key, trust)
         self._config = uvicorn.Config(
-            build_app(service),
+            build_app(service, metrics),
             http=protocol_class(lambda: trust, clock),
             ws="none",
             lifespan="off",
@@ -137,7 +176,7 @@ class Listener:
             backlog=_BACKLOG,
             ssl_context_factory=lambda _config, _default: context,
         )
-        self._server = _Server(self._config, self._end)
+        self._server = _Server(self._config, self._end, self._drain)
 
     def run(self, listener: socket.socket, *, ready: Callable[[], None]) -> None:
         """Serve until SIGINT or SIGTERM; `ready` is called once connections are accepted."""
@@ -145,19 +184,29 @@ class Listener:
             runner.run(self._serve(listener, ready))
 
     async def _serve(self, listener: socket.socket, ready: Callable[[], None]) -> None:
-        if self._beside is not None:
-            await self._beside.start()
+        for beside in self._beside:
+            await beside.start()
         announcing = asyncio.create_task(self._announce(ready))
         await self._server.serve(sockets=[listener])
         announcing.cancel()
 
     async def _end(self) -> None:
         """Those who watch revisions would never end by themselves."""
+        if self._health is not None:
+            self._health.draining = True
         self._service.revisions.close()
-        if self._beside is not None:
-            await self._beside.stop(_DRAIN_SECONDS)
+        for beside in reversed(self._beside):
+            await beside.stop(_DRAIN_SECONDS)
+
+    def _drain(self) -> float:
+        """Tell probes that no more questions should come; returns how long they are answered all the same."""
+        if self._health is not None:
+            self._health.draining = True
+        return self._grace_seconds
 
     async def _announce(self, ready: Callable[[], None]) -> None:
         while not self._server.started:  # noqa: ASYNC110 - uvicorn sets a flag, not an event
             await asyncio.sleep(0.01)
+        if self._health is not None:
+            self._health.started = True
         ready()

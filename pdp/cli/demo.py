@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import click
 
-from pdp.cli.serve import AddressTakenError, CannotStartError, Settings, parse_address, start
+from pdp.cli.start import AddressTakenError, CannotStartError, start
+from pdp.config.model import HttpSettings, PolicySettings, Settings
 from pdp.identity import authority
 from pdp.identity.authority import AuthorityError
 from pdp.identity.authority_folder import read_certificates
@@ -53,19 +54,23 @@ _CHARGE: Final = {
 @click.option("--state", default=".pdp", type=click.Path(path_type=Path), help="Where certificates are kept.")
 def demo(policies: Path, address: str, state: Path) -> None:
     """Serve POLICIES with certificates of our own, ask two questions, and stay up until Ctrl-C."""
-    host, port = parse_address(address)
     folder = state / "pki"
     try:
         _certificates(folder)
+        roots = {_DOMAIN: folder / "root.pem"}
         settings = Settings(
-            policies=policies,
-            host=host,
-            port=port,
-            certificate=folder / f"{_SERVER}.pem",
-            key=folder / f"{_SERVER}-key.pem",
-            trust=load_trust({_DOMAIN: folder / "root.pem"}),
+            policies=PolicySettings(path=policies),
+            http=HttpSettings(
+                listen=address, certificate=folder / f"{_SERVER}.pem", key=folder / f"{_SERVER}-key.pem"
+            ),
+            trust=roots,
         )
-        start(settings, ready=lambda at, publisher: _begin(at, publisher, folder, policies), say=click.echo)
+        start(
+            settings,
+            load_trust(roots),
+            ready=lambda at, publisher: _begin(at, publisher, folder, policies),
+            say=click.echo,
+        )
     except AddressTakenError as error:
         click.echo(f"pdp: {error}: `make run HTTP=127.0.0.1:8444`", err=True)
         sys.exit(_CANNOT)

@@ -1,38 +1,28 @@
-"""`pdp serve`: the service, from a policy directory and the certificates it is given.
+"""`pdp serve`: a policy set behind mTLS, kept current while its files are edited.
 
-Starts only with a policy set that has no errors and with every security setting stated; from then
-on an edit that has errors changes nothing, and is shown.
+This module holds the options. How the service is put together and run is the business of
+`pdp.cli.start`, what can be set that of `pdp.config`.
 """
 
-import re
-import socket
 import sys
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, final
 
 import click
 
-from pdp.adapters.server import AddressInUseError, Beside, CannotListenError, Listener, bind
-from pdp.adapters.tls import ServerCredentialError
-from pdp.diagnostics import Severity, escape, render
-from pdp.identity.trust import TrustError, TrustStore, load_trust, trust_warnings
-from pdp.service.decision_service import DecisionService
-from pdp.store.bundle import PolicyBundle, read_bundle
-from pdp.store.publish import Accepted, Event, Publisher
-from pdp.store.snapshot import Loaded, Loader
-from pdp.store.watch import DirectoryWatcher
-from pdp.vocabulary import Millis
+from pdp.cli.config import diagnose, read
+from pdp.cli.output import ExitCode, show_diagnostics
+from pdp.cli.start import CannotStartError, start
+from pdp.config.model import LogTarget, Settings, parse_address
+from pdp.diagnostics import has_errors
+from pdp.identity.trust import TrustError, load_trust, trust_warnings
+from pdp.store.publish import Publisher
 
-__all__ = ["AddressTakenError", "CannotStartError", "Settings", "parse_address", "serve", "start"]
+__all__ = ["serve"]
 
-_CANNOT: Final = 3
-_PORT: Final = re.compile(r"[0-9]{1,5}")
 _EXAMPLE: Final = """
 \b
 Example:
@@ -41,234 +31,105 @@ Example:
       --dns localhost --ip 127.0.0.1
   pdp serve policies --cert .pdp/pki/pdp.pem --key .pdp/pki/pdp-key.pem \\
       --trust prod.example.org=.pdp/pki/root.pem
+  pdp serve --config pdp.toml
 """
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What the service is started with; each is stated, none assumed.
-
-    Attributes:
-        policies: The policy directory.
-        host: Where HTTP is answered.
-        port: The port there.
-        certificate: Our certificate chain.
-        key: Its private key.
-        trust: Whose callers may ask.
-        grpc: Where gRPC is answered, or None for nowhere.
-    """
-
-    policies: Path
-    host: str
-    port: int
-    certificate: Path
-    key: Path
-    trust: TrustStore
-    grpc: tuple[str, int] | None = None
-
-
-class CannotStartError(Exception):
-    """Why the service does not start, in words, with what to do about it."""
-
-
-@final
-class AddressTakenError(CannotStartError):
-    """Something else listens on the address; the message names the option that changes it."""
-
-
-def clock() -> Millis:
-    """The wall clock."""
-    return time.time_ns() // 1_000_000
-
-
-def start(settings: Settings, *, ready: Callable[[str, Publisher], None], say: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM.
-
-    Args:
-        settings: What to serve and how.
-        ready: Called once connections are accepted, with the address.
-        say: Gets what is to be told of edits and of trouble, a paragraph at a time.
-
-    Raises:
-        CannotStartError: A setting or the policy set keeps the service from starting.
-    """
-    listener = _bind(settings.host, settings.port, "--http")
-    if settings.grpc is not None:
-        # grpcio binds for itself, and much later: whether it can is found out here.
-        _bind(*settings.grpc, "--grpc").close()
-    bundle = read_bundle(settings.policies)
-    loader = Loader(circumstances=settings.trust.digest)
-    loaded = loader.load(bundle, now=clock())
-    if loaded.snapshot is None:
-        listener.close()
-        raise CannotStartError(
-            _shown(loaded, Severity.ERROR) + "the policy set has errors, and there is no last good one"
-        )
-
-    def told(event: Event) -> None:
-        service.revisions.ring()
-        say(describe(event))
-
-    publisher = Publisher(loader, loaded.snapshot, on_event=told, now=clock())
-    service = DecisionService(publisher, clock=clock)
-    try:
-        beside = None if settings.grpc is None else _grpc(settings, settings.grpc, service)
-        server = Listener(
-            service,
-            certificate=settings.certificate,
-            key=settings.key,
-            trust=settings.trust,
-            clock=clock,
-            beside=beside,
-        )
-    except ServerCredentialError as error:
-        listener.close()
-        raise CannotStartError(str(error)) from error
-    watcher = _watch(settings.policies, bundle, publisher, say)
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-
-    def announce() -> None:
-        if beside is not None:
-            say(f"answering gRPC on {beside.address}")
-        ready(f"{shown}:{port}", publisher)
-
-    try:
-        server.run(listener, ready=announce)
-    except CannotListenError as error:
-        raise CannotStartError(str(error)) from error
-    finally:
-        watcher.stop()
-
-
-def _bind(host: str, port: int, option: str) -> socket.socket:
-    try:
-        return bind(host, port)
-    except AddressInUseError as error:
-        msg = f"{host}:{port} is taken; choose another address with {option} HOST:PORT"
-        raise AddressTakenError(msg) from error
-    except OSError as error:
-        msg = f"cannot listen on {host}:{port}: {error.strerror}"
-        raise CannotStartError(msg) from error
-
-
-def _grpc(settings: Settings, address: tuple[str, int], service: DecisionService) -> Beside:
-    """The gRPC listener. Its library takes a while to import: only here, and settled first."""
-    from pdp.adapters.grpc.environment import settle  # noqa: PLC0415
-
-    settle()
-    from pdp.adapters.grpc.server import GrpcListener  # noqa: PLC0415
-
-    return GrpcListener(
-        service,
-        address=address,
-        certificate=settings.certificate,
-        key=settings.key,
-        trust=settings.trust,
-        clock=clock,
-    )
-
-
-def _watch(
-    root: Path, baseline: PolicyBundle, publisher: Publisher, say: Callable[[str], None]
-) -> DirectoryWatcher:
-    watcher = DirectoryWatcher(
-        root,
-        lambda bundle: _offer(publisher, bundle),
-        on_error=lambda error: say(f"watching {root}: {escape(str(error))}"),
-        on_confirmed=lambda: publisher.confirm(clock()),
-        baseline=baseline,
-    )
-    watcher.start()
-    return watcher
-
-
-def _offer(publisher: Publisher, bundle: PolicyBundle) -> None:
-    publisher.offer(bundle, clock())
-
-
-def describe(event: Event) -> str:
-    """One line for a version that is served; the diagnostics and one line for one that is not."""
-    if isinstance(event, Accepted):
-        notes = sum(d.severity is not Severity.NOTE for d in event.loaded.diagnostics)
-        warned = f", {notes} warnings (see `pdp check`)" if notes else ""
-        revision = event.published.snapshot.revision
-        return f"revision {revision}: {escape(str(event.changes))}{warned}"
-    return f"{_shown(event.loaded, Severity.ERROR)}still serving {event.serving}"
-
-
-def _shown(loaded: Loaded, least: Severity) -> str:
-    return "".join(render(d, loaded.sources) + "\n" for d in loaded.diagnostics if d.severity <= least)
-
-
 @click.command(epilog=_EXAMPLE)
-@click.argument("policies", type=click.Path(path_type=Path))
-@click.option(
-    "--http", "address", default="127.0.0.1:8443", show_default=True, help="HOST:PORT to answer on."
-)
+@click.argument("policies", type=click.Path(path_type=Path), required=False)
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="A file of settings, TOML.")
+@click.option("--http", "address", metavar="HOST:PORT", help="Where to answer HTTPS.  [127.0.0.1:8443]")
 @click.option("--grpc", "grpc_address", metavar="HOST:PORT", help="Answer gRPC as well, here.")
-@click.option("--cert", required=True, type=click.Path(path_type=Path), help="Our certificate chain, PEM.")
-@click.option("--key", required=True, type=click.Path(path_type=Path), help="Its private key, PEM.")
+@click.option("--health", "health_address", metavar="HOST:PORT", help="Answer probes in plaintext, here.")
+@click.option("--cert", type=click.Path(path_type=Path), help="Our certificate chain, PEM.")
+@click.option("--key", type=click.Path(path_type=Path), help="Its private key, PEM.")
 @click.option(
-    "--trust", "trust", required=True, multiple=True, metavar="DOMAIN=FILE",
+    "--trust", "trust", multiple=True, metavar="DOMAIN=FILE",
     help="Roots of one trust domain, PEM. Once for each domain whose callers may ask.",
 )  # fmt: skip
-def serve(
-    policies: Path, *, address: str, grpc_address: str | None, cert: Path, key: Path, trust: tuple[str, ...]
+def serve(  # noqa: PLR0913 -- one for each option
+    policies: Path | None,
+    *,
+    config_file: Path | None,
+    address: str | None,
+    grpc_address: str | None,
+    health_address: str | None,
+    cert: Path | None,
+    key: Path | None,
+    trust: tuple[str, ...],
 ) -> None:
     """Answer questions about POLICIES over HTTPS, and gRPC if asked to; callers come by mTLS.
 
-    A saved edit is live a moment later. An edit with errors changes nothing and is shown; the last
-    good version goes on being served.
+    Settings come from the file, from variables that begin with PDP_, and from the options, the later
+    over the earlier; `pdp config check` looks at them. A saved edit is live a moment later. An edit
+    with errors changes nothing and is shown; the last good version goes on being served.
     """
-    host, port = parse_address(address)
-    beside = None if grpc_address is None else parse_address(grpc_address, "--grpc")
+    for text, option in ((address, "--http"), (grpc_address, "--grpc"), (health_address, "--health")):
+        if text is not None:
+            _require_address(text, option)
+    settings = _settings(
+        config_file,
+        {
+            ("policies", "path"): policies,
+            ("http", "listen"): address,
+            ("grpc", "listen"): grpc_address,
+            ("health", "listen"): health_address,
+            ("http", "certificate"): cert,
+            ("http", "key"): key,
+            ("trust",): _by_domain(trust) or None,
+        },
+    )
+    printer = _Printer(err=settings.decision_log.target is LogTarget.STDOUT)
     try:
-        store = load_trust(_by_domain(trust))
+        store = load_trust(settings.trust)
         for warning in trust_warnings(store, datetime.now(UTC)):
             click.echo(f"warning: {warning}", err=True)
-        settings = Settings(
-            policies=policies, host=host, port=port, certificate=cert, key=key, trust=store, grpc=beside
-        )
-        start(settings, ready=_ready, say=_Printer().say)
+        start(settings, store, ready=lambda *at: printer.say(_ready(*at)), say=printer.say)
     except (TrustError, CannotStartError) as error:
         click.echo(f"pdp: {error}", err=True)
-        sys.exit(_CANNOT)
+        sys.exit(ExitCode.CANNOT)
 
 
-def _ready(address: str, publisher: Publisher) -> None:
+def _settings(file: Path | None, options: dict[tuple[str, ...], object]) -> Settings:
+    """The settings, or the end: what is wrong with them is shown."""
+    try:
+        loaded = read(file, options)
+    except OSError as error:
+        click.echo(f"pdp: {file} cannot be read: {error.strerror}", err=True)
+        sys.exit(ExitCode.CANNOT)
+    found = diagnose(loaded) if file is not None else list(loaded.diagnostics)
+    show_diagnostics(found, {} if file is None else {loaded.source.path: loaded.source})
+    if loaded.settings is None or has_errors(found):
+        sys.exit(ExitCode.USAGE if file is None else ExitCode.CANNOT)
+    return loaded.settings
+
+
+def _ready(address: str, publisher: Publisher) -> str:
     snapshot = publisher.current.snapshot
     counted = f"{snapshot.rules} rules, {len(snapshot.index.services)} services"
-    click.echo(f"serving revision {snapshot.revision} ({counted}) on https://{address}")
-    sys.stdout.flush()
+    return f"serving revision {snapshot.revision} ({counted}) on https://{address}"
 
 
 @final
 class _Printer:
-    """Prints whole paragraphs, from whichever thread."""
+    """Prints whole paragraphs, from whichever thread; beside a decision log, to standard error."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, err: bool) -> None:
+        self._err = err
         self._lock = threading.Lock()
 
     def say(self, text: str) -> None:
         """Print one paragraph. That nobody reads it any more keeps no version from being served."""
         with self._lock, suppress(OSError):
-            click.echo(text)
-            sys.stdout.flush()
+            click.echo(text, err=self._err)
+            (sys.stderr if self._err else sys.stdout).flush()
 
 
-def parse_address(text: str, option: str = "--http") -> tuple[str, int]:
-    """The host and the port of HOST:PORT; an IPv6 address stands in brackets.
-
-    Raises:
-        click.BadParameter: It is something else.
-    """
-    host, _, port = text.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if not _PORT.fullmatch(port) or int(port) > 65535 or not host or (":" in host and not bracketed):
-        raise click.BadParameter("write HOST:PORT, such as 127.0.0.1:8443", param_hint=option)
-    return host.strip("[]"), int(port)
+def _require_address(text: str, option: str) -> None:
+    try:
+        parse_address(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from error
 
 
 def _by_domain(given: tuple[str, ...]) -> dict[str, Path]:

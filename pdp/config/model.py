@@ -21,6 +21,7 @@ from pdp.limits import (
     MAX_AGE_LIMIT_MS,
     MAX_TRUST_DOMAIN_BYTES,
 )
+from pdp.principals import dns_principal, spiffe_principal
 
 __all__ = [
     "Address",
@@ -31,6 +32,7 @@ __all__ = [
     "HttpSettings",
     "LimitSettings",
     "LogTarget",
+    "MetricsSettings",
     "PolicySettings",
     "Settings",
     "parse_address",
@@ -77,6 +79,12 @@ def _address(text: str) -> str:
     return text
 
 
+def _identity(text: str) -> str:
+    if text.startswith("spiffe://"):
+        return spiffe_principal(text).id
+    return dns_principal(text.removeprefix("dns:")).id
+
+
 Listen = Annotated[str, AfterValidator(_address)]
 TrustDomain = Annotated[str, Field(min_length=1, max_length=MAX_TRUST_DOMAIN_BYTES)]
 Seconds = Annotated[float, Field(ge=0, le=_DAY_SECONDS, allow_inf_nan=False)]
@@ -116,6 +124,14 @@ class HealthSettings(_Section):
     """The listener for probes: plaintext, and it says nothing but yes or no."""
 
     listen: Listen
+    max_staleness_seconds: Seconds = 0
+
+
+@final
+class MetricsSettings(_Section):
+    """Who may read `/metrics` on the decision listener."""
+
+    readers: frozenset[Annotated[str, AfterValidator(_identity)]] = Field(default=frozenset(), strict=False)
 
 
 class LogTarget(Enum):
@@ -173,6 +189,7 @@ class Settings(_Section):
     trust: dict[TrustDomain, Annotated[Path, Field(strict=False)]] = Field(min_length=1)
     grpc: GrpcSettings | None = None
     health: HealthSettings | None = None
+    metrics: MetricsSettings = MetricsSettings()
     decision_log: DecisionLogSettings = DecisionLogSettings()
     limits: LimitSettings = LimitSettings()
     drain: DrainSettings = DrainSettings()

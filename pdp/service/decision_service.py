@@ -4,17 +4,24 @@ Adapters turn bytes into a `Request`; what happens to it then (who may ask, unde
 version, how old that is) is the same for all and happens here.
 """
 
+import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 from cachetools import LRUCache
 
+from pdp.audit.decision_log import DecisionLog
+from pdp.audit.record import Entry
 from pdp.engine.decide import decide
 from pdp.identity.caller import Caller
-from pdp.limits import MAX_AGE_LIMIT_MS, MAX_RIGHTS_CACHED
+from pdp.limits import DEFAULT_IN_FLIGHT, MAX_AGE_LIMIT_MS, MAX_RIGHTS_CACHED
+from pdp.service.admission import Admission
 from pdp.service.authorization import Rights, rights_of
 from pdp.service.errors import CannotAnswerError, NotPermittedError
+from pdp.service.ids import RANDOM_BYTES, new_decision_id
+from pdp.service.metrics import Metrics
 from pdp.service.revisions import Revisions
 from pdp.store.publish import Published, Publisher
 from pdp.vocabulary import Decision, Millis, Request
@@ -28,6 +35,7 @@ class Answered:
     """A decision with the version it was made under.
 
     Attributes:
+        decision_id: The answer's name.
         request: The request as it was decided, the caller's supplied families included.
         decision: The decision.
         published: The version.
@@ -36,6 +44,7 @@ class Answered:
         may_explain: Whether the caller may learn more of rules than their names and places.
     """
 
+    decision_id: str
     request: Request
     decision: Decision
     published: Published
@@ -53,8 +62,33 @@ class DecisionService:
     """
 
     def __init__(
-        self, publisher: Publisher, *, clock: Callable[[], Millis], max_age_ms: Millis = MAX_AGE_LIMIT_MS
+        self,
+        publisher: Publisher,
+        *,
+        clock: Callable[[], Millis],
+        max_age_ms: Millis = MAX_AGE_LIMIT_MS,
+        metrics: Metrics | None = None,
+        admission: Admission | None = None,
+        log: DecisionLog | None = None,
     ) -> None:
+        """A service over what `publisher` publishes.
+
+        Args:
+            publisher: Where versions come from.
+            clock: The wall clock.
+            max_age_ms: How long a region may be reused at most.
+            metrics: Where everything is counted; its own if none is given.
+            admission: Who is let in; by default so many at a time, and callers as often as they like.
+            log: Where decisions are logged, if they are.
+        """
+        self.metrics: Final = metrics or Metrics()
+        self.admission: Final = admission or Admission(
+            in_flight=DEFAULT_IN_FLIGHT,
+            per_second=0,
+            clock=time.monotonic,
+            shed=self.metrics.question_shed,
+        )
+        self.log: Final = log
         self._publisher = publisher
         self._revisions = Revisions(publisher)
         self._clock = clock
@@ -110,6 +144,7 @@ class DecisionService:
         Raises:
             NotPermittedError: The caller may not ask it.
         """
+        began = time.perf_counter_ns()
         rights = self.rights(caller, published, now)
         index = published.snapshot.index
         permission = rights.permit(request, index, explain=explain)
@@ -123,9 +158,16 @@ class DecisionService:
             context=request.context,
             supplied=permission.supplies,
         )
+        decision = decide(index, asked)
+        decision_id = new_decision_id(now, os.urandom(RANDOM_BYTES))
+        self.metrics.decided(asked.service, decision, time.perf_counter_ns() - began)
+        if self.log is not None:
+            revision = published.snapshot.revision
+            self.log.record(Entry(decision_id, caller.id, asked, decision, index, revision))
         return Answered(
+            decision_id=decision_id,
             request=asked,
-            decision=decide(index, asked),
+            decision=decision,
             published=published,
             age_seconds=max(0, now - self._publisher.confirmed_at) // 1000,
             max_age_ms=max(0, min(self._max_age_ms, caller.not_after - now)),

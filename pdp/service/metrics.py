@@ -35,11 +35,10 @@ class Metrics:
         reloads: Versions that were offered, by what became of them.
         latency: Decisions by the bucket of `LATENCY_SECONDS` that they fall into; the last is beyond all.
         latency_ns: The sum of what they took.
-        in_flight: Questions that are being answered.
     """
 
     __slots__ = (
-        "decisions", "in_flight", "latency", "latency_ns", "refused", "reloads", "shadowed", "shed",
+        "decisions", "latency", "latency_ns", "refused", "reloads", "shadowed", "shed",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -50,7 +49,6 @@ class Metrics:
         self.reloads = {"accepted": 0, "rejected": 0, "unchanged": 0}
         self.latency = [0] * (len(LATENCY_SECONDS) + 1)
         self.latency_ns = 0
-        self.in_flight = 0
 
     def decided(self, service: str, decision: Decision, took_ns: int) -> None:
         """Count a decision about a service that the policy set declares."""

@@ -42,11 +42,13 @@ class Accepted:
         published: The version.
         loaded: What it was made from, warnings included.
         changes: What changed from the version before.
+        changed: Whether it is another version than before.
     """
 
     published: Published
     loaded: Loaded
     changes: Changes
+    changed: bool = True
 
 
 @final
@@ -95,7 +97,7 @@ class Publisher:
             elif loaded.snapshot.revision == _content(before.snapshot.revision):
                 self._rejected = False  # what is served was saved again: the same version, confirmed
                 self.confirmed_at = now
-                event = Accepted(published=before, loaded=loaded, changes=NOTHING)
+                event = Accepted(published=before, loaded=loaded, changes=NOTHING, changed=False)
             else:
                 self._rejected = False
                 found = changes(before.snapshot, loaded.snapshot)

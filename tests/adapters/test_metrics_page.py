@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from pdp.adapters.metrics_page import Expiry, MetricsPage
+from pdp.adapters.metrics_page import MetricsPage
 from pdp.audit.decision_log import DecisionLog, LogMode
 from pdp.audit.record import Recorder
 from pdp.audit.sinks import StreamSink
+from pdp.service.decision_service import DecisionService
 from pdp.service.metrics import Metrics
 from pdp.store.bundle import make_bundle
 from pdp.store.publish import Publisher
@@ -30,11 +31,11 @@ def publisher() -> Publisher:
 
 
 def values(
-    metrics: Metrics, log: DecisionLog | None = None, expiries: Iterable[Expiry] = ()
+    metrics: Metrics, log: DecisionLog | None = None, expiries: Iterable[tuple[str, int]] = ()
 ) -> dict[str, float]:
-    page = MetricsPage(
-        metrics, publisher(), clock=lambda: NOW + 2500, log=log, expiries=lambda: expiries
-    ).render()
+    service = DecisionService(publisher(), clock=lambda: NOW + 2500, metrics=metrics, log=log)
+    service.admission.enter("a", 3)
+    page = MetricsPage(service, readers=frozenset(), expiries=lambda: expiries).render()
     found = {}
     for family in text_string_to_metric_families(page.decode()):
         assert family.documentation, family.name
@@ -76,7 +77,7 @@ def test_the_version_and_its_age() -> None:
 
 
 def test_certificates_and_when_they_end() -> None:
-    found = values(Metrics(), expiries=[Expiry("server", 1_800_000_000_000)])
+    found = values(Metrics(), expiries=[("server", 1_800_000_000_000)])
 
     assert found["pdp_certificate_expiry_timestamp_seconds{certificate=server}"] == 1_800_000_000
 
@@ -97,7 +98,6 @@ def test_what_was_turned_away_or_refused() -> None:
     metrics = Metrics()
     metrics.question_shed("rate")
     metrics.question_refused("bad_json")
-    metrics.in_flight = 3
 
     found = values(metrics)
 

@@ -14,7 +14,7 @@ from pdp.adapters.grpc.refusals import status_of
 from pdp.adapters.schemas import BadQuestionError
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
 from pdp.service.decision_service import DecisionService
-from pdp.service.errors import CannotAnswerError, NotPermittedError
+from pdp.service.errors import CannotAnswerError, NotPermittedError, OverloadedError
 from tests.docs.application import ASKED, ERRORS, WEB, asking, broken, caller, post, sending, service
 from tests.docs.pages import MODULES, TEXTS
 from tests.docs.sets import NOW
@@ -22,7 +22,7 @@ from tests.docs.sets import NOW
 #: Where the code stands among the arguments of whatever makes an error for a caller.
 RAISING = {
     "BadJsonError": 0, "BadQuestionError": 0, "NotPermittedError": 0, "CannotAnswerError": 0,
-    "_StatusError": 1, "_error": 1,
+    "OverloadedError": 0, "_StatusError": 1, "_error": 1,
 }  # fmt: skip
 
 
@@ -127,6 +127,36 @@ def watching(to: DecisionService) -> httpx.Response:
         return post(to, b"", method="GET", path="/v1/revisions")
 
 
+def asking_too_often(to: DecisionService) -> httpx.Response:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(to.admission, "_per_second", 1)
+        asking()(to)
+        return asking()(to)
+
+
+def asking_among_others(to: DecisionService) -> httpx.Response:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(to.admission, "in_flight", limits.DEFAULT_IN_FLIGHT)
+        return asking()(to)
+
+
+class FullLog:
+    """A decision log that blocks and has no room."""
+
+    blocks = True
+
+    @staticmethod
+    def has_room(entries: int) -> bool:
+        return entries < 0
+
+
+def asking_beside_a_full_log(to: DecisionService) -> httpx.Response:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(to, "log", FullLog())
+        patch.setattr("pdp.adapters.answering.LOG_WAIT_SECONDS", 0)
+        return asking()(to)
+
+
 BIG = b" " * (limits.MAX_BODY_BYTES + 1)
 PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
     "attribute_type": asking(context={"source.ip": 1}),
@@ -152,15 +182,19 @@ PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
     "invalid_revision": asking(at_least=""),
     "invalid_service": asking(service=""),
     "invalid_user": asking(user={"issuer": "", "subject": "alice"}),
+    "log_full": asking_beside_a_full_log,
     "lone_surrogate": sending(rb'{"path": "/\ud800"}'),
     "method_not_allowed": lambda to: post(to, b"{}", method="PUT"),
+    "metrics_not_permitted": lambda to: post(to, b"", method="GET", path="/metrics"),
     "missing_field": asking(path=None),
     "not_found": sending(b"{}", path="/v1/decide/"),
     "not_utf8": sending(b'{"path": "\xff"}'),
     "nul_character": sending(rb'{"path": "/\u0000"}'),
     "number_out_of_range": sending(b'{"path": 9223372036854775808}'),
+    "overloaded": asking_among_others,
     "path_too_long": asking(path="/" + "a" * 2 * limits.MAX_PATH_BYTES),
     "principal_not_permitted": asking(principal="spiffe://other.example/x"),
+    "rate_limited": asking_too_often,
     "revision_not_seen": asking(at_least="0" * 16),
     "service_not_permitted": asking(service="orders"),
     "service_or_host": asking(service=None),
@@ -223,6 +257,8 @@ def test_an_error_has_the_grpc_status_of_its_row(code: str) -> None:
     error: Exception = kinds.get(status or 400, BadQuestionError)(code, "")
     if code == "caller_untrusted":
         error = UntrustedCertificateError(Refusal.MALFORMED, "")
+    elif code in {"overloaded", "rate_limited"}:
+        error = OverloadedError(code, "")
     elif status == 500:
         error = RuntimeError("secret")
 

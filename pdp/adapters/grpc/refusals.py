@@ -12,7 +12,7 @@ from grpc.aio import ServicerContext
 
 from pdp.adapters.question import BadQuestionError
 from pdp.identity.refusal import UntrustedCertificateError
-from pdp.service.errors import CannotAnswerError, NotPermittedError
+from pdp.service.errors import CannotAnswerError, NotPermittedError, OverloadedError
 
 __all__ = ["CODE", "refuse", "status_of"]
 
@@ -30,7 +30,7 @@ _BY_CODE: Final = {
 async def refuse(context: ServicerContext[bytes, bytes], error: Exception) -> NoReturn:
     """End a call with an error. An unexpected one is ours, and tells nothing."""
     match error:
-        case BadQuestionError() | NotPermittedError() | CannotAnswerError():
+        case BadQuestionError() | NotPermittedError() | CannotAnswerError() | OverloadedError():
             code, message = error.code, error.message
         case UntrustedCertificateError():
             code, message = "caller_untrusted", f"the client certificate is not accepted: {error.message}"
@@ -49,6 +49,8 @@ def status_of(error: Exception) -> grpc.StatusCode:
             return _BY_CODE.get(error.code, grpc.StatusCode.PERMISSION_DENIED)
         case CannotAnswerError():
             return _BY_CODE.get(error.code, grpc.StatusCode.UNAVAILABLE)
+        case OverloadedError():
+            return grpc.StatusCode.RESOURCE_EXHAUSTED
         case UntrustedCertificateError():
             return grpc.StatusCode.UNAUTHENTICATED
         case _:

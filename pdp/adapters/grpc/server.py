@@ -68,6 +68,7 @@ class GrpcListener:
         key: Path,
         trust: TrustStore,
         clock: Callable[[], Millis],
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         """A listener that is not started.
 
@@ -75,6 +76,7 @@ class GrpcListener:
             ServerCredentialError: Certificate or key cannot be read.
         """
         self._host, self._port = address
+        self._say = say
         self._calls = Calls(service, Callers(lambda: trust, clock))
         try:
             ours = (key.read_bytes(), certificate.read_bytes())
@@ -111,6 +113,7 @@ class GrpcListener:
         await server.start()
         await self._calls.begin()
         self._server = server
+        self._say(f"answering gRPC on {self.address}")
 
     async def stop(self, seconds: float) -> None:
         """Accept no more calls; those in flight have these seconds."""
