@@ -83,7 +83,7 @@ async def answer_batch(service: DecisionService, caller: Caller, body: bytes) ->
         service,
         caller,
         lambda: decode(body, Batch, max_bytes=MAX_BATCH_BODY_BYTES).questions,
-        lambda raw: decode(bytes(raw), Question, max_bytes=MAX_BODY_BYTES),
+        lambda raw: decode(bytes(raw), Question, max_bytes=MAX_BODY_BYTES, subject="the question"),
     )
     return _encode(BatchAnswer(answers=answers))
 

@@ -172,12 +172,12 @@ class _Serialising:
 
 def _health_request(data: bytes) -> HealthCheckRequest:
     if len(data) > MAX_BODY_BYTES:
-        raise BadQuestionError("body_too_large", f"this has more than {MAX_BODY_BYTES} bytes")
+        raise BadQuestionError("body_too_large", f"the message has more than {MAX_BODY_BYTES} bytes")
     try:
         return HealthCheckRequest.FromString(data)
     except DecodeError:
         raise BadQuestionError(
-            "invalid_protobuf", "this is not a `grpc.health.v1.HealthCheckRequest`"
+            "invalid_protobuf", "the message is not a `grpc.health.v1.HealthCheckRequest`"
         ) from None
 
 

@@ -71,7 +71,7 @@ def read_watch(data: bytes) -> None:
 
 def _read(type_: type[_M], data: bytes, most: int) -> _M:
     if len(data) > most:
-        raise BadQuestionError("body_too_large", f"this has more than {most} bytes")
+        raise BadQuestionError("body_too_large", f"the message has more than {most} bytes")
     message = type_()
     try:
         message.ParseFromString(data)
@@ -86,7 +86,7 @@ def _read(type_: type[_M], data: bytes, most: int) -> _M:
 def _refuse_malformed(message: Message, error: DecodeError) -> NoReturn:
     if "UTF-8" in str(error):
         raise BadQuestionError("not_utf8", "a string is not UTF-8") from None
-    raise BadQuestionError("invalid_protobuf", f"this is not a `{_public(message)}`") from None
+    raise BadQuestionError("invalid_protobuf", f"the message is not a `{_public(message)}`") from None
 
 
 def _public(message: Message) -> str:
