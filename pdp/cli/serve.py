@@ -5,21 +5,19 @@ This module holds the options. How the service is put together and run is the bu
 """
 
 import sys
-import threading
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, final
+from typing import Final
 
 import click
 
 from pdp.cli.config import diagnose, read
 from pdp.cli.output import ExitCode, show_diagnostics
+from pdp.cli.reporting import Reporter
 from pdp.cli.start import CannotStartError, start
 from pdp.config.model import LogTarget, Settings, parse_address
 from pdp.diagnostics import has_errors
 from pdp.identity.trust import TrustError, load_trust, trust_warnings
-from pdp.store.publish import Publisher
 
 __all__ = ["serve"]
 
@@ -47,9 +45,11 @@ Example:
     "--trust", "trust", multiple=True, metavar="DOMAIN=FILE",
     help="Roots of one trust domain, PEM. Once for each domain whose callers may ask.",
 )  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object for each event.")
 def serve(  # noqa: PLR0913 -- one for each option
     policies: Path | None,
     *,
+    as_json: bool,
     config_file: Path | None,
     address: str | None,
     grpc_address: str | None,
@@ -79,12 +79,12 @@ def serve(  # noqa: PLR0913 -- one for each option
             ("trust",): _by_domain(trust) or None,
         },
     )
-    printer = _Printer(err=settings.decision_log.target is LogTarget.STDOUT)
+    reporter = Reporter(as_json=as_json, err=settings.decision_log.target is LogTarget.STDOUT)
     try:
         store = load_trust(settings.trust)
         for warning in trust_warnings(store, datetime.now(UTC)):
             click.echo(f"warning: {warning}", err=True)
-        start(settings, store, ready=lambda *at: printer.say(_ready(*at)), say=printer.say)
+        start(settings, store, ready=reporter.serving, say=reporter.say, edited=reporter.edited)
     except (TrustError, CannotStartError) as error:
         click.echo(f"pdp: {error}", err=True)
         sys.exit(ExitCode.CANNOT)
@@ -102,27 +102,6 @@ def _settings(file: Path | None, options: dict[tuple[str, ...], object]) -> Sett
     if loaded.settings is None or has_errors(found):
         sys.exit(ExitCode.USAGE if file is None else ExitCode.CANNOT)
     return loaded.settings
-
-
-def _ready(address: str, publisher: Publisher) -> str:
-    snapshot = publisher.current.snapshot
-    counted = f"{snapshot.rules} rules, {len(snapshot.index.services)} services"
-    return f"serving revision {snapshot.revision} ({counted}) on https://{address}"
-
-
-@final
-class _Printer:
-    """Prints whole paragraphs, from whichever thread; beside a decision log, to standard error."""
-
-    def __init__(self, *, err: bool) -> None:
-        self._err = err
-        self._lock = threading.Lock()
-
-    def say(self, text: str) -> None:
-        """Print one paragraph. That nobody reads it any more keeps no version from being served."""
-        with self._lock, suppress(OSError):
-            click.echo(text, err=self._err)
-            (sys.stderr if self._err else sys.stdout).flush()
 
 
 def _require_address(text: str, option: str) -> None:

@@ -56,7 +56,12 @@ def clock() -> Millis:
 
 
 def start(
-    settings: Settings, trust: TrustStore, *, ready: Callable[[str, Publisher], None], say: _Say
+    settings: Settings,
+    trust: TrustStore,
+    *,
+    ready: Callable[[str, Publisher], None],
+    say: _Say,
+    edited: Callable[[Event], None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
@@ -64,7 +69,8 @@ def start(
         settings: What to serve and how.
         trust: The roots that callers are verified to.
         ready: Called once connections are accepted, with the address.
-        say: Gets what is to be told of edits and of trouble, a paragraph at a time.
+        say: Gets what is to be told, a paragraph at a time.
+        edited: Is told of saved edits; else `say` gets a paragraph about each.
 
     Raises:
         CannotStartError: A setting or the policy set keeps the service from starting.
@@ -75,7 +81,8 @@ def start(
             # grpcio binds for itself, and much later: whether it can is found out here.
             _bind(parse_address(settings.grpc.listen), "--grpc").close()
         bundle = read_bundle(settings.policies.path)
-        publisher, told = _publisher(bundle, trust, say)
+        publisher, told = _publisher(bundle, trust)
+        told.append(edited or (lambda event: say(describe(event))))
         service = _service(settings, publisher, _decision_log(settings, say, held))
         told += [lambda _: service.revisions.ring(), lambda event: service.metrics.reloaded(outcome(event))]
         stale = round(settings.health.max_staleness_seconds * 1000) if settings.health is not None else 0
@@ -123,16 +130,14 @@ def _bind(address: Address, option: str) -> socket.socket:
 # -- policies ------------------------------------------------------------------------------
 
 
-def _publisher(
-    bundle: PolicyBundle, trust: TrustStore, say: _Say
-) -> tuple[Publisher, list[Callable[[Event], None]]]:
+def _publisher(bundle: PolicyBundle, trust: TrustStore) -> tuple[Publisher, list[Callable[[Event], None]]]:
     """The publisher of a set without errors, and whom it tells of each event."""
     loader = Loader(circumstances=trust.digest)
     loaded = loader.load(bundle, now=clock())
     if loaded.snapshot is None:
         wrong = shown(loaded, Severity.ERROR)
         raise CannotStartError(f"{wrong}the policy set has errors, and there is no last good one")
-    told: list[Callable[[Event], None]] = [lambda event: say(describe(event))]
+    told: list[Callable[[Event], None]] = []
 
     def tell(event: Event) -> None:
         for each in told:

@@ -140,6 +140,7 @@ class Service:
         *more: str,
         trust: Iterable[str] = (),
         command: list[str] | None = None,
+        started: str = "https://127.0.0.1:",
     ) -> None:
         self.pki, self.policies = pki, policies
         trusted = trust or (f"{PROD}={pki.folder / 'prod.pem'}", f"{PARTNER}={pki.folder / 'partner.pem'}")
@@ -157,11 +158,11 @@ class Service:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
-            line = self.wait_line("https://127.0.0.1:")
+            line = self.wait_line(started)
         except AssertionError:
             self.stop()
             raise
-        self.port = int(line.rpartition(":")[2])
+        self.port = int(line.rpartition(":")[2].rstrip('"}'))
 
     def _read(self) -> None:
         assert self.process.stdout is not None

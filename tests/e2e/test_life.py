@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.running import Pki, Service, question, send
+from tests.e2e.running import Pki, Service, make_policies, question, send
 
 
 @pytest.fixture
@@ -236,3 +236,26 @@ def test_where_lines_may_be_lost_a_full_disk_changes_no_answer(
 def test_settings_that_are_wrong_are_shown_with_their_place(pki: Pki, policies: Path, settings: Path) -> None:
     with pytest.raises(AssertionError, match=r"pdp.toml:2:1: error\[setting\]: `limits.in_flight`"):
         serve(pki, policies, settings, "[limits]\nin_flight = 0\n")
+
+
+# -- for programs --------------------------------------------------------------------------
+
+
+def test_with_json_every_line_is_an_event(pki: Pki, tmp_path: Path) -> None:
+    policies = make_policies(tmp_path / "set")
+    service = Service(pki, policies, "--json", "--health", "127.0.0.1:0", started='"url": "https://')
+    file = next(policies.glob("*.policy"))
+    text = file.read_text()
+    try:
+        file.write_text(text.replace("allow", "alow", 1))
+        service.wait_line('"rejected"')
+        file.write_text(text + "\nservice more {}\n")
+        service.wait_line('"accepted"')
+    finally:
+        service.stop(signal.SIGINT)
+
+    events = [json.loads(line) for line in service.lines]
+    assert [event["event"] for event in events] == ["message", "serving", "rejected", "accepted"]
+    assert events[2]["serving"] == events[1]["revision"]
+    assert events[2]["diagnostics"][0]["code"] == "PDP101"
+    assert (events[3]["granted"], events[3]["revoked"], events[3]["notes"]) == (0, 0, ["`more` is new"])
