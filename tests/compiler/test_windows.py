@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pdp.compiler.windows import UnknownZoneError, WeekWindow
+from pdp.compiler.windows import UnknownZoneError, WeekWindow, wall_clock
 
 MINUTE = 60_000
 DAY = 1440 * MINUTE
@@ -165,3 +165,10 @@ def test_names_that_are_no_zones_are_refused(zone):
 
 def test_a_window_knows_the_name_of_its_zone():
     assert WeekWindow(EVERY_DAY, 0, 60, "Etc/GMT+5").zone_name == "Etc/GMT+5"
+
+
+def test_the_wall_clock_of_a_zone_is_that_of_the_instant():
+    noon = int(datetime(2026, 7, 1, 12, tzinfo=UTC).timestamp() * 1000)
+
+    assert wall_clock(noon, "Europe/Berlin").isoformat() == "2026-07-01T14:00:00+02:00"
+    assert wall_clock(noon + 1, "UTC").isoformat() == "2026-07-01T12:00:00.001000+00:00"

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from pdp.adapters.grpc.v1 import decision_pb2 as v1
+from tests.e2e.grpc_calls import call, channel, grpc_port, streaming, to_question
 from tests.e2e.running import Pki, Service, make_policies, question, send
 
 
@@ -259,3 +261,27 @@ def test_with_json_every_line_is_an_event(pki: Pki, tmp_path: Path) -> None:
     assert events[2]["serving"] == events[1]["revision"]
     assert events[2]["diagnostics"][0]["code"] == "PDP101"
     assert (events[3]["granted"], events[3]["revoked"], events[3]["notes"]) == (0, 0, ["`more` is new"])
+
+
+# -- over gRPC -----------------------------------------------------------------------------
+
+
+def test_over_grpc_load_is_turned_away_by_a_status_and_never_by_a_decision(
+    pki: Pki, policies: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "pdp.toml").write_text("[limits]\nper_caller_per_second = 3\n")
+    service = Service(pki, policies, "--config", str(tmp_path / "pdp.toml"), "--grpc", "127.0.0.1:0")
+    asked = to_question(question()).SerializeToString()
+    try:
+        with channel(pki, grpc_port(service)) as on:
+            with streaming(on, "DecideStream", [asked] * 8) as stream:
+                results = [v1.Result.FromString(message) for message in stream]
+            refused = call(on, "Decide", asked)
+    finally:
+        service.stop(signal.SIGINT)
+
+    assert [result.WhichOneof("result") for result in results[:3]] == ["answer"] * 3
+    assert {result.error.code for result in results if result.WhichOneof("result") == "error"} == {
+        "rate_limited"
+    }
+    assert (refused.status, refused.code) == ("RESOURCE_EXHAUSTED", "rate_limited")
