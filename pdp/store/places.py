@@ -21,7 +21,7 @@ import watchfiles
 
 from pdp.store.tree import Folder, Tree
 
-__all__ = ["Places", "listen", "lost", "places_of"]
+__all__ = ["Places", "back", "listen", "lost", "places_of"]
 
 # How often the event queue is drained. Costs 0.7 % of a core; twice this is the least delay.
 _STEP_MS: Final = 10
@@ -46,6 +46,10 @@ class Places:
     def paths(self) -> list[str]:
         """The directories to hand to the operating system; what we may not list is left to the poll."""
         return sorted({path for path, _, _ in self.folders if os.access(path, os.R_OK)})
+
+    def unheard(self, paths: frozenset[str]) -> frozenset[str]:
+        """The directories that are not among `paths`: not ours to list, or gone when those were asked for."""
+        return frozenset(path for path, _, _ in self.folders) - paths
 
 
 def places_of(root: Path, tree: Tree) -> Places:
@@ -81,6 +85,14 @@ def lost(changes: set[tuple[watchfiles.Change, str]], paths: frozenset[str]) -> 
     Not even if it has the same name and the same inode, as one that is made at once may have.
     """
     return any(change is watchfiles.Change.deleted and path in paths for change, path in changes)
+
+
+def back(unheard: frozenset[str]) -> bool:
+    """Whether a directory is there that nobody listens to.
+
+    It may even have the inode of the one before it, so that `Places` compare equal.
+    """
+    return any(os.access(path, os.R_OK) for path in unheard)
 
 
 def _names_looked_up(path: Path) -> frozenset[str]:

@@ -17,7 +17,7 @@ from typing import Final, final
 
 from pdp import limits
 from pdp.store.bundle import BundleReader, PolicyBundle, read_bundle, unsettled
-from pdp.store.places import Places, listen, lost, places_of
+from pdp.store.places import Places, back, listen, lost, places_of
 from pdp.store.tree import Tree, scan
 
 __all__ = ["DirectoryWatcher"]
@@ -137,6 +137,7 @@ class DirectoryWatcher:
         try:
             paths = places.paths()
             watched = frozenset(paths)
+            unheard = places.unheard(watched)
             with closing(listen(paths)) as events:
                 for changes in events:
                     if self._stop.is_set():
@@ -147,7 +148,7 @@ class DirectoryWatcher:
                     if (wanted and now >= self._rest_until) or now >= self._next_poll:
                         wanted = False
                         yield
-                    if lost(changes, watched):
+                    if lost(changes, watched) or (unheard and back(unheard)):
                         self._lost = True
                         return None
         except GeneratorExit:
