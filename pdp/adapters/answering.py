@@ -8,9 +8,11 @@ import asyncio
 import time
 from collections.abc import (
     Callable,
+    Iterator,
     Sequence,
     Set,  # noqa: PYI025 -- as a type only
 )
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 import msgspec
@@ -25,6 +27,7 @@ from pdp.adapters.schemas import (
     to_request,
 )
 from pdp.adapters.strict_json import BadJsonError, decode
+from pdp.audit.decision_log import DecisionLog
 from pdp.engine.explain import explain
 from pdp.identity.caller import Caller
 from pdp.limits import (
@@ -103,21 +106,17 @@ async def ask(service: DecisionService, caller: Caller, read: Callable[[], Quest
         OverloadedError: There is too much to do, or this caller asks too often.
         Exception: Whatever `read` raises.
     """
-    now = service.now()
-    service.rights(caller, service.publisher.current, now)  # who may ask nothing is told nothing
-    service.admission.enter(caller.id)
-    try:
-        question = read()
-        if question.at_least is not None:
-            await _wait_for(service, {question.at_least})
-            now = service.now()
-        await _room(service, 1)
-        return _answer(service, caller, service.publisher.current, now, question)
-    except (BadJsonError, BadQuestionError, NotPermittedError, CannotAnswerError) as error:
-        service.metrics.question_refused(error.code)
-        raise
-    finally:
-        service.admission.leave()
+    with _counted(service):
+        now = service.now()
+        service.rights(caller, service.publisher.current, now)  # who may ask nothing is told nothing
+        service.admission.enter(caller.id)
+        try:
+            question = read()
+            if await _waited(service, {question.at_least}, 1):
+                now = service.now()
+            return _answer(service, caller, service.publisher.current, now, question)
+        finally:
+            service.admission.leave()
 
 
 async def ask_batch(
@@ -141,32 +140,41 @@ async def ask_batch(
         OverloadedError: There is too much to do, or this caller asks too often.
         Exception: Whatever `items` raises.
     """
-    now = service.now()
-    service.rights(caller, service.publisher.current, now)
-    batch = items()
-    if len(batch) > MAX_BATCH_ITEMS:
-        raise BadQuestionError("batch_too_large", f"a batch has at most {MAX_BATCH_ITEMS} questions")
-    service.admission.enter(caller.id, len(batch))
+    with _counted(service):
+        now = service.now()
+        service.rights(caller, service.publisher.current, now)
+        batch = items()
+        if len(batch) > MAX_BATCH_ITEMS:
+            raise BadQuestionError("batch_too_large", f"a batch has at most {MAX_BATCH_ITEMS} questions")
+        service.admission.enter(caller.id, len(batch))
+        try:
+            questions = [_read_or_error(service, read, item) for item in batch]
+            floors = {item.at_least for item in questions if isinstance(item, Question)}
+            if await _waited(service, floors, len(batch)):
+                now = service.now()
+            published = service.publisher.current
+            return [_or_error(service, caller, published, now, item) for item in questions]
+        finally:
+            service.admission.leave(len(batch))
+
+
+@contextmanager
+def _counted(service: DecisionService) -> Iterator[None]:
+    """Count what is refused; what is shed is counted where it is."""
     try:
-        questions = [_read_or_error(service, read, item) for item in batch]
-        floors = {q.at_least for q in questions if isinstance(q, Question) and q.at_least is not None}
-        if floors:
-            await _wait_for(service, floors)
-            now = service.now()
-        await _room(service, len(batch))
-        published = service.publisher.current
-        return [_or_error(service, caller, published, now, item) for item in questions]
-    finally:
-        service.admission.leave(len(batch))
+        yield
+    except (BadJsonError, BadQuestionError, NotPermittedError, CannotAnswerError) as error:
+        service.metrics.question_refused(error.code)
+        raise
 
 
 def _read_or_error(
     service: DecisionService, read: Callable[[_T], Question], item: _T
 ) -> Question | ErrorBody:
     try:
-        return read(item)
+        with _counted(service):
+            return read(item)
     except (BadJsonError, BadQuestionError) as error:
-        service.metrics.question_refused(error.code)
         return error_body(error.code, error.message)
 
 
@@ -176,9 +184,9 @@ def _or_error(
     if isinstance(item, ErrorBody):
         return item
     try:
-        return _answer(service, caller, published, now, item)
+        with _counted(service):
+            return _answer(service, caller, published, now, item)
     except (BadQuestionError, NotPermittedError, CannotAnswerError) as error:
-        service.metrics.question_refused(error.code)
         return error_body(error.code, error.message)
 
 
@@ -203,15 +211,24 @@ def _answer(
     )
 
 
-async def _room(service: DecisionService, entries: int) -> None:
-    """Wait until the decision log has room, where no decision may go without its line.
+async def _waited(service: DecisionService, floors: Set[str | None], entries: int) -> bool:
+    """Wait for revisions and for room in the decision log; whether the clock has to be read again.
 
     Raises:
-        CannotAnswerError: It had none in time.
+        CannotAnswerError: The log had no room in time.
     """
+    revisions = {floor for floor in floors if floor is not None}
+    if revisions:
+        await _wait_for(service, revisions)
     log = service.log
-    if log is None or not log.blocks:
-        return
+    if log is not None and log.blocks and not log.has_room(entries):
+        await _room(log, entries)
+        return True
+    return bool(revisions)
+
+
+async def _room(log: DecisionLog, entries: int) -> None:
+    """Wait until the decision log has room, where no decision may go without its line."""
     deadline = time.monotonic() + LOG_WAIT_SECONDS
     while not log.has_room(entries):
         if time.monotonic() >= deadline:

@@ -16,7 +16,7 @@ from typing import Final, final
 from pdp.audit.record import Entry, Recorder
 from pdp.audit.sinks import Sink
 from pdp.limits import LOG_RETRY_SECONDS, LOG_STOP_SECONDS, MAX_LOG_BATCH, MAX_LOG_QUEUE
-from pdp.vocabulary import Effect
+from pdp.vocabulary import Decision, Effect
 
 __all__ = ["DecisionLog", "LogCounts", "LogMode"]
 
@@ -26,7 +26,12 @@ class LogMode(Enum):
 
     BLOCK = "block"  # no decision without its line: questions wait, and are refused when it takes too long
     DROP = "drop"  # decisions go on, and lines that do not fit are counted
-    SAMPLE = "sample"  # every deny, and one allow in so many; lines that do not fit are counted
+    SAMPLE = "sample"  # like DROP, of all that is a plain allow one in so many
+
+
+def _is_plain_allow(decision: Decision) -> bool:
+    """Whether nothing was denied, and nothing would have been."""
+    return decision.effect is Effect.ALLOW and decision.enforced and decision.shadow is None
 
 
 @final
@@ -109,7 +114,7 @@ class DecisionLog:
         """Queue an entry, or count it as dropped. Never waits and never raises."""
         counts = self.counts
         counts.decided += 1
-        if self._mode is LogMode.SAMPLE and entry.decision.effect is Effect.ALLOW:
+        if self._mode is LogMode.SAMPLE and _is_plain_allow(entry.decision):
             self._allows += 1
             if self._allows % self._one_in:
                 counts.sampled_out += 1
@@ -122,12 +127,10 @@ class DecisionLog:
             self._wake.set()
 
     def close(self) -> None:
-        """Write what is queued, as long as that may take, and end; what is left then counts as dropped."""
+        """Write what is queued, as long as that may take, and end; what is left then goes on waiting."""
         self._deadline = time.monotonic() + LOG_STOP_SECONDS
         self._wake.set()
-        self._writer.join(LOG_STOP_SECONDS + LOG_RETRY_SECONDS)
-        self.counts.refused += len(self._queue)
-        self._queue.clear()
+        self._writer.join(LOG_STOP_SECONDS + 2 * LOG_RETRY_SECONDS)
 
     # -- the writer's thread ---------------------------------------------------------------
 

@@ -5,6 +5,7 @@ strings, other headers, tokens or certificates. Values of attributes that may be
 as keyed digests: equal values can be told to be equal, and nothing else.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -19,6 +20,7 @@ __all__ = ["Entry", "LogUser", "Record", "Recorder", "ShadowRecord"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DIGEST_BYTES: Final = 8  # enough to tell values apart, too few to be looked up in a table of guesses
+_NOT_PATH: Final = re.compile("[?#;]|%(?:3[fFbB]|23)")
 _DIGESTED: Final = "header."  # requests carry tokens and cookies in headers of any name
 
 
@@ -109,7 +111,7 @@ class Recorder:
             user=None if user is None else LogUser(issuer=user.issuer, subject=user.subject),
             service=request.service,
             method=request.method,
-            path=request.path.partition("?")[0],
+            path=_path_of(request.path),
             decision=decision.effect.value,
             reason=decision.reason.value,
             rules=names(decision.rules),
@@ -136,6 +138,15 @@ class Recorder:
             return None
         digest = blake2b(repr(value).encode(), key=self._key, digest_size=_DIGEST_BYTES)
         return f"keyed:{digest.hexdigest()}"
+
+
+def _path_of(target: str) -> str:
+    """The path of a request target, refused ones included, without what may hold a secret.
+
+    Queries and fragments, parameters such as `;jsessionid=`, the same written as `%3F`, `%23` and
+    `%3B`, and all of a target that does not begin with a slash: a URL may hold a password.
+    """
+    return _NOT_PATH.split(target, maxsplit=1)[0] if target.startswith("/") else ""
 
 
 def _instant(instant: Millis) -> str:

@@ -37,12 +37,20 @@ class StreamSink:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._cut_off = False
 
     def write(self, lines: bytes) -> None:
-        """Write whole lines; waits where the reader of a pipe is slow."""
-        view = memoryview(lines)
+        """Write whole lines; waits where the reader of a pipe is slow.
+
+        Raises:
+            OSError: Not all could be written. Some may have been: nothing can be taken back here. The
+                line that was cut off is ended before the next one.
+        """
+        view = memoryview(b"\n" + lines if self._cut_off else lines)
         while view:
-            view = view[os.write(self._descriptor, view) :]
+            written = os.write(self._descriptor, view)
+            self._cut_off = bytes(view[written - 1 : written]) != b"\n"
+            view = view[written:]
 
     def close(self) -> None:
         """The descriptor is not ours to close."""

@@ -65,11 +65,12 @@ def _edit(event: Event) -> str:
     diagnostics = [diagnostic_as_json(each, event.loaded.sources) for each in event.loaded.diagnostics]
     if not isinstance(event, Accepted):
         return _json("rejected", serving=event.serving, diagnostics=diagnostics)
+    found = event.changes
     return _json(
         "accepted",
         revision=event.published.snapshot.revision,
-        granted=event.changes.granted,
-        revoked=event.changes.revoked,
-        notes=list(event.changes.notes),
+        granted=found.granted,
+        revoked=found.revoked,
+        notes=list(found.notes),
         diagnostics=diagnostics,
     )

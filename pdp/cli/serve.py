@@ -16,7 +16,7 @@ from pdp.cli.output import ExitCode, show_diagnostics
 from pdp.cli.reporting import Reporter
 from pdp.cli.start import CannotStartError, start
 from pdp.config.model import LogTarget, Settings, parse_address
-from pdp.diagnostics import has_errors
+from pdp.diagnostics import Diagnostic, has_errors
 from pdp.identity.trust import TrustError, load_trust, trust_warnings
 
 __all__ = ["serve"]
@@ -67,7 +67,7 @@ def serve(  # noqa: PLR0913 -- one for each option
     for text, option in ((address, "--http"), (grpc_address, "--grpc"), (health_address, "--health")):
         if text is not None:
             _require_address(text, option)
-    settings = _settings(
+    settings, doubts = _settings(
         config_file,
         {
             ("policies", "path"): policies,
@@ -80,28 +80,30 @@ def serve(  # noqa: PLR0913 -- one for each option
         },
     )
     reporter = Reporter(as_json=as_json, err=settings.decision_log.target is LogTarget.STDOUT)
+    for doubt in doubts:
+        reporter.say(f"warning: {doubt.message}")
     try:
         store = load_trust(settings.trust)
         for warning in trust_warnings(store, datetime.now(UTC)):
-            click.echo(f"warning: {warning}", err=True)
+            reporter.say(f"warning: {warning}")
         start(settings, store, ready=reporter.serving, say=reporter.say, edited=reporter.edited)
     except (TrustError, CannotStartError) as error:
         click.echo(f"pdp: {error}", err=True)
         sys.exit(ExitCode.CANNOT)
 
 
-def _settings(file: Path | None, options: dict[tuple[str, ...], object]) -> Settings:
-    """The settings, or the end: what is wrong with them is shown."""
+def _settings(file: Path | None, options: dict[tuple[str, ...], object]) -> tuple[Settings, list[Diagnostic]]:
+    """The settings and what is doubtful about them, or the end: what is wrong with them is shown."""
     try:
         loaded = read(file, options)
     except OSError as error:
         click.echo(f"pdp: {file} cannot be read: {error.strerror}", err=True)
         sys.exit(ExitCode.CANNOT)
-    found = diagnose(loaded) if file is not None else list(loaded.diagnostics)
+    found = diagnose(loaded)
+    if loaded.settings is not None and not has_errors(found):
+        return loaded.settings, found
     show_diagnostics(found, {} if file is None else {loaded.source.path: loaded.source})
-    if loaded.settings is None or has_errors(found):
-        sys.exit(ExitCode.USAGE if file is None else ExitCode.CANNOT)
-    return loaded.settings
+    sys.exit(ExitCode.USAGE if file is None and loaded.settings is None else ExitCode.CANNOT)
 
 
 def _require_address(text: str, option: str) -> None:

@@ -82,9 +82,12 @@ def start(
             _bind(parse_address(settings.grpc.listen), "--grpc").close()
         bundle = read_bundle(settings.policies.path)
         publisher, told = _publisher(bundle, trust)
-        told.append(edited or (lambda event: say(describe(event))))
         service = _service(settings, publisher, _decision_log(settings, say, held))
-        told += [lambda _: service.revisions.ring(), lambda event: service.metrics.reloaded(outcome(event))]
+        told += [  # those who wait for the version first, then people
+            lambda _: service.revisions.ring(),
+            lambda event: service.metrics.reloaded(outcome(event)),
+            edited or (lambda event: say(describe(event))),
+        ]
         stale = round(settings.health.max_staleness_seconds * 1000) if settings.health is not None else 0
         health = Health(publisher, clock=clock, max_staleness_ms=stale or None)
         server = _listener(

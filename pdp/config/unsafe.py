@@ -32,8 +32,6 @@ def problems(settings: Settings) -> list[Problem]:
     found += _secret(("http", "key"), settings.http.key)
     for domain, roots in settings.trust.items():
         found += _readable(("trust", domain), roots)
-    if not settings.policies.path.exists():
-        found.append(Problem(("policies", "path"), f"{settings.policies.path} does not exist"))
     found += _decision_log(settings)
     return found
 
@@ -43,7 +41,7 @@ def _readable(setting: tuple[str, ...], path: Path) -> Iterator[Problem]:
         with path.open("rb"):
             pass
     except OSError as error:
-        yield Problem(setting, f"{path} cannot be read: {error.strerror}")
+        yield Problem(setting, f"{path}: cannot be read: {error.strerror}")
 
 
 def _secret(setting: tuple[str, ...], path: Path) -> Iterator[Problem]:
@@ -51,7 +49,7 @@ def _secret(setting: tuple[str, ...], path: Path) -> Iterator[Problem]:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        yield Problem(setting, f"{path} cannot be read: {error.strerror}")
+        yield Problem(setting, f"{path}: cannot be read: {error.strerror}")
         return
     if mode & _WRITABLE:
         yield Problem(setting, f"{path} can be written by others", f"chmod 600 {path}")

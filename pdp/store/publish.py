@@ -41,14 +41,22 @@ class Accepted:
     Attributes:
         published: The version.
         loaded: What it was made from, warnings included.
-        changes: What changed from the version before.
-        changed: Whether it is another version than before.
+        before: The version before; the same one where what is served was saved again.
     """
 
     published: Published
     loaded: Loaded
-    changes: Changes
-    changed: bool = True
+    before: Published
+
+    @property
+    def changed(self) -> bool:
+        """Whether it is another version than before."""
+        return self.published is not self.before
+
+    @property
+    def changes(self) -> Changes:
+        """What changed from the version before; found out now, for whoever wants to tell it."""
+        return changes(self.before.snapshot, self.published.snapshot) if self.changed else NOTHING
 
 
 @final
@@ -97,15 +105,14 @@ class Publisher:
             elif loaded.snapshot.revision == _content(before.snapshot.revision):
                 self._rejected = False  # what is served was saved again: the same version, confirmed
                 self.confirmed_at = now
-                event = Accepted(published=before, loaded=loaded, changes=NOTHING, changed=False)
+                event = Accepted(published=before, loaded=loaded, before=before)
             else:
                 self._rejected = False
-                found = changes(before.snapshot, loaded.snapshot)
                 after = Published(snapshot=self._named(loaded.snapshot), number=before.number + 1)
                 self._remember(after.snapshot.revision, after.number)
                 self.current = after
                 self.confirmed_at = now
-                event = Accepted(published=after, loaded=loaded, changes=found)
+                event = Accepted(published=after, loaded=loaded, before=before)
         self._on_event(event)
         return event
 

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from pdp.audit import decision_log
 from pdp.audit.decision_log import DecisionLog, LogMode
 from pdp.audit.record import Entry, Recorder
 from pdp.audit.sinks import StreamSink
 from pdp.principals import spiffe_principal
-from pdp.vocabulary import Decision, Effect, Reason, Request
+from pdp.vocabulary import Decision, Effect, Reason, Request, ShadowOutcome
 from tests.engine.asking import NOW, index_of
 
 INDEX = index_of("service s { allow anyone to GET /x }")
@@ -161,6 +162,31 @@ def test_a_sample_keeps_every_deny() -> None:
     assert sum(int(number) < 1000 for number in kept) == 10
     assert log.counts.sampled_out == 90
     assert adds_up(log)
+
+
+def test_a_sample_keeps_what_would_have_been_denied() -> None:
+    observed = replace(ALLOW, reason=Reason.OBSERVED, enforced=False)
+    shadowed = replace(ALLOW, shadow=ShadowOutcome(Effect.DENY, Reason.DENIED_BY_RULE, ()))
+    sink = Kept()
+    with log_to(sink, LogMode.SAMPLE, one_in=1000) as log:
+        for number, decision in enumerate((ALLOW, observed, shadowed)):
+            log.record(entry(number, decision))
+
+    assert sink.ids() == ["1", "2"]
+
+
+def test_what_is_still_queued_at_the_end_goes_on_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decision_log, "LOG_STOP_SECONDS", 0.1)
+    sink = Kept()
+    sink.gate.clear()
+    log = DecisionLog(sink, Recorder(b"k"), mode=LogMode.DROP)
+    log.record(entry())
+    log.close()
+
+    assert (log.waiting, log.counts.dropped, adds_up(log)) == (1, 0, True)
+    sink.gate.set()
+    until(lambda: log.waiting == 0)
+    assert (log.counts.logged, adds_up(log)) == (1, True)
 
 
 def test_an_entry_that_cannot_be_written_down_spoils_no_other() -> None:

@@ -1,6 +1,7 @@
 """What a line of the decision log holds, and what it never does."""
 
 import msgspec
+import pytest
 
 from pdp.audit.record import Entry, Recorder
 from pdp.engine.decide import decide
@@ -85,6 +86,27 @@ def test_a_refused_path_is_kept_without_its_query() -> None:
     found = msgspec.json.decode(line("/a/../b?c=d"))
 
     assert (found["path"], found["reason"]) == ("/a/../b", "ambiguous_path")
+
+
+@pytest.mark.parametrize(
+    ("target", "kept"),
+    [
+        ("/a;jsessionid=s3cret", "/a"),
+        ("/a%3Ftoken=s3cret", "/a"),
+        ("/a%3ftoken=s3cret", "/a"),
+        ("/a%3Bs3cret", "/a"),
+        ("/a%23s3cret", "/a"),
+        ("/a#s3cret", "/a"),
+        ("https://user:s3cret@host/a", ""),
+        ("user:s3cret", ""),
+        ("/x/1", "/x/1"),
+    ],
+)
+def test_of_a_target_the_path_alone_is_kept(target: str, kept: str) -> None:
+    found = line(target)
+
+    assert msgspec.json.decode(found)["path"] == kept
+    assert b"s3cret" not in found
 
 
 def test_a_line_is_one_line_whatever_it_holds() -> None:

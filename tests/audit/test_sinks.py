@@ -145,3 +145,35 @@ def test_a_full_device_is_an_error() -> None:
     with pytest.raises(OSError, match="No space"):
         sink.write(b"x\n")
     assert Path("/dev/full").is_char_device()
+
+
+STREAM = """
+import resource, signal, sys
+from pdp.audit.sinks import StreamSink
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (30, resource.RLIM_INFINITY))
+sink = StreamSink(1)
+sink.write(b"a" * 19 + b"\\n")
+try:
+    sink.write(b"b" * 19 + b"\\n")
+except OSError:
+    sys.stderr.write("full")
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+sink.write(b"c" * 19 + b"\\n")
+"""
+
+
+def test_on_a_stream_a_line_that_was_cut_off_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    with path.open("wb") as out:
+        done = subprocess.run(
+            [sys.executable, "-c", STREAM],
+            cwd=ROOT,
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr) == (0, "full")
+    assert path.read_bytes().splitlines() == [b"a" * 19, b"b" * 10, b"c" * 19]

@@ -106,6 +106,7 @@ class Pki:
         key = party.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         (self.folder / f"{name}.pem").write_bytes(party.pem)
         (self.folder / f"{name}-key.pem").write_bytes(key)
+        (self.folder / f"{name}-key.pem").chmod(0o600)
 
     def context(self, name: str | None = "pep") -> ssl.SSLContext:
         """What a caller with this leaf, or with none, trusts and presents."""

@@ -141,6 +141,14 @@ def test_missing_certificate_or_key_is_named(pki: Pki, policies: Path, option: s
     )
 
 
+def test_key_that_others_may_write_is_refused(pki: Pki, policies: Path, tmp_path: Path) -> None:
+    key = tmp_path / "k.pem"
+    key.write_bytes((pki.folder / "server-key.pem").read_bytes())
+    key.chmod(0o620)
+
+    assert_refused(serve(policies, *options(pki, key=key)), 3, "`http.key`", "can be written by others")
+
+
 def test_key_of_another_certificate_is_refused(pki: Pki, policies: Path) -> None:
     key = pki.folder / "pep-key.pem"
 
