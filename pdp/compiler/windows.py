@@ -54,7 +54,7 @@ class WeekWindow:
     binary search. Replacing them is one reference assignment; what is kept never changes an answer.
     """
 
-    __slots__ = ("_days", "_end", "_known", "_start", "_zone", "zone_name")
+    __slots__ = ("_days", "_end", "_known", "_start", "_zone")
 
     def __init__(self, days: tuple[int, ...], start: int, end: int, zone: str) -> None:
         """Minutes of the day; raises `UnknownZoneError`."""
@@ -62,7 +62,6 @@ class WeekWindow:
         self._start = start
         self._end = end
         self._zone = _zone(zone)
-        self.zone_name = zone
         self._known = _Known(0, 0, value=False, flips=[])
 
     def holds(self, now: Millis) -> bool:

@@ -100,7 +100,8 @@ def load_settings(
     try:
         return Loaded(Settings.model_validate(tree), (), source)
     except ValidationError as error:
-        found = [_diagnostic(source, dict(each), origins) for each in error.errors(include_url=False)]
+        errors = [part for each in error.errors(include_url=False) for part in _parts(dict(each))]
+        found = [_diagnostic(source, each, origins) for each in errors]
         return Loaded(None, tuple(sorted(found, key=lambda d: d.span)), source)
 
 
@@ -168,6 +169,13 @@ def _not_toml(source: Source, error: tomllib.TOMLDecodeError) -> Diagnostic:
     return Diagnostic(code="toml", message=f"this is not TOML: {message[:1].lower()}{message[1:]}", span=span)
 
 
+def _parts(error: dict[str, Any]) -> list[dict[str, Any]]:
+    """A table that is missing as the settings that have to stand in it."""
+    fields = _fields(tuple(str(part) for part in error["loc"])) if error["type"] == "missing" else {}
+    required = [name for name, field in fields.items() if field.is_required()]
+    return [{**error, "loc": (*error["loc"], name)} for name in required] or [error]
+
+
 def _meet(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     """Whether one is the other, or a table around it."""
     shorter = min(len(one), len(other))
@@ -187,12 +195,11 @@ def _diagnostic(source: Source, error: dict[str, Any], origins: Mapping[tuple[st
         help_ = did_you_mean(keys[-1], _fields(keys[:-1]))
     elif kind == "missing":
         message = f"`{name}` is not set"
-        option = OPTIONS.get(keys) or OPTIONS.get(keys[:1])
-        variable = f"{PREFIX}{'__'.join(keys).upper()}"
+        option = OPTIONS.get(keys)
+        variable = f"{PREFIX}{'__'.join(keys).upper()}" if len(keys) > 1 else ""
+        ways = ", ".join(f"by {way}" for way in (option, variable) if way)
         help_ = (
-            f"set it in the file, by {option}, or by {variable}"
-            if option
-            else f"set it in the file, or by {variable}"
+            f"set it in the file, {ways.replace(', by', ', or by') if option and variable else f'or {ways}'}"
         )
     else:
         message = (

@@ -165,10 +165,6 @@ def test_names_that_are_no_zones_are_refused(zone):
         WeekWindow(EVERY_DAY, 0, 60, zone)
 
 
-def test_a_window_knows_the_name_of_its_zone():
-    assert WeekWindow(EVERY_DAY, 0, 60, "Etc/GMT+5").zone_name == "Etc/GMT+5"
-
-
 def test_the_wall_clock_of_a_zone_is_that_of_the_instant():
     noon = int(datetime(2026, 7, 1, 12, tzinfo=UTC).timestamp() * 1000)
 

@@ -125,7 +125,7 @@ MISTAKES = {
     ),
     "nothing set": (FILE.replace('key = "tls.key"\n', ""), "pdp.toml:5:1:", "PDP_HTTP__KEY"),
     "no roots": (FILE.replace('"prod.example.org" = "roots.pem"\n', ""), "pdp.toml:10:1:", "`trust`"),
-    "no table at all": ("", "pdp.toml:1:1:", "`policies` is not set"),
+    "no table at all": ("", "pdp.toml:1:1:", "`policies.path` is not set"),
     "no TOML": (FILE + "[http\n", "pdp.toml:12:6: error[toml]:", "this is not TOML"),
     "a table twice": (FILE + "[http]\n", "pdp.toml:12:6: error[toml]:", "this is not TOML"),
     "one address twice": (
@@ -142,6 +142,17 @@ def test_a_mistake_is_told_with_its_place(text: str, place: str, message: str) -
 
     assert place in found
     assert message in found
+
+
+def test_what_is_missing_is_told_with_the_ways_to_set_it() -> None:
+    found = load("").diagnostics
+
+    assert {each.message: each.help for each in found} == {
+        "`policies.path` is not set": "set it in the file, by POLICIES, or by PDP_POLICIES__PATH",
+        "`http.certificate` is not set": "set it in the file, by --cert, or by PDP_HTTP__CERTIFICATE",
+        "`http.key` is not set": "set it in the file, by --key, or by PDP_HTTP__KEY",
+        "`trust` is not set": "set it in the file, or by --trust",
+    }
 
 
 def test_every_mistake_is_told_at_once() -> None:
