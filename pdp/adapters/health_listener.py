@@ -68,6 +68,9 @@ class HealthListener:
             await asyncio.sleep(0.005)
         self._say(f"answering probes on http://{address}/health/ready")
 
+    async def drain(self) -> None:
+        """Nothing: what is told is read from the health of the service."""
+
     async def stop(self, seconds: float) -> None:
         """Accept no more probes."""
         del seconds

@@ -76,6 +76,9 @@ class Beside(Protocol):
     async def start(self) -> None:
         """Accept connections, or raise CannotListenError."""
 
+    async def drain(self) -> None:
+        """Tell whoever asks that no more calls should come; they are answered all the same."""
+
     async def stop(self, seconds: float) -> None:
         """Accept no more, and end; calls in flight have these seconds."""
 
@@ -160,6 +163,8 @@ class Listener:
         self._beside = tuple(beside)
         self._health = health
         self._grace_seconds = grace_seconds
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._draining: list[asyncio.Future[None]] = []
         context = server_context(certificate, key, trust)
         self._config = uvicorn.Config(
             build_app(service, metrics),
@@ -184,6 +189,7 @@ class Listener:
             runner.run(self._serve(listener, ready))
 
     async def _serve(self, listener: socket.socket, ready: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
         for beside in self._beside:
             await beside.start()
         announcing = asyncio.create_task(self._announce(ready))
@@ -202,7 +208,12 @@ class Listener:
         """Tell probes that no more questions should come; returns how long they are answered all the same."""
         if self._health is not None:
             self._health.draining = True
+        if self._loop is not None:  # this is called by a signal, between two steps of the loop
+            self._loop.call_soon_threadsafe(self._drain_beside)
         return self._grace_seconds
+
+    def _drain_beside(self) -> None:
+        self._draining = [asyncio.ensure_future(beside.drain()) for beside in self._beside]
 
     async def _announce(self, ready: Callable[[], None]) -> None:
         while not self._server.started:  # noqa: ASYNC110 - uvicorn sets a flag, not an event

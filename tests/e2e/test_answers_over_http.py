@@ -264,7 +264,7 @@ def test_rule_that_ends_during_the_wait_for_a_floor_no_longer_allows(edited: Ser
     """The instant that is decided at is the one after the wait."""
     good = (edited.policies / "main.policy").read_text()
     old = ask(edited).json["revision"]
-    ends = datetime.fromtimestamp(int(time.time()) + 2, UTC)
+    ends = datetime.fromtimestamp(int(time.time()) + 5, UTC)
     rule = f"allow prod/ns/shop/sa/* to GET /v1/brief until {ends:%Y-%m-%dT%H:%M:%SZ}"
     edit(edited, good.replace("service pay.shop {", f"service pay.shop {{\n    {rule}"))
     until(lambda: ask(edited).json["revision"] != old)

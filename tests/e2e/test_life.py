@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
+import grpc
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from pdp.adapters.grpc.v1 import decision_pb2 as v1
 from tests.e2e.grpc_calls import call, channel, grpc_port, streaming, to_question
-from tests.e2e.running import Pki, Service, make_policies, question, send
+from tests.e2e.running import Pki, Service, make_policies, question, send, until
 
 
 @pytest.fixture
@@ -285,3 +287,26 @@ def test_over_grpc_load_is_turned_away_by_a_status_and_never_by_a_decision(
         "rate_limited"
     }
     assert (refused.status, refused.code) == ("RESOURCE_EXHAUSTED", "rate_limited")
+
+
+def test_over_grpc_a_service_that_is_told_to_end_says_so_and_answers_for_a_while(
+    pki: Pki, policies: Path, settings: Path
+) -> None:
+    settings.write_text('[health]\nlisten = "127.0.0.1:0"\n[drain]\ngrace_seconds = 1.5\n')
+    service = Service(pki, policies, "--config", str(settings), "--grpc", "127.0.0.1:0")
+    asked = to_question(question()).SerializeToString()
+    try:
+        with channel(pki, grpc_port(service)) as on:
+            assert health_of(on) == HealthCheckResponse.SERVING
+            service.process.send_signal(signal.SIGTERM)
+            until(lambda: health_of(on) == HealthCheckResponse.NOT_SERVING, 1)
+
+            assert call(on, "Decide", asked, v1.Answer).decision == v1.DECISION_ALLOW
+        assert service.process.wait(10) == 0
+    finally:
+        service.stop(signal.SIGINT)
+
+
+def health_of(on: grpc.Channel) -> int:
+    message = HealthCheckRequest(service="pdp.v1.DecisionService")
+    return call(on, "/grpc.health.v1.Health/Check", message, HealthCheckResponse).status

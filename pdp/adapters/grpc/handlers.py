@@ -71,9 +71,13 @@ class Calls:
         """Be healthy."""
         await self._health.set(SERVICE, HealthCheckResponse.SERVING)
 
+    async def drain(self) -> None:
+        """Be healthy no more."""
+        await self._health.enter_graceful_shutdown()
+
     async def end(self) -> None:
         """Be healthy no more, and end the calls that wait for their clients."""
-        await self._health.enter_graceful_shutdown()
+        await self.drain()
         await asyncio.sleep(0)  # those who watch our health are told
         self._waiting.end()
 

@@ -115,6 +115,10 @@ class GrpcListener:
         self._server = server
         self._say(f"answering gRPC on {self.address}")
 
+    async def drain(self) -> None:
+        """Be healthy no more; calls are answered all the same."""
+        await self._calls.drain()
+
     async def stop(self, seconds: float) -> None:
         """Accept no more calls; those in flight have these seconds."""
         if self._server is not None:
