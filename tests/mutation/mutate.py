@@ -60,12 +60,29 @@ _MEANT = (
     "tests/compiler/test_conditions.py",
 )
 
+#: The modules that only explain, and what they have to say.
+_EXPLAINING = (
+    "pdp/engine/explain",
+    "pdp/engine/failing",
+    "pdp/engine/group_names",
+    "pdp/engine/nearest",
+    "pdp/engine/neighbours",
+    "pdp/engine/path_steps",
+    "pdp/engine/reading.",
+    "pdp/engine/unmet",
+)
+_EXPLAINED = (
+    "tests/engine/test_explain.py",
+    "tests/engine/test_explained_parts.py",
+    "tests/engine/test_explained_readings.py",
+    "tests/engine/test_nearest_allow.py",
+)
+
 #: Tests by the beginning of the mutated file's name, the longest that fits; cheapest first.
 TESTS = {
     "pdp/service/authorization": ("tests/service/test_authorization.py",),
     "pdp/engine": ("tests/engine",),
-    "pdp/engine/explain": ("tests/engine/test_explain.py",),
-    "pdp/engine/neighbours": ("tests/engine/test_explain.py",),
+    **dict.fromkeys(_EXPLAINING, _EXPLAINED),
     "pdp/index": ("tests/index", "tests/engine"),
     "pdp/compiler": (*_MEANT, *_SAID, "tests/engine/test_region_examples.py"),
     "pdp/compiler/attributes": ("tests/compiler/test_attributes.py", *_SAID),
@@ -89,11 +106,16 @@ TESTS = {
         *_SAID,
     ),
     "pdp/compiler/declarations": (*_SAID, *_MEANT),
+    "pdp/compiler/doubts": (*_SAID, *_MEANT),
     "pdp/compiler/delegation": ("tests/compiler/test_delegation.py", *_SAID),
     "pdp/compiler/environment": (*_SAID, *_MEANT),
     "pdp/compiler/file_checks": (*_SAID, *_MEANT),
     "pdp/compiler/heads": (*_SAID, *_MEANT),
-    "pdp/compiler/letter_case": ("tests/compiler/test_any_case.py", *_SAID),
+    "pdp/compiler/letter_case": (
+        "tests/compiler/test_any_case.py",
+        "tests/compiler/test_any_case_told.py",
+        *_SAID,
+    ),
     "pdp/compiler/matchers": ("tests/compiler/test_matchers.py", "tests/compiler/test_lowering.py"),
     "pdp/compiler/meetings": (
         "tests/compiler/test_meetings.py",
@@ -107,6 +129,7 @@ TESTS = {
     ),
     "pdp/compiler/resolve": (*_MEANT, *_SAID),
     "pdp/compiler/rows": (*_MEANT, "tests/engine", *_SAID),
+    "pdp/compiler/unfolding": ("tests/compiler/test_unfolding.py", *_SAID),
     "pdp/compiler/units": (*_MEANT, "tests/engine", *_SAID),
     "pdp/compiler/tables": (*_SAID, *_MEANT, "tests/engine"),
     "pdp/compiler/windows": ("tests/compiler/test_windows.py",),
@@ -119,14 +142,14 @@ TESTS = {
 }
 _QUICK = ("pdp/engine", "pdp/index", "pdp/compiler")  # where agreement with the oracle says something
 _TOLD = (  # and where it does not: what is only told, or only refused
-    "pdp/engine/explain",
-    "pdp/engine/neighbours",
+    *_EXPLAINING,
     "pdp/compiler/cases",
     "pdp/compiler/checks",
     "pdp/compiler/circles",
     "pdp/compiler/conflicts",
     "pdp/compiler/declarations",
     "pdp/compiler/delegation",
+    "pdp/compiler/doubts",
     "pdp/compiler/environment",
     "pdp/compiler/file_checks",
     "pdp/compiler/heads",
@@ -134,6 +157,7 @@ _TOLD = (  # and where it does not: what is only told, or only refused
     "pdp/compiler/meetings",
     "pdp/compiler/overlap",
     "pdp/compiler/tables",
+    "pdp/compiler/unfolding",
 )
 _COPIED = ("pdp", "tests", "grammar", "policies", "docs", "pyproject.toml")
 _MEMORY = 4 << 30  # bytes of address space: a mutant that grows without end must not hurt the machine
