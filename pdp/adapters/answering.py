@@ -40,7 +40,7 @@ from pdp.limits import (
 )
 from pdp.service.decision_service import DecisionService
 from pdp.service.errors import CannotAnswerError, NotPermittedError
-from pdp.store.publish import Published
+from pdp.store.versions import Published
 from pdp.vocabulary import Millis
 
 __all__ = ["Batch", "BatchAnswer", "answer", "answer_batch", "ask", "ask_batch"]
@@ -108,13 +108,13 @@ async def ask(service: DecisionService, caller: Caller, read: Callable[[], Quest
     """
     with _counted(service):
         now = service.now()
-        service.rights(caller, service.publisher.current, now)  # who may ask nothing is told nothing
+        service.rights(caller, service.versions.current, now)  # who may ask nothing is told nothing
         service.admission.enter(caller.id)
         try:
             question = read()
             if await _waited(service, {question.at_least}, 1):
                 now = service.now()
-            return _answer(service, caller, service.publisher.current, now, question)
+            return _answer(service, caller, service.versions.current, now, question)
         finally:
             service.admission.leave()
 
@@ -142,7 +142,7 @@ async def ask_batch(
     """
     with _counted(service):
         now = service.now()
-        service.rights(caller, service.publisher.current, now)
+        service.rights(caller, service.versions.current, now)
         batch = items()
         if len(batch) > MAX_BATCH_ITEMS:
             raise BadQuestionError("batch_too_large", f"a batch has at most {MAX_BATCH_ITEMS} questions")
@@ -152,7 +152,7 @@ async def ask_batch(
             floors = {item.at_least for item in questions if isinstance(item, Question)}
             if await _waited(service, floors, len(batch)):
                 now = service.now()
-            published = service.publisher.current
+            published = service.versions.current
             return [_or_error(service, caller, published, now, item) for item in questions]
         finally:
             service.admission.leave(len(batch))
@@ -247,7 +247,7 @@ async def _wait_for(service: DecisionService, floors: Set[str]) -> None:
     missing = {floor for floor in floors if floor.isprintable() and 0 < len(floor) <= MAX_REVISION_CHARS}
     deadline = time.monotonic() + AT_LEAST_WAIT_SECONDS
     while True:
-        missing = {floor for floor in missing if not service.publisher.has_seen(floor)}
+        missing = {floor for floor in missing if not service.versions.has_seen(floor)}
         if not missing or time.monotonic() >= deadline:
             return
         await asyncio.sleep(_POLL_SECONDS)

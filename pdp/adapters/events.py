@@ -13,7 +13,7 @@ from pdp.identity.caller import Caller
 from pdp.service.decision_service import DecisionService
 from pdp.service.errors import NotPermittedError
 from pdp.service.revisions import Following
-from pdp.store.publish import Published
+from pdp.store.versions import Published
 
 __all__ = ["RevisionBody", "RevisionEvents"]
 

@@ -56,7 +56,7 @@ class _Collected(Collector):
     ) -> None:
         self._service = service
         self._metrics = service.metrics
-        self._publisher = service.publisher
+        self._versions = service.versions
         self._log = service.log
         self._expiries = expiries
 
@@ -103,8 +103,8 @@ class _Collected(Collector):
         )
 
     def _policy(self) -> Iterator[Metric]:
-        published = self._publisher.current
-        age = max(0, self._service.now() - self._publisher.confirmed_at) / 1000
+        published = self._versions.current
+        age = max(0, self._service.now() - self._versions.confirmed_at) / 1000
         revision = GaugeMetricFamily("pdp_policy_info", "The version that is served.", labels=["revision"])
         revision.add_metric([published.snapshot.revision], 1)
         yield revision

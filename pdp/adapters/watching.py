@@ -7,7 +7,7 @@ from pdp.identity.caller import Caller
 from pdp.limits import MAX_CONNECTION_SECONDS, WATCH_HEARTBEAT_SECONDS
 from pdp.service.decision_service import DecisionService
 from pdp.service.revisions import Following
-from pdp.store.publish import Published
+from pdp.store.versions import Published
 
 __all__ = ["begin_watch", "watch"]
 
@@ -19,7 +19,7 @@ def begin_watch(service: DecisionService, caller: Caller) -> Following:
         NotPermittedError: The caller may ask nothing.
         CannotAnswerError: Too many watch already, or the service ends.
     """
-    service.rights(caller, service.publisher.current, service.now())
+    service.rights(caller, service.versions.current, service.now())
     return service.revisions.follow()
 
 
@@ -43,5 +43,5 @@ async def watch(
         newest = await following.newest(WATCH_HEARTBEAT_SECONDS)
         if following.closed:
             return
-        service.rights(caller(), service.publisher.current, service.now())
+        service.rights(caller(), service.versions.current, service.now())
         yield newest

@@ -10,7 +10,8 @@ import click
 
 from pdp.cli.edits import describe
 from pdp.cli.policy_set import diagnostic_as_json
-from pdp.store.publish import Accepted, Event, Publisher
+from pdp.store.publish import Accepted, Event
+from pdp.store.versions import Versions
 
 __all__ = ["Reporter"]
 
@@ -36,9 +37,9 @@ class Reporter:
         """Tell of a saved edit."""
         self._print(_edit(event) if self._as_json else describe(event))
 
-    def serving(self, address: str, publisher: Publisher) -> None:
+    def serving(self, address: str, versions: Versions) -> None:
         """Tell that questions are answered."""
-        snapshot = publisher.current.snapshot
+        snapshot = versions.current.snapshot
         services = len(snapshot.index.services)
         if self._as_json:
             where = f"https://{address}"

@@ -23,7 +23,7 @@ from pdp.service.errors import CannotAnswerError, NotPermittedError
 from pdp.service.ids import RANDOM_BYTES, new_decision_id
 from pdp.service.metrics import Metrics
 from pdp.service.revisions import Revisions
-from pdp.store.publish import Published, Publisher
+from pdp.store.versions import Published, Versions
 from pdp.vocabulary import Decision, Millis, Request
 
 __all__ = ["Answered", "DecisionService"]
@@ -63,7 +63,7 @@ class DecisionService:
 
     def __init__(
         self,
-        publisher: Publisher,
+        versions: Versions,
         *,
         clock: Callable[[], Millis],
         max_age_ms: Millis = MAX_AGE_LIMIT_MS,
@@ -71,10 +71,10 @@ class DecisionService:
         admission: Admission | None = None,
         log: DecisionLog | None = None,
     ) -> None:
-        """A service over what `publisher` publishes.
+        """A service over what `versions` serves.
 
         Args:
-            publisher: Where versions come from.
+            versions: What is served.
             clock: The wall clock.
             max_age_ms: How long a region may be reused at most.
             metrics: Where everything is counted; its own if none is given.
@@ -89,8 +89,8 @@ class DecisionService:
             shed=self.metrics.question_shed,
         )
         self.log: Final = log
-        self._publisher = publisher
-        self._revisions = Revisions(publisher)
+        self._versions = versions
+        self._revisions = Revisions(versions)
         self._clock = clock
         self._max_age_ms = max_age_ms
         # Key: the verified certificate and the version. Both are part of what rights depend on, so
@@ -98,9 +98,9 @@ class DecisionService:
         self._rights: LRUCache[tuple[str, int, int], Rights] = LRUCache(maxsize=MAX_RIGHTS_CACHED)
 
     @property
-    def publisher(self) -> Publisher:
-        """Where versions come from."""
-        return self._publisher
+    def versions(self) -> Versions:
+        """What is served."""
+        return self._versions
 
     @property
     def revisions(self) -> Revisions:
@@ -169,7 +169,7 @@ class DecisionService:
             request=asked,
             decision=decision,
             published=published,
-            age_seconds=max(0, now - self._publisher.confirmed_at) // 1000,
+            age_seconds=max(0, now - self._versions.confirmed_at) // 1000,
             max_age_ms=max(0, min(self._max_age_ms, caller.not_after - now)),
             may_explain=permission.may_explain,
         )
@@ -180,5 +180,5 @@ class DecisionService:
         Raises:
             CannotAnswerError: The revision has not been seen here.
         """
-        if not self._publisher.has_seen(revision):
+        if not self._versions.has_seen(revision):
             raise CannotAnswerError("revision_not_seen", "the revision asked for has not been seen here yet")

@@ -7,7 +7,7 @@
 from collections.abc import Callable
 from typing import final
 
-from pdp.store.publish import Publisher
+from pdp.store.versions import Versions
 from pdp.vocabulary import Millis
 
 __all__ = ["Health"]
@@ -23,12 +23,12 @@ class Health:
     """
 
     def __init__(
-        self, publisher: Publisher, *, clock: Callable[[], Millis], max_staleness_ms: Millis | None = None
+        self, versions: Versions, *, clock: Callable[[], Millis], max_staleness_ms: Millis | None = None
     ) -> None:
         """Freshness is limited by `max_staleness_ms`, or not at all."""
         self.started = False
         self.draining = False
-        self._publisher = publisher
+        self._versions = versions
         self._clock = clock
         self._max_staleness_ms = max_staleness_ms
 
@@ -47,4 +47,4 @@ class Health:
         """Whether the version that is served was confirmed lately enough."""
         if self._max_staleness_ms is None:
             return True
-        return self._clock() - self._publisher.confirmed_at <= self._max_staleness_ms
+        return self._clock() - self._versions.confirmed_at <= self._max_staleness_ms

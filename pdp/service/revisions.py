@@ -13,17 +13,17 @@ from typing import Self, final
 
 from pdp.limits import MAX_REVISION_WATCHERS
 from pdp.service.errors import CannotAnswerError
-from pdp.store.publish import Published, Publisher
+from pdp.store.versions import Published, Versions
 
 __all__ = ["Following", "Revisions"]
 
 
 @final
 class Revisions:
-    """Lets a bounded number of tasks follow one publisher."""
+    """Lets a bounded number of tasks follow what is served."""
 
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
+    def __init__(self, versions: Versions) -> None:
+        self._versions = versions
         self._lock = Lock()
         self._following: set[Following] = set()
         self._closed = False
@@ -41,7 +41,7 @@ class Revisions:
         Raises:
             CannotAnswerError: There are too many already, or the service ends.
         """
-        following = Following(self, self._publisher)
+        following = Following(self, self._versions)
         with self._lock:
             if self._closed:
                 raise CannotAnswerError("ending", "the decision point ends")
@@ -70,9 +70,9 @@ class Revisions:
 class Following:
     """One who follows. Used by one task of the event loop it was made in."""
 
-    def __init__(self, revisions: Revisions, publisher: Publisher) -> None:
+    def __init__(self, revisions: Revisions, versions: Versions) -> None:
         self._revisions = revisions
-        self._publisher = publisher
+        self._versions = versions
         self._loop = asyncio.get_running_loop()
         self._rung = asyncio.Event()
         self._closed = False
@@ -102,7 +102,7 @@ class Following:
                 while not self._closed:
                     # INVARIANT: cleared before the look, so that a ring during it is not lost.
                     self._rung.clear()
-                    current = self._publisher.current
+                    current = self._versions.current
                     if current.number > self._told:
                         self._told = current.number
                         return current

@@ -1,36 +1,21 @@
 """Publication: bundles in, one current snapshot out, the last good one kept.
 
-Readers take `Publisher.current`, one reference, and never wait. A bundle that has errors
-changes nothing but what is said about it.
+Readers take the current version, one reference, and never wait (`pdp.store.versions`). A bundle that
+has errors changes nothing but what is said about it.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Lock
-from typing import Final, TypeAlias, final
+from typing import TypeAlias, final
 
-from pdp.limits import MAX_REVISIONS_KEPT
 from pdp.store.bundle import PolicyBundle
 from pdp.store.changes import NOTHING, Changes, changes
 from pdp.store.snapshot import Loaded, Loader, Snapshot
+from pdp.store.versions import Published, Versions, content_of
 from pdp.vocabulary import Millis
 
-__all__ = ["Accepted", "Event", "Published", "Publisher", "Rejected"]
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """A snapshot that is being served.
-
-    Attributes:
-        snapshot: The snapshot.
-        number: Its place in the order of publication.
-    """
-
-    snapshot: Snapshot
-    number: int
+__all__ = ["Accepted", "Event", "Publisher", "Rejected"]
 
 
 @final
@@ -76,22 +61,39 @@ class Rejected:
 Event: TypeAlias = Accepted | Rejected
 
 
+def _at_once(_: Published) -> None:
+    """Nobody has to change over but this process."""
+
+
 @final
-class Publisher:
-    """Holds the current version and replaces it whole."""
+class Publisher(Versions):
+    """Makes versions of bundles, and replaces the current one whole."""
 
     def __init__(
-        self, loader: Loader, first: Snapshot, *, on_event: Callable[[Event], None], now: Millis
+        self,
+        loader: Loader,
+        first: Snapshot,
+        *,
+        on_event: Callable[[Event], None],
+        now: Millis,
+        change_over: Callable[[Published], None] = _at_once,
     ) -> None:
+        """Serve a first snapshot.
+
+        Args:
+            loader: What made it, and makes those to come.
+            first: The snapshot.
+            on_event: Told of each bundle that was offered.
+            now: When its source confirmed it.
+            change_over: Called with each new version before it is served; returns once nobody who
+                serves along with this process can answer with the version before.
+        """
+        super().__init__(Published(snapshot=first, number=1), now=now)
         self._loader = loader
         self._on_event = on_event
+        self._change_over = change_over
         self._lock = Lock()
-        self._seen: OrderedDict[str, int] = OrderedDict({first.revision: 1})
         self._rejected = False
-        #: What is served. One reference, replaced whole: reading it needs no lock.
-        self.current = Published(snapshot=first, number=1)
-        #: When the source last confirmed the current version.
-        self.confirmed_at: Millis = now
 
     def offer(self, bundle: PolicyBundle, now: Millis) -> Event:
         """Compile a bundle and serve it, or say why not."""
@@ -102,16 +104,15 @@ class Publisher:
             event: Event
             if loaded.snapshot is None:
                 event = Rejected(loaded=loaded, serving=before.snapshot.revision)
-            elif loaded.snapshot.revision == _content(before.snapshot.revision):
+            elif loaded.snapshot.revision == content_of(before.snapshot.revision):
                 self._rejected = False  # what is served was saved again: the same version, confirmed
                 self.confirmed_at = now
                 event = Accepted(published=before, loaded=loaded, before=before)
             else:
+                after = self.following(loaded.snapshot)
+                self._change_over(after)
                 self._rejected = False
-                after = Published(snapshot=self._named(loaded.snapshot), number=before.number + 1)
-                self._remember(after.snapshot.revision, after.number)
-                self.current = after
-                self.confirmed_at = now
+                self.serve(after, now)
                 event = Accepted(published=after, loaded=loaded, before=before)
         self._on_event(event)
         return event
@@ -120,29 +121,3 @@ class Publisher:
         """The source was looked at and still holds the current version."""
         if not self._rejected:
             self.confirmed_at = now
-
-    def has_seen(self, revision: str) -> bool:
-        """Whether a revision is the current one or came before it."""
-        return revision in self._seen
-
-    def _named(self, snapshot: Snapshot) -> Snapshot:
-        """A revert is a new revision: content that was published before gets a name of its own."""
-        name, times = snapshot.revision, 1
-        while name in self._seen:
-            times += 1
-            name = f"{snapshot.revision}{_AGAIN}{times}"
-        return replace(snapshot, revision=name)
-
-    def _remember(self, revision: str, number: int) -> None:
-        self._seen.pop(revision, None)
-        self._seen[revision] = number
-        while len(self._seen) > MAX_REVISIONS_KEPT:
-            self._seen.popitem(last=False)
-
-
-def _content(revision: str) -> str:
-    """The part of a revision's name that its content makes."""
-    return revision.partition(_AGAIN)[0]
-
-
-_AGAIN: Final = "~"

@@ -136,30 +136,30 @@ def test_rights_end_with_the_last_instant_of_the_chain() -> None:
     service, _ = decisions(Clock())
     who = caller("all")
 
-    service.rights(who, service.publisher.current, who.not_after)  # RFC 5280: inclusive
+    service.rights(who, service.versions.current, who.not_after)  # RFC 5280: inclusive
     with pytest.raises(NotPermittedError) as refused:
-        service.rights(who, service.publisher.current, who.not_after + 1)
+        service.rights(who, service.versions.current, who.not_after + 1)
     assert refused.value.code == "caller_expired"
 
 
 def test_rights_follow_the_version() -> None:
     service, _ = decisions(Clock())
-    before = service.publisher.current
+    before = service.versions.current
     service.rights(caller("all"), before, NOW)
 
-    service.publisher.offer(
+    service.versions.offer(
         make_bundle({"a.policy": POLICY.replace("caller prod/all", "caller prod/none").encode()}), NOW
     )
 
     with pytest.raises(NotPermittedError) as refused:
-        service.rights(caller("all"), service.publisher.current, NOW)
+        service.rights(caller("all"), service.versions.current, NOW)
     assert refused.value.code == "caller_not_listed"
     assert service.rights(caller("all"), before, NOW).grants
 
 
 def test_rights_of_one_certificate_are_not_those_of_another() -> None:
     service, _ = decisions(Clock())
-    current = service.publisher.current
+    current = service.versions.current
 
     assert (
         service.rights(caller("all"), current, NOW).grants
@@ -171,7 +171,7 @@ def test_rights_of_one_certificate_are_not_those_of_another() -> None:
 def test_rights_kept_have_a_bound() -> None:
     service, _ = decisions(Clock())
     for number in range(MAX_RIGHTS_CACHED + 10):
-        service.rights(caller("all", fingerprint=str(number)), service.publisher.current, NOW)
+        service.rights(caller("all", fingerprint=str(number)), service.versions.current, NOW)
 
     assert len(service._rights) == MAX_RIGHTS_CACHED
 
@@ -183,7 +183,7 @@ def test_rights_kept_have_a_bound() -> None:
 def test_reuse_is_bounded_by_operator_and_evidence(left: int, limit: int, most: int) -> None:
     service, _ = decisions(Clock(), max_age_ms=limit)
 
-    answered = service.answer(caller("all", not_after=NOW + left), service.publisher.current, NOW, request())
+    answered = service.answer(caller("all", not_after=NOW + left), service.versions.current, NOW, request())
 
     assert answered.max_age_ms == most
     assert answered.decision.effect is Effect.ALLOW
@@ -193,7 +193,7 @@ def test_decision_is_made_with_the_families_that_the_entry_supplies() -> None:
     service, _ = decisions(Clock())
     claimed = request(supplied=frozenset({"tls"}))
 
-    answered = service.answer(caller("all"), service.publisher.current, NOW, claimed)
+    answered = service.answer(caller("all"), service.versions.current, NOW, claimed)
 
     assert answered.request.supplied == {"source", "user", "principal"}
 
@@ -202,23 +202,23 @@ def test_age_counts_from_the_last_confirmation_and_is_never_negative() -> None:
     service, _ = decisions(Clock())
     for later, age in ((0, 0), (999, 0), (1000, 1), (61_000, 61), (-5000, 0)):
         answered = service.answer(
-            caller("all", not_after=NOW + 100_000), service.publisher.current, NOW + later, request()
+            caller("all", not_after=NOW + 100_000), service.versions.current, NOW + later, request()
         )
         assert answered.age_seconds == age
-    service.publisher.confirm(NOW + 60_000)
+    service.versions.confirm(NOW + 60_000)
     answered = service.answer(
-        caller("all", not_after=NOW + 100_000), service.publisher.current, NOW + 61_000, request()
+        caller("all", not_after=NOW + 100_000), service.versions.current, NOW + 61_000, request()
     )
     assert answered.age_seconds == 1
 
 
 def test_answer_comes_whole_from_the_version_it_was_given() -> None:
     service, _ = decisions(Clock())
-    before = service.publisher.current
-    service.publisher.offer(make_bundle({"a.policy": POLICY.replace("allow", "deny").encode()}), NOW)
+    before = service.versions.current
+    service.versions.offer(make_bundle({"a.policy": POLICY.replace("allow", "deny").encode()}), NOW)
 
     old = service.answer(caller("all"), before, NOW, request())
-    new = service.answer(caller("all"), service.publisher.current, NOW, request())
+    new = service.answer(caller("all"), service.versions.current, NOW, request())
 
     assert (old.decision.effect, new.decision.effect) == (Effect.ALLOW, Effect.DENY)
     assert (old.published.number, new.published.number) == (1, 2)
@@ -226,12 +226,12 @@ def test_answer_comes_whole_from_the_version_it_was_given() -> None:
 
 def test_floor_is_what_was_published_and_nothing_else() -> None:
     service, _ = decisions(Clock())
-    first = service.publisher.current.snapshot.revision
-    service.publisher.offer(make_bundle({"a.policy": (POLICY + "# x\n").encode()}), NOW)
-    bad = service.publisher.offer(make_bundle({"a.policy": b"language 1\nallow"}), NOW)
+    first = service.versions.current.snapshot.revision
+    service.versions.offer(make_bundle({"a.policy": (POLICY + "# x\n").encode()}), NOW)
+    bad = service.versions.offer(make_bundle({"a.policy": b"language 1\nallow"}), NOW)
 
     service.require_revision(first)
-    service.require_revision(service.publisher.current.snapshot.revision)
+    service.require_revision(service.versions.current.snapshot.revision)
     for unseen in ("", "0" * 16, first[:-1], first.upper() + "x"):
         with pytest.raises(CannotAnswerError):
             service.require_revision(unseen)

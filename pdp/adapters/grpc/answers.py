@@ -21,7 +21,7 @@ from pdp.adapters.answer_body import (
 )
 from pdp.adapters.grpc.v1 import decision_pb2 as v1
 from pdp.adapters.schemas import ErrorBody
-from pdp.store.publish import Published
+from pdp.store.versions import Published
 from pdp.vocabulary import AttributeValue
 
 __all__ = ["answer_message", "batch_message", "heartbeat", "result_message", "revision_message"]

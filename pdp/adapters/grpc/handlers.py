@@ -130,7 +130,7 @@ class Calls:
             if data is None:
                 return
             caller = self._callers.identify(context)
-            self._service.rights(caller, self._service.publisher.current, self._service.now())
+            self._service.rights(caller, self._service.versions.current, self._service.now())
             await _write(context, result_message(await self._result(caller, data)))
 
     async def _result(self, caller: Caller, data: bytes) -> Answer | ErrorBody:
