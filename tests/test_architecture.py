@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[1] / "pdp"
-LEAVES: Final = frozenset({"vocabulary", "principals", "paths", "diagnostics", "limits"})
+LEAVES: Final = frozenset({"vocabulary", "principals", "paths", "diagnostics", "limits", "counters"})
 
 #: From the lowest to the highest: a module imports from its own layer and lower ones.
 LAYERS: Final = (

@@ -12,9 +12,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from pdp import __version__
-from pdp.audit.decision_log import DecisionLog
+from pdp.audit.counts import LogCounts
+from pdp.service.counts import LATENCY_SECONDS, Counts
 from pdp.service.decision_service import DecisionService
-from pdp.service.metrics import LATENCY_SECONDS
 from pdp.vocabulary import Effect, Millis, Reason
 
 __all__ = ["MetricsPage"]
@@ -55,54 +55,22 @@ class _Collected(Collector):
         self, service: DecisionService, expiries: Callable[[], Iterable[tuple[str, Millis]]]
     ) -> None:
         self._service = service
-        self._metrics = service.metrics
         self._versions = service.versions
-        self._log = service.log
         self._expiries = expiries
 
     def collect(self) -> Iterator[Metric]:
         """Every family, under the names that `docs/operations.md` documents."""
-        yield from self._decisions()
-        yield from self._questions()
-        yield from self._policy()
+        metrics = self._service.metrics
+        metrics.answering(self._service.admission.in_flight)
+        counts = metrics.counts()
+        yield from _decisions(counts)
+        yield from _questions(counts)
+        yield from self._policy(counts)
         yield from self._certificates()
-        if self._log is not None:
-            yield from _log(self._log)
+        if self._service.log is not None:
+            yield from _log(counts.log)
 
-    def _decisions(self) -> Iterator[Metric]:
-        counts = self._metrics
-        decisions = CounterMetricFamily(
-            "pdp_decisions", "Decisions made.", labels=["service", "decision", "reason"]
-        )
-        for (service, reason), count in list(counts.decisions.items()):
-            effect = Effect.ALLOW if reason in _ALLOWING else Effect.DENY
-            decisions.add_metric([service, effect.value, reason], count)
-        yield decisions
-        yield _labelled(
-            "pdp_observed", "Requests let pass by an observed service though no rule allows them.",
-            "service", counts.observed(),
-        )  # fmt: skip
-        yield _labelled(
-            "pdp_shadow_disagreements", "Decisions that shadow rules would have changed.",
-            "service", counts.shadowed,
-        )  # fmt: skip
-        total, buckets = 0, []
-        for bound, count in zip((*map(str, LATENCY_SECONDS), "+Inf"), list(counts.latency), strict=True):
-            total += count
-            buckets.append((bound, float(total)))
-        latency = HistogramMetricFamily("pdp_decision_seconds", "Time to check and decide a question.")
-        latency.add_metric([], buckets, counts.latency_ns / 1e9)
-        yield latency
-
-    def _questions(self) -> Iterator[Metric]:
-        counts = self._metrics
-        yield _labelled("pdp_questions_refused", "Questions without a decision.", "code", counts.refused)
-        yield _labelled("pdp_questions_shed", "Questions turned away under load.", "why", counts.shed)
-        yield GaugeMetricFamily(
-            "pdp_questions_in_flight", "Questions being answered.", self._service.admission.in_flight
-        )
-
-    def _policy(self) -> Iterator[Metric]:
+    def _policy(self, counts: Counts) -> Iterator[Metric]:
         published = self._versions.current
         age = max(0, self._service.now() - self._versions.confirmed_at) / 1000
         revision = GaugeMetricFamily("pdp_policy_info", "The version that is served.", labels=["revision"])
@@ -111,7 +79,7 @@ class _Collected(Collector):
         yield GaugeMetricFamily("pdp_policy_number", "How many versions were published.", published.number)
         yield GaugeMetricFamily("pdp_policy_rules", "Rules of the version.", published.snapshot.rules)
         yield GaugeMetricFamily("pdp_policy_age_seconds", "Since the source last confirmed the version.", age)
-        yield _labelled("pdp_reloads", "Versions offered.", "outcome", self._metrics.reloads)
+        yield _labelled("pdp_reloads", "Versions offered.", "outcome", counts.reloads)
         build = GaugeMetricFamily("pdp_build_info", "The software.", labels=["version"])
         build.add_metric([__version__], 1)
         yield build
@@ -125,12 +93,42 @@ class _Collected(Collector):
         yield found
 
 
-def _log(log: DecisionLog) -> Iterator[Metric]:
-    counts = log.counts
+def _decisions(counts: Counts) -> Iterator[Metric]:
+    decisions = CounterMetricFamily(
+        "pdp_decisions", "Decisions made.", labels=["service", "decision", "reason"]
+    )
+    for (service, reason), count in counts.decisions.items():
+        effect = Effect.ALLOW if reason in _ALLOWING else Effect.DENY
+        decisions.add_metric([service, effect.value, reason], count)
+    yield decisions
+    yield _labelled(
+        "pdp_observed", "Requests let pass by an observed service though no rule allows them.",
+        "service", counts.observed,
+    )  # fmt: skip
+    yield _labelled(
+        "pdp_shadow_disagreements", "Decisions that shadow rules would have changed.",
+        "service", counts.shadowed,
+    )  # fmt: skip
+    total, buckets = 0, []
+    for bound, count in zip((*map(str, LATENCY_SECONDS), "+Inf"), counts.latency, strict=True):
+        total += count
+        buckets.append((bound, float(total)))
+    latency = HistogramMetricFamily("pdp_decision_seconds", "Time to check and decide a question.")
+    latency.add_metric([], buckets, counts.latency_ns / 1e9)
+    yield latency
+
+
+def _questions(counts: Counts) -> Iterator[Metric]:
+    yield _labelled("pdp_questions_refused", "Questions without a decision.", "code", counts.refused)
+    yield _labelled("pdp_questions_shed", "Questions turned away under load.", "why", counts.shed)
+    yield GaugeMetricFamily("pdp_questions_in_flight", "Questions being answered.", counts.in_flight)
+
+
+def _log(counts: LogCounts) -> Iterator[Metric]:
     outcomes = {"logged": counts.logged, "dropped": counts.dropped, "sampled_out": counts.sampled_out}
     yield CounterMetricFamily("pdp_log_decided", "Decisions handed to the decision log.", counts.decided)
     yield _labelled("pdp_log_entries", "What became of them.", "outcome", outcomes)
-    yield GaugeMetricFamily("pdp_log_queue", "Entries that wait to be written.", log.waiting)
+    yield GaugeMetricFamily("pdp_log_queue", "Entries that wait to be written.", counts.waiting)
 
 
 def _labelled(name: str, help_: str, label: str, counts: dict[str, int]) -> CounterMetricFamily:

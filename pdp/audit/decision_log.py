@@ -1,6 +1,6 @@
 """The decision log: entries are queued where decisions are made, and written by a thread.
 
-`decided = logged + dropped + sampled out + waiting`, and all are counted for whoever looks. What
+`decided = logged + dropped + sampled out + waiting`, and all are counted (`pdp.audit.counts`). What
 happens when the queue is full is the operator's choice (`LogMode`); none of the choices turns a full
 disk or a dead reader into an allow, into a crash or into a queue without end.
 """
@@ -11,14 +11,16 @@ from collections import deque
 from collections.abc import Callable
 from enum import Enum
 from itertools import islice
-from typing import Final, final
+from typing import final
 
+from pdp.audit.counts import DECIDED, FAILED, LOGGED, REFUSED, SAMPLED_OUT, LogCounts
 from pdp.audit.record import Entry, Recorder
 from pdp.audit.sinks import Sink
+from pdp.counters import Counters
 from pdp.limits import LOG_RETRY_SECONDS, LOG_STOP_SECONDS, MAX_LOG_BATCH, MAX_LOG_QUEUE
 from pdp.vocabulary import Decision, Effect
 
-__all__ = ["DecisionLog", "LogCounts", "LogMode"]
+__all__ = ["DecisionLog", "LogMode"]
 
 
 class LogMode(Enum):
@@ -32,29 +34,6 @@ class LogMode(Enum):
 def _is_plain_allow(decision: Decision) -> bool:
     """Whether nothing was denied, and nothing would have been."""
     return decision.effect is Effect.ALLOW and decision.enforced and decision.shadow is None
-
-
-@final
-class LogCounts:
-    """How many entries there were, and what became of them.
-
-    INVARIANT: `decided == logged + dropped + sampled_out` once nothing is waiting. Each is written by
-    one thread: `logged` and `failed` by the writer, the others where decisions are made.
-    """
-
-    __slots__ = ("decided", "failed", "logged", "refused", "sampled_out")
-
-    def __init__(self) -> None:
-        self.decided = 0
-        self.logged = 0
-        self.failed = 0  # could not be written
-        self.refused = 0  # did not fit into the queue
-        self.sampled_out = 0
-
-    @property
-    def dropped(self) -> int:
-        """Entries without a line, but for those that are left out on purpose."""
-        return self.failed + self.refused
 
 
 @final
@@ -72,6 +51,7 @@ class DecisionLog:
         mode: LogMode,
         one_in: int = 1,
         alarm: Callable[[str], None] = lambda _: None,
+        counters: Counters | None = None,
     ) -> None:
         """Start the writer.
 
@@ -81,8 +61,15 @@ class DecisionLog:
             mode: What a full queue means.
             one_in: In mode `SAMPLE`, one allow in so many is logged.
             alarm: Told once when lines cannot be written, and once when they can again.
+            counters: Where it is counted what becomes of entries; by default nobody else reads it.
         """
-        self.counts: Final = LogCounts()
+        self._counters = counters or Counters()
+        self._values = self._counters.values
+        self._decided = self._counters.cell(*DECIDED)
+        self._refused = self._counters.cell(*REFUSED)
+        self._sampled_out = self._counters.cell(*SAMPLED_OUT)
+        self._logged = self._counters.cell(*LOGGED)
+        self._failed = self._counters.cell(*FAILED)
         self._sink = sink
         self._recorder = recorder
         self._mode = mode
@@ -102,6 +89,11 @@ class DecisionLog:
         return self._mode is LogMode.BLOCK
 
     @property
+    def counts(self) -> LogCounts:
+        """What became of the entries of this process."""
+        return LogCounts.of(self._counters.read())
+
+    @property
     def waiting(self) -> int:
         """How many entries are queued."""
         return len(self._queue)
@@ -112,15 +104,15 @@ class DecisionLog:
 
     def record(self, entry: Entry) -> None:
         """Queue an entry, or count it as dropped. Never waits and never raises."""
-        counts = self.counts
-        counts.decided += 1
+        values = self._values
+        values[self._decided] += 1
         if self._mode is LogMode.SAMPLE and _is_plain_allow(entry.decision):
             self._allows += 1
             if self._allows % self._one_in:
-                counts.sampled_out += 1
+                values[self._sampled_out] += 1
                 return
         if len(self._queue) >= MAX_LOG_QUEUE:
-            counts.refused += 1
+            values[self._refused] += 1
             return
         self._queue.append(entry)
         if not self._wake.is_set():
@@ -157,11 +149,11 @@ class DecisionLog:
         except OSError as error:
             self._tell(f"the decision log cannot be written: {error.strerror or error}")
             if not self._tries_again():
-                self.counts.failed += len(entries)
+                self._values[self._failed] += len(entries)
             return False
         self._tell("")
-        self.counts.logged += len(lines)
-        self.counts.failed += len(entries) - len(lines)
+        self._values[self._logged] += len(lines)
+        self._values[self._failed] += len(entries) - len(lines)
         return True
 
     def _tries_again(self) -> bool:

@@ -21,6 +21,7 @@ from pdp.audit.record import Recorder
 from pdp.audit.sinks import FileSink, StreamSink
 from pdp.cli.edits import describe, outcome, shown
 from pdp.config.model import Address, GrpcSettings, LogTarget, Settings, parse_address
+from pdp.counters import Counters
 from pdp.diagnostics import Severity, escape
 from pdp.identity.expiry import ends
 from pdp.identity.trust import TrustStore
@@ -82,7 +83,9 @@ def start(
             _bind(parse_address(settings.grpc.listen), "--grpc").close()
         bundle = read_bundle(settings.policies.path)
         publisher, told = _publisher(bundle, trust)
-        service = _service(settings, publisher, _decision_log(settings, say, held))
+        counters = Counters()
+        log = _decision_log(settings, say, held, counters)
+        service = _service(settings, publisher, log, counters)
         told += [  # those who wait for the version first, then people
             lambda _: service.revisions.ring(),
             lambda event: service.metrics.reloaded(outcome(event)),
@@ -101,8 +104,10 @@ def start(
             raise CannotStartError(str(error)) from error
 
 
-def _service(settings: Settings, publisher: Publisher, log: DecisionLog | None) -> DecisionService:
-    metrics = Metrics()
+def _service(
+    settings: Settings, publisher: Publisher, log: DecisionLog | None, counters: Counters
+) -> DecisionService:
+    metrics = Metrics(counters)
     admission = Admission(
         in_flight=settings.limits.in_flight,
         per_second=settings.limits.per_caller_per_second,
@@ -243,7 +248,7 @@ def _grpc(
         raise CannotStartError(str(error)) from error
 
 
-def _decision_log(settings: Settings, say: _Say, held: ExitStack) -> DecisionLog | None:
+def _decision_log(settings: Settings, say: _Say, held: ExitStack, counters: Counters) -> DecisionLog | None:
     log = settings.decision_log
     target = log.target
     if target is LogTarget.NONE:
@@ -261,7 +266,12 @@ def _decision_log(settings: Settings, say: _Say, held: ExitStack) -> DecisionLog
     plain = frozenset(f"header.{name}" for name in log.plain_headers)
     recorder = Recorder(key[:64], plain=plain)
     found = DecisionLog(
-        sink, recorder, mode=log.mode, one_in=log.one_in, alarm=lambda text: say(escape(text))
+        sink,
+        recorder,
+        mode=log.mode,
+        one_in=log.one_in,
+        alarm=lambda text: say(escape(text)),
+        counters=counters,
     )
     held.callback(found.close)
     return found

@@ -1,90 +1,99 @@
-"""What the service counts of itself, in plain integers.
+"""What the service counts of itself.
 
-Counting is a dictionary look-up and an addition; names, labels and text come in when somebody asks
-(`pdp.adapters.metrics_page`). One thread counts, that of the event loop; others may read.
+Counting is a dictionary look-up and an addition; text comes in when somebody asks
+(`pdp.adapters.metrics_page`). One thread counts, that of the event loop; others may read. Where several
+processes serve, each counts on a page of its own (`pdp.counters`), and what is told is the sum.
 """
 
 from bisect import bisect_left
+from collections.abc import Callable, Mapping
 from typing import Final, final
 
+from pdp.counters import Counters, Name
 from pdp.limits import MAX_METRIC_LABELS
-from pdp.vocabulary import Decision, Reason
+from pdp.service.counts import (
+    DECISIONS,
+    IN_FLIGHT,
+    LATENCY,
+    LATENCY_NS,
+    LATENCY_SECONDS,
+    REFUSED,
+    RELOADS,
+    SHADOWED,
+    SHED,
+    Counts,
+)
+from pdp.vocabulary import Decision
 
-__all__ = ["LATENCY_SECONDS", "OTHER", "Metrics"]
+__all__ = ["OTHER", "Metrics"]
 
-#: Upper bounds of the latency histogram's buckets.
-LATENCY_SECONDS: Final = (
-    0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 1.0,
-)  # fmt: skip
 #: In place of a label that comes from no known set, or of one too many.
 OTHER: Final = "other"
 
 _BUCKETS_NS: Final = [round(bound * 1e9) for bound in LATENCY_SECONDS]
-_OBSERVED: Final = Reason.OBSERVED
 
 
 @final
 class Metrics:
-    """Counts since the start.
+    """Counts on the page of this process."""
 
-    Attributes:
-        decisions: By service and reason; the reason implies the decision.
-        shadowed: By service, decisions that shadow rules would have changed.
-        refused: Questions that were not decided, by the error's code.
-        shed: Questions that were turned away because there were too many, by why.
-        reloads: Versions that were offered, by what became of them.
-        latency: Decisions by the bucket of `LATENCY_SECONDS` that they fall into; the last is beyond all.
-        latency_ns: The sum of what they took.
-    """
+    __slots__ = ("_cells", "_counters", "_in_flight", "_latency", "_latency_ns", "_total", "_values")
 
-    __slots__ = (
-        "decisions", "latency", "latency_ns", "refused", "reloads", "shadowed", "shed",
-    )  # fmt: skip
+    def __init__(
+        self, counters: Counters | None = None, total: Callable[[], Mapping[Name, int]] | None = None
+    ) -> None:
+        """Count on a page.
 
-    def __init__(self) -> None:
-        self.decisions: dict[tuple[str, str], int] = {}
-        self.shadowed: dict[str, int] = {}
-        self.refused: dict[str, int] = {}
-        self.shed: dict[str, int] = {}
-        self.reloads = {"accepted": 0, "rejected": 0, "unchanged": 0}
-        self.latency = [0] * (len(LATENCY_SECONDS) + 1)
-        self.latency_ns = 0
+        Args:
+            counters: The page; by default one that nobody else counts or reads.
+            total: The sums of all pages, where there are several.
+        """
+        self._counters = counters or Counters()
+        self._total = total or self._counters.read
+        self._values = self._counters.values
+        self._latency = [self._counters.cell(LATENCY, str(n)) for n in range(len(LATENCY_SECONDS) + 1)]
+        self._latency_ns = self._counters.cell(LATENCY_NS)
+        self._in_flight = self._counters.cell(IN_FLIGHT)
+        #: By service and reason, those of the process that counted here before among them.
+        self._cells = {
+            (name[1], name[2]): self._counters.cell(*name)
+            for name in self._counters.read()
+            if name[0] == DECISIONS
+        }
 
     def decided(self, service: str, decision: Decision, took_ns: int) -> None:
         """Count a decision about a service that the policy set declares."""
-        key = (service, decision.reason._value_)
-        found = self.decisions.get(key)
-        if found is None:
-            key = self._bounded(key)
-            found = self.decisions.get(key, 0)
-        self.decisions[key] = found + 1
-        self.latency[bisect_left(_BUCKETS_NS, took_ns)] += 1
-        self.latency_ns += took_ns
+        reason = decision.reason._value_
+        cell = self._cells.get((service, reason))
+        if cell is None:
+            service = service if len(self._cells) < MAX_METRIC_LABELS else OTHER
+            cell = self._cells[service, reason] = self._counters.cell(DECISIONS, service, reason)
+        values = self._values
+        values[cell] += 1
+        values[self._latency[bisect_left(_BUCKETS_NS, took_ns)]] += 1
+        values[self._latency_ns] += took_ns
         if decision.shadow is not None:
-            _count(self.shadowed, key[0])
+            self._count(SHADOWED, service)
 
     def question_refused(self, code: str) -> None:
         """Count a question without a decision; `code` is one of ours."""
-        _count(self.refused, code)
+        self._count(REFUSED, code)
 
     def question_shed(self, why: str) -> None:
         """Count a question that was turned away; `why` is one of ours."""
-        _count(self.shed, why)
+        self._count(SHED, why)
 
     def reloaded(self, outcome: str) -> None:
         """Count a version that was offered: `accepted`, `rejected` or `unchanged`."""
-        self.reloads[outcome] += 1
+        self._count(RELOADS, outcome)
 
-    def observed(self) -> dict[str, int]:
-        """By service, requests that an observed service let pass although no rule allows them."""
-        return {
-            service: count for (service, reason), count in self.decisions.items() if reason == _OBSERVED.value
-        }
+    def answering(self, questions: int) -> None:
+        """Note how many questions are being answered now."""
+        self._values[self._in_flight] = questions
 
-    def _bounded(self, key: tuple[str, str]) -> tuple[str, str]:
-        """The key, or one for all further services once there are too many."""
-        return key if len(self.decisions) < MAX_METRIC_LABELS else (OTHER, key[1])
+    def counts(self) -> Counts:
+        """What all processes counted until now."""
+        return Counts(self._total())
 
-
-def _count(counts: dict[str, int], name: str) -> None:
-    counts[name] = counts.get(name, 0) + 1
+    def _count(self, *name: str) -> None:
+        self._values[self._counters.cell(*name)] += 1

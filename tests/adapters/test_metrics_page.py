@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from prometheus_client.parser import text_string_to_metric_families
 
 from pdp.adapters.metrics_page import MetricsPage
+from pdp.audit.counts import DECIDED, FAILED, LOGGED, LOST, REFUSED, SAMPLED_OUT
 from pdp.audit.decision_log import DecisionLog, LogMode
 from pdp.audit.record import Recorder
 from pdp.audit.sinks import StreamSink
+from pdp.counters import Counters
 from pdp.service.decision_service import DecisionService
 from pdp.service.metrics import Metrics
 from pdp.store.bundle import make_bundle
@@ -83,15 +85,18 @@ def test_certificates_and_when_they_end() -> None:
 
 
 def test_the_decision_log_adds_up() -> None:
-    log = DecisionLog(StreamSink(1), Recorder(b"k"), mode=LogMode.DROP)
-    log.counts.decided, log.counts.logged, log.counts.failed, log.counts.refused = 10, 6, 1, 3
-    found = values(Metrics(), log)
+    counters = Counters()
+    log = DecisionLog(StreamSink(1), Recorder(b"k"), mode=LogMode.DROP, counters=counters)
+    for name, count in {DECIDED: 20, LOGGED: 6, FAILED: 1, REFUSED: 3, LOST: 2, SAMPLED_OUT: 5}.items():
+        counters.values[counters.cell(*name)] = count
+    found = values(Metrics(counters), log)
     log.close()
 
-    assert found["pdp_log_decided_total{}"] == 10
+    assert found["pdp_log_decided_total{}"] == 20
     assert found["pdp_log_entries_total{outcome=logged}"] == 6
-    assert found["pdp_log_entries_total{outcome=dropped}"] == 4
-    assert found["pdp_log_queue{}"] == 0
+    assert found["pdp_log_entries_total{outcome=dropped}"] == 6
+    assert found["pdp_log_entries_total{outcome=sampled_out}"] == 5
+    assert found["pdp_log_queue{}"] == 3
 
 
 def test_what_was_turned_away_or_refused() -> None:

@@ -61,7 +61,7 @@ def test_a_caller_that_expires_meanwhile_is_refused_and_counted(monkeypatch: pyt
 
     assert found["error"]["code"] == "caller_expired"
     assert log.recorded == []
-    assert to.metrics.refused == {"caller_expired": 1}
+    assert to.metrics.counts().refused == {"caller_expired": 1}
 
 
 def test_every_refused_question_is_counted_once() -> None:
@@ -73,8 +73,8 @@ def test_every_refused_question_is_counted_once() -> None:
     post(to, json.dumps({"questions": [{}, ASKED]}).encode(), path="/v1/decide/batch")
     post(to, json.dumps({**ASKED, "service": "none"}).encode())
 
-    assert to.metrics.refused == {
+    assert to.metrics.counts().refused == {
         "invalid_json": 1, "caller_not_listed": 1, "missing_field": 1, "service_not_permitted": 1,
     }  # fmt: skip
-    assert sum(to.metrics.decisions.values()) == 1
+    assert sum(to.metrics.counts().decisions.values()) == 1
     assert to.admission.in_flight == 0

@@ -3,7 +3,8 @@
 import pytest
 
 from pdp.service import metrics as module
-from pdp.service.metrics import LATENCY_SECONDS, OTHER, Metrics
+from pdp.service.counts import LATENCY_SECONDS
+from pdp.service.metrics import OTHER, Metrics
 from pdp.vocabulary import Decision, Effect, Reason, ShadowOutcome
 
 ALLOW = Decision(Effect.ALLOW, Reason.ALLOWED, True, (), None, None, (), None)
@@ -22,20 +23,20 @@ SHADOWED = Decision(
 
 
 def test_decisions_are_counted_by_service_and_reason() -> None:
-    found = Metrics()
+    metrics = Metrics()
 
     for decision in (ALLOW, ALLOW, DENY, OBSERVED, SHADOWED):
-        found.decided("orders", decision, 1)
-    found.decided("users", DENY, 1)
+        metrics.decided("orders", decision, 1)
+    metrics.decided("users", DENY, 1)
 
-    assert found.decisions == {
+    assert metrics.counts().decisions == {
         ("orders", "allowed"): 3,
         ("orders", "no_rule_matched"): 1,
         ("orders", "observed"): 1,
         ("users", "no_rule_matched"): 1,
     }
-    assert found.observed() == {"orders": 1}
-    assert found.shadowed == {"orders": 1}
+    assert metrics.counts().observed == {"orders": 1}
+    assert metrics.counts().shadowed == {"orders": 1}
 
 
 @pytest.mark.parametrize(
@@ -49,33 +50,33 @@ def test_decisions_are_counted_by_service_and_reason() -> None:
     ],
 )
 def test_a_decision_falls_into_the_bucket_whose_bound_it_does_not_pass(took_ns: int, bucket: int) -> None:
-    found = Metrics()
+    metrics = Metrics()
 
-    found.decided("orders", ALLOW, took_ns)
+    metrics.decided("orders", ALLOW, took_ns)
 
-    assert found.latency[bucket] == 1 == sum(found.latency)
-    assert found.latency_ns == took_ns
+    assert metrics.counts().latency[bucket] == 1 == sum(metrics.counts().latency)
+    assert metrics.counts().latency_ns == took_ns
 
 
 def test_beyond_a_bound_services_share_a_label(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_METRIC_LABELS", 2)
-    found = Metrics()
+    metrics = Metrics()
 
     for service in ("a", "b", "c", "d", "a"):
-        found.decided(service, SHADOWED, 1)
+        metrics.decided(service, SHADOWED, 1)
 
-    assert found.decisions == {("a", "allowed"): 2, ("b", "allowed"): 1, (OTHER, "allowed"): 2}
-    assert found.shadowed == {"a": 2, "b": 1, OTHER: 2}
+    assert metrics.counts().decisions == {("a", "allowed"): 2, ("b", "allowed"): 1, (OTHER, "allowed"): 2}
+    assert metrics.counts().shadowed == {"a": 2, "b": 1, OTHER: 2}
 
 
 def test_what_was_not_decided_is_counted_by_why() -> None:
-    found = Metrics()
+    metrics = Metrics()
 
-    found.question_refused("bad_json")
-    found.question_refused("bad_json")
-    found.question_shed("rate")
-    found.reloaded("rejected")
+    metrics.question_refused("bad_json")
+    metrics.question_refused("bad_json")
+    metrics.question_shed("rate")
+    metrics.reloaded("rejected")
 
-    assert found.refused == {"bad_json": 2}
-    assert found.shed == {"rate": 1}
-    assert found.reloads == {"accepted": 0, "rejected": 1, "unchanged": 0}
+    assert metrics.counts().refused == {"bad_json": 2}
+    assert metrics.counts().shed == {"rate": 1}
+    assert metrics.counts().reloads == {"accepted": 0, "rejected": 1, "unchanged": 0}

@@ -1,0 +1,93 @@
+"""What was counted, by all processes of the service together, for whoever shows it."""
+
+from collections.abc import Mapping
+from typing import Final, final
+
+from pdp.audit.counts import LogCounts
+from pdp.counters import Name
+from pdp.vocabulary import Reason
+
+__all__ = [
+    "DECISIONS", "IN_FLIGHT", "LATENCY", "LATENCY_NS", "LATENCY_SECONDS", "REFUSED", "RELOADS", "SHADOWED",
+    "SHED", "Counts",
+]  # fmt: skip
+
+#: Upper bounds of the latency histogram's buckets.
+LATENCY_SECONDS: Final = (
+    0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 1.0,
+)  # fmt: skip
+
+# The first part of the names of cells; the others are labels.
+DECISIONS: Final = "decisions"
+SHADOWED: Final = "shadowed"
+REFUSED: Final = "refused"
+SHED: Final = "shed"
+RELOADS: Final = "reloads"
+LATENCY: Final = "latency"
+LATENCY_NS: Final = "latency_ns"
+IN_FLIGHT: Final = "in_flight"
+
+_OBSERVED: Final = Reason.OBSERVED.value
+
+
+@final
+class Counts:
+    """Counts since the start."""
+
+    def __init__(self, cells: Mapping[Name, int]) -> None:
+        """Tell them from the sums of all pages (`pdp.counters`)."""
+        self._cells = cells
+
+    @property
+    def decisions(self) -> dict[tuple[str, str], int]:
+        """Decisions by service and reason; the reason implies the decision."""
+        return {(name[1], name[2]): count for name, count in self._cells.items() if name[0] == DECISIONS}
+
+    @property
+    def observed(self) -> dict[str, int]:
+        """By service, requests that an observed service let pass although no rule allows them."""
+        return {service: count for (service, reason), count in self.decisions.items() if reason == _OBSERVED}
+
+    @property
+    def shadowed(self) -> dict[str, int]:
+        """By service, decisions that shadow rules would have changed."""
+        return self._labelled(SHADOWED)
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Questions that were not decided, by the error's code."""
+        return self._labelled(REFUSED)
+
+    @property
+    def shed(self) -> dict[str, int]:
+        """Questions that were turned away because there were too many, by why."""
+        return self._labelled(SHED)
+
+    @property
+    def reloads(self) -> dict[str, int]:
+        """Versions that were offered, by what became of them."""
+        return {"accepted": 0, "rejected": 0, "unchanged": 0, **self._labelled(RELOADS)}
+
+    @property
+    def latency(self) -> list[int]:
+        """Decisions by the bucket of `LATENCY_SECONDS` that they fall into; the last is beyond all."""
+        found = self._labelled(LATENCY)
+        return [found.get(str(bucket), 0) for bucket in range(len(LATENCY_SECONDS) + 1)]
+
+    @property
+    def latency_ns(self) -> int:
+        """The sum of what they took."""
+        return self._cells.get((LATENCY_NS,), 0)
+
+    @property
+    def in_flight(self) -> int:
+        """Questions being answered."""
+        return self._cells.get((IN_FLIGHT,), 0)
+
+    @property
+    def log(self) -> LogCounts:
+        """What the decision log was given, and what became of it."""
+        return LogCounts.of(self._cells)
+
+    def _labelled(self, name: str) -> dict[str, int]:
+        return {key[1]: count for key, count in self._cells.items() if key[0] == name}
