@@ -39,6 +39,7 @@ MAX_MESSAGE_BYTES: Final = (
     2 * MAX_BATCH_BODY_BYTES
 )  # with its chunks' framing; what is refused is read so far, to be told
 MAX_ARRIVAL_SECONDS: Final = 10.0  # from a request's first byte to its last: a full batch at 4 Mbit/s
+MAX_CONNECTIONS: Final = 10_000  # of one process, some 60 KB each; what comes beyond is closed at once
 MAX_CONNECTION_SECONDS: Final = 3600.0  # then the next answer closes it, so that load finds new replicas
 
 # -- streams and gRPC --------------------------------------------------------------------

@@ -79,7 +79,10 @@ LIBRARIES: Final = {
     "pydantic": ("config/model.py", "config/load.py"),
     "rich": ("cli/output.py",),
     "starlette": ("adapters/app.py", "adapters/events.py", "adapters/health.py"),  # what FastAPI is made of
-    "uvicorn": ("adapters/server.py", "adapters/connection.py", "adapters/health_listener.py"),
+    "uvicorn": (
+        "adapters/server.py", "adapters/uvicorn_server.py", "adapters/connection.py",
+        "adapters/health_listener.py",
+    ),
     "watchfiles": ("store/places.py",),
 }  # fmt: skip
 

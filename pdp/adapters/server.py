@@ -7,21 +7,20 @@ server header, the access log.
 import asyncio
 import errno
 import logging
-import signal
 import socket
-import threading
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
-from types import FrameType
 from typing import Protocol, final
 
 import uvicorn
 
+from pdp.adapters.accepting import Balance
 from pdp.adapters.app import build_app
 from pdp.adapters.connection import protocol_class
 from pdp.adapters.metrics_page import MetricsPage
 from pdp.adapters.tls import server_context
+from pdp.adapters.uvicorn_server import Server
 from pdp.identity.trust import TrustStore
 from pdp.limits import MAX_ARRIVAL_SECONDS
 from pdp.service.decision_service import DecisionService
@@ -31,11 +30,9 @@ from pdp.vocabulary import Millis
 __all__ = ["AddressInUseError", "Beside", "CannotListenError", "Listener", "bind"]
 
 _KEEP_ALIVE_SECONDS = 75  # longer than proxies keep idle connections, so that they close first
-_BACKLOG = 1024
 # A request in flight ends by itself before this: it has arrived or is refused by then, and waits
 # for a revision no longer than a second.
 _DRAIN_SECONDS = round(MAX_ARRIVAL_SECONDS) + 5
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class AddressInUseError(OSError):
@@ -84,49 +81,6 @@ class Beside(Protocol):
 
 
 @final
-class _Server(uvicorn.Server):
-    """uvicorn's server, for which being told to end is no failure."""
-
-    def __init__(
-        self, config: uvicorn.Config, ending: Callable[[], Awaitable[None]], drain: Callable[[], float]
-    ) -> None:
-        super().__init__(config)
-        self._ending = ending
-        self._drain = drain
-        self._draining = False
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM begins a grace period, in which connections are accepted; a second signal ends it."""
-        if sig == signal.SIGTERM and not self._draining:
-            self._draining = True
-            if seconds := self._drain():
-                timer = threading.Timer(seconds, super().handle_exit, (sig, frame))
-                timer.daemon = True  # a second signal is not to wait for it
-                timer.start()
-                return
-        super().handle_exit(sig, frame)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Called by uvicorn once it was told to end."""
-        ending = asyncio.ensure_future(self._ending())
-        await super().shutdown(sockets)
-        await ending
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """End by SIGINT and SIGTERM. uvicorn would raise them again once it has ended cleanly."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-@final
 class Listener:
     """The decision listener over mTLS."""
 
@@ -142,6 +96,7 @@ class Listener:
         health: Health | None = None,
         grace_seconds: float = 0,
         metrics: MetricsPage | None = None,
+        balance: Balance | None = None,
     ) -> None:
         """A listener that is not started.
 
@@ -155,6 +110,7 @@ class Listener:
             health: What is told to probes.
             grace_seconds: How long connections are still accepted after SIGTERM.
             metrics: What `/metrics` shows, and to whom; None for nobody.
+            balance: Knows of the other processes that accept on the same socket.
 
         Raises:
             ServerCredentialError: Certificate and key cannot be used.
@@ -165,7 +121,7 @@ class Listener:
         self._grace_seconds = grace_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
         self._draining: list[asyncio.Future[None]] = []
-        context = server_context(certificate, key, trust)
+        self._context = server_context(certificate, key, trust)
         self._config = uvicorn.Config(
             build_app(service, metrics),
             http=protocol_class(lambda: trust, clock),
@@ -178,10 +134,14 @@ class Listener:
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_DRAIN_SECONDS,
-            backlog=_BACKLOG,
-            ssl_context_factory=lambda _config, _default: context,
         )
-        self._server = _Server(self._config, self._end, self._drain)
+        self._server = Server(
+            self._config,
+            context=lambda: self._context,
+            ending=self._end,
+            drain=self._drain,
+            balance=balance,
+        )
 
     def run(self, listener: socket.socket, *, ready: Callable[[], None]) -> None:
         """Serve until SIGINT or SIGTERM; `ready` is called once connections are accepted."""
