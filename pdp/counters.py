@@ -34,7 +34,7 @@ class Counters:
         values: The cells; `values[cell] += 1` counts.
     """
 
-    def __init__(self, memory: mmap.mmap | None = None) -> None:
+    def __init__(self, memory: mmap.mmap | memoryview | None = None) -> None:
         """Go on counting on a page of `PAGE_BYTES`, or begin one that nobody else sees."""
         self._view = memoryview(memory if memory is not None else mmap.mmap(-1, PAGE_BYTES))
         self._used = self._view[:_CELL_BYTES].cast("Q")
@@ -72,7 +72,7 @@ def read(page: mmap.mmap | memoryview) -> dict[Name, int]:
     return dict(zip(_names(view), values, strict=False))
 
 
-def total(pages: Iterable[mmap.mmap]) -> Counter[Name]:
+def total(pages: Iterable[mmap.mmap | memoryview]) -> Counter[Name]:
     """The sums over several pages."""
     sums: Counter[Name] = Counter()
     for page in pages:

@@ -117,3 +117,12 @@ MAX_CALLERS_METERED: Final = 10_000  # the longest unseen is forgotten, and begi
 
 # -- health ------------------------------------------------------------------------------
 MAX_PROBE_CONNECTIONS: Final = 64  # kubelets, balancers and people who look, all at once
+
+# -- workers -----------------------------------------------------------------------------
+MAX_WORKERS: Final = 64  # processes; more than cores gain nothing
+WORKER_START_SECONDS: Final = 60.0  # until its first sign: imports, on a machine that is busy
+WORKER_STUCK_SECONDS: Final = 3.0  # without a sign: it is stopped, or its loop hangs, and is replaced
+WORKER_BEAT_SECONDS: Final = 0.5  # between two signs
+WORKER_PAUSE_SECONDS: Final = 1.0  # before one that died is begun again, so that nothing spins
+HOLD_SECONDS: Final = 0.5  # how long a worker may take to hold its answers: all wait for it so long
+MAX_HELD_SECONDS: Final = 5.0  # without a word from the supervisor, after which a worker that holds ends

@@ -107,6 +107,7 @@ async def ask(service: DecisionService, caller: Caller, read: Callable[[], Quest
         Exception: Whatever `read` raises.
     """
     with _counted(service):
+        await service.gate.passed()
         now = service.now()
         service.rights(caller, service.versions.current, now)  # who may ask nothing is told nothing
         service.admission.enter(caller.id)
@@ -141,6 +142,7 @@ async def ask_batch(
         Exception: Whatever `items` raises.
     """
     with _counted(service):
+        await service.gate.passed()
         now = service.now()
         service.rights(caller, service.versions.current, now)
         batch = items()
@@ -212,7 +214,7 @@ def _answer(
 
 
 async def _waited(service: DecisionService, floors: Set[str | None], entries: int) -> bool:
-    """Wait for revisions and for room in the decision log; whether the clock has to be read again.
+    """Wait for revisions, for room in the log and for the gate; whether the clock has to be read again.
 
     Raises:
         CannotAnswerError: The log had no room in time.
@@ -221,10 +223,13 @@ async def _waited(service: DecisionService, floors: Set[str | None], entries: in
     if revisions:
         await _wait_for(service, revisions)
     log = service.log
-    if log is not None and log.blocks and not log.has_room(entries):
+    full = log is not None and log.blocks and not log.has_room(entries)
+    if log is not None and full:
         await _room(log, entries)
-        return True
-    return bool(revisions)
+    if not (revisions or full):
+        return False
+    await service.gate.passed()
+    return True
 
 
 async def _room(log: DecisionLog, entries: int) -> None:

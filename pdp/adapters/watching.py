@@ -43,5 +43,7 @@ async def watch(
         newest = await following.newest(WATCH_HEARTBEAT_SECONDS)
         if following.closed:
             return
+        await service.gate.passed()
         service.rights(caller(), service.versions.current, service.now())
-        yield newest
+        if newest is None or newest is service.versions.current:  # else it is told in the next turn
+            yield newest

@@ -20,6 +20,7 @@ from pdp.limits import DEFAULT_IN_FLIGHT, MAX_AGE_LIMIT_MS, MAX_RIGHTS_CACHED
 from pdp.service.admission import Admission
 from pdp.service.authorization import Rights, rights_of
 from pdp.service.errors import CannotAnswerError, NotPermittedError
+from pdp.service.gate import Gate
 from pdp.service.ids import RANDOM_BYTES, new_decision_id
 from pdp.service.metrics import Metrics
 from pdp.service.revisions import Revisions
@@ -89,6 +90,8 @@ class DecisionService:
             shed=self.metrics.question_shed,
         )
         self.log: Final = log
+        #: Closed while all processes that serve change over to a new version.
+        self.gate: Final = Gate()
         self._versions = versions
         self._revisions = Revisions(versions)
         self._clock = clock

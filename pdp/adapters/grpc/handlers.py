@@ -85,7 +85,7 @@ class Calls:
         self, service: str, answering: Mapping[str, _Answering], streaming: Mapping[str, _Streaming]
     ) -> grpc.GenericRpcHandler:
         handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
-            name: grpc.stream_unary_rpc_method_handler(self._guarded(_serialised(method)))
+            name: grpc.stream_unary_rpc_method_handler(self._guarded(self._serialised(method)))
             for name, method in answering.items()
         }
         handlers |= {
@@ -110,6 +110,17 @@ class Calls:
 
         return guarded
 
+    def _serialised(self, method: _Answering) -> Callable[[_Context], Awaitable[bytes]]:
+        gate = self._service.gate
+
+        async def serialised(context: _Context) -> bytes:
+            message = await method(context)
+            gate.enter()
+            cast("Any", context).add_done_callback(lambda _: gate.leave())  # the stubs ask for a class
+            return message.SerializeToString()
+
+        return serialised
+
     # -- decisions ---------------------------------------------------------------------
 
     async def _decide(self, context: _Context) -> Message:
@@ -131,7 +142,9 @@ class Calls:
                 return
             caller = self._callers.identify(context)
             self._service.rights(caller, self._service.versions.current, self._service.now())
-            await _write(context, result_message(await self._result(caller, data)))
+            result = result_message(await self._result(caller, data))
+            with self._service.gate.leaving():
+                await _write(context, result)
 
     async def _result(self, caller: Caller, data: bytes) -> Answer | ErrorBody:
         try:
@@ -143,7 +156,8 @@ class Calls:
         read_watch(await _only_message(context))
         with begin_watch(self._service, self._callers.identify(context)) as following:
             async for published in watch(self._service, lambda: self._callers.identify(context), following):
-                await _write(context, heartbeat() if published is None else revision_message(published))
+                with self._service.gate.leaving():
+                    await _write(context, heartbeat() if published is None else revision_message(published))
 
     # -- health ------------------------------------------------------------------------
 
@@ -155,13 +169,6 @@ class Calls:
         request = _health_request(await _only_message(context))
         with self._waiting.for_client():
             await self._health.Watch(request, cast("Any", _Serialising(context)))
-
-
-def _serialised(method: _Answering) -> Callable[[_Context], Awaitable[bytes]]:
-    async def serialised(context: _Context) -> bytes:
-        return (await method(context)).SerializeToString()
-
-    return serialised
 
 
 class _Serialising:

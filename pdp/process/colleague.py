@@ -1,0 +1,164 @@
+"""One worker as its supervisor sees it: a process, a channel, and whether it still moves."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final, TypeVar, cast, final
+
+from pdp.limits import WORKER_START_SECONDS, WORKER_STUCK_SECONDS
+from pdp.process.channel import Channel, ChannelClosedError, pair
+from pdp.process.messages import FromWorker, Go, Held, Hold, Prepare, Prepared, Say, Serving, ToWorker
+
+__all__ = ["Colleague", "WorkerGoneError", "start"]
+
+_MODULE: Final = "pdp.process.worker"
+_LOOK_SECONDS: Final = 0.25
+_Kind = TypeVar("_Kind", Prepared, Held, Serving)
+
+
+class WorkerGoneError(Exception):
+    """The worker is dead, or was stuck and has been killed."""
+
+
+@final
+class Colleague:
+    """A worker. For one event loop.
+
+    Attributes:
+        slot: Its place among the workers.
+        pid: Its process.
+    """
+
+    def __init__(
+        self, slot: int, process: "subprocess.Popen[bytes]", end: socket.socket, say: Callable[[str], None]
+    ) -> None:
+        self.slot: Final = slot
+        self.pid: Final = process.pid
+        self._process = process
+        self._channel: Channel[ToWorker, FromWorker] = Channel(end, cast("type[FromWorker]", FromWorker))
+        self._say = say
+        self._loop = asyncio.get_running_loop()
+        self._gone: asyncio.Future[None] = self._loop.create_future()
+        self._awaited: dict[type, asyncio.Future[FromWorker]] = {}
+        self._quiet_since = time.monotonic() + WORKER_START_SECONDS  # imports take a while, and say nothing
+        self._exit = os.pidfd_open(self.pid)
+        self._loop.add_reader(self._exit, self._bury)
+        self._tasks = (asyncio.ensure_future(self._listen()), asyncio.ensure_future(self._look()))
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its process has ended: nothing will ever be answered by it."""
+        return self._gone.done()
+
+    async def gone(self) -> None:
+        """Wait until its process has ended."""
+        await asyncio.shield(self._gone)
+
+    def signal(self, number: int) -> None:
+        """Send its process a signal."""
+        if not self.is_gone:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End its process, whatever it is doing."""
+        self.signal(signal.SIGKILL)
+
+    # -- what it is told, and asked ------------------------------------------------------
+
+    def tell(self, message: ToWorker, files: Sequence[int] = ()) -> None:
+        """Tell it something; one that reads nothing any more is killed."""
+        try:
+            self._channel.send(message, files)
+        except ChannelClosedError:
+            self.kill()
+
+    async def prepare(self, number: int, revision: str, parcel: int) -> Prepared:
+        """Have it load a version aside.
+
+        Raises:
+            WorkerGoneError: It died meanwhile, or was stuck.
+        """
+        return await self._ask(Prepare(number=number, revision=revision), Prepared, [parcel])
+
+    async def hold(self, number: int) -> None:
+        """Have it answer nothing until it is told to go on.
+
+        Raises:
+            WorkerGoneError: It died meanwhile, or was stuck.
+        """
+        await self._ask(Hold(number=number), Held)
+
+    async def begin(self, number: int, confirmed_at: int) -> None:
+        """Have it serve its first version; returns once it accepts connections.
+
+        Raises:
+            WorkerGoneError: It died meanwhile, or was stuck.
+        """
+        await self._ask(Go(number=number, confirmed_at=confirmed_at), Serving)
+
+    async def _ask(self, message: ToWorker, kind: type[_Kind], files: Sequence[int] = ()) -> _Kind:
+        answer: asyncio.Future[FromWorker] = self._loop.create_future()
+        self._awaited[kind] = answer
+        self.tell(message, files)
+        await asyncio.wait((answer, self._gone), return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise WorkerGoneError
+        return cast("_Kind", answer.result())
+
+    # -- what is heard of it -------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        try:
+            while True:
+                message, _ = await self._channel.receive()
+                self._quiet_since = time.monotonic()
+                if isinstance(message, Say):
+                    self._say(message.text)
+                elif (answer := self._awaited.pop(type(message), None)) is not None and not answer.done():
+                    answer.set_result(message)
+        except ChannelClosedError:
+            self.kill()  # whatever it was doing: nobody could tell it to stop any more
+
+    async def _look(self) -> None:
+        while time.monotonic() - self._quiet_since < WORKER_STUCK_SECONDS:  # noqa: ASYNC110 - a watchdog
+            await asyncio.sleep(_LOOK_SECONDS)
+        self._say(f"worker {self.slot} does not move any more; it is replaced")
+        self.kill()
+
+    def _bury(self) -> None:
+        """Its process has ended."""
+        self._loop.remove_reader(self._exit)
+        os.close(self._exit)
+        self._process.wait()
+        for task in self._tasks:
+            task.cancel()
+        self._channel.close()
+        self._gone.set_result(None)
+
+
+def start(slot: int, say: Callable[[str], None]) -> Colleague:
+    """Begin a worker.
+
+    Raises:
+        OSError: There can be no other process.
+    """
+    ours, theirs = pair()
+    with theirs:
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter, and a number
+                [sys.executable, "-P", "-m", _MODULE, str(theirs.fileno())],  # nothing from where we run
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # the terminal's Ctrl-C is for the supervisor
+            )
+        except OSError:
+            ours.close()
+            raise
+    return Colleague(slot, process, ours, say)

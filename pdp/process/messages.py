@@ -1,0 +1,114 @@
+"""What the supervisor and its workers say to each other.
+
+A version goes through three steps, so that no two workers ever answer with two versions: *prepare* it
+aside, *hold* all answers, *go* on with it. A worker that begins is given its first version by the
+first and the third.
+"""
+
+from typing import TypeAlias, final
+
+import msgspec
+
+__all__ = [
+    "Beat", "Begin", "Confirm", "FromWorker", "Go", "Held", "Hold", "Prepare", "Prepared", "Say", "Serving",
+    "ToWorker",
+]  # fmt: skip
+
+
+class _Message(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+@final
+class Begin(_Message, frozen=True):
+    """Supervisor: the first message. With it come the listening socket, and the shared memory.
+
+    Attributes:
+        settings: The settings, as JSON.
+        slot: Which of the workers it is, from 0.
+        slots: How many there are.
+        grpc_port: The port of gRPC, if it is served.
+        digest_key: With what the decision log's digests are keyed.
+    """
+
+    settings: bytes
+    slot: int
+    slots: int
+    grpc_port: int
+    digest_key: bytes
+
+
+@final
+class Prepare(_Message, frozen=True):
+    """Supervisor: load this version aside. With it comes a file that holds it (`pdp.process.parcel`).
+
+    Attributes:
+        number: Its place in the order of publication.
+        revision: Its name.
+    """
+
+    number: int
+    revision: str
+
+
+@final
+class Prepared(_Message, frozen=True):
+    """Worker: it is loaded; or why it cannot be."""
+
+    number: int
+    trouble: str = ""
+
+
+@final
+class Hold(_Message, frozen=True):
+    """Supervisor: answer nothing until told to go on."""
+
+    number: int
+
+
+@final
+class Held(_Message, frozen=True):
+    """Worker: all that was answered has left; nothing will be answered until `Go`."""
+
+    number: int
+
+
+@final
+class Go(_Message, frozen=True):
+    """Supervisor: this version is served from now on; answer.
+
+    Attributes:
+        number: The version that was prepared last.
+        confirmed_at: When its source confirmed it.
+    """
+
+    number: int
+    confirmed_at: int
+
+
+@final
+class Confirm(_Message, frozen=True):
+    """Supervisor, now and then: when the source last confirmed the version that is served."""
+
+    confirmed_at: int
+
+
+@final
+class Serving(_Message, frozen=True):
+    """Worker: connections are accepted."""
+
+
+@final
+class Beat(_Message, frozen=True):
+    """Worker, now and then: its event loop turns."""
+
+
+@final
+class Say(_Message, frozen=True):
+    """Worker: something to be told to whoever runs the service."""
+
+    text: str
+
+
+ToWorker: TypeAlias = Begin | Prepare | Hold | Go | Confirm
+FromWorker: TypeAlias = Prepared | Held | Serving | Beat | Say

@@ -1,0 +1,191 @@
+"""All workers together: begun, replaced when they die, and changed over to each new version at one moment.
+
+INVARIANT: from the moment at which some worker may answer with a version, none answers with an older
+one. Those that might (because they died, are stopped, or did not hold in time) are dead by then.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+from pdp.audit.counts import LOST, LogCounts
+from pdp.limits import HOLD_SECONDS, WORKER_PAUSE_SECONDS
+from pdp.process.colleague import Colleague, WorkerGoneError
+from pdp.process.messages import Confirm, Go
+from pdp.process.panel import Panel
+from pdp.vocabulary import Millis
+
+__all__ = ["CannotChangeOverError", "Version", "Workers"]
+
+
+class CannotChangeOverError(Exception):
+    """A worker cannot load a version; the message is what it said. All go on with the one before."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A version as workers are given it.
+
+    Attributes:
+        number: Its place in the order of publication.
+        revision: Its name.
+        parcel: An open file that holds it.
+        confirmed_at: When its source confirmed it.
+    """
+
+    number: int
+    revision: str
+    parcel: int
+    confirmed_at: Millis
+
+
+@final
+class Workers:
+    """The workers of a service. For one event loop."""
+
+    def __init__(
+        self,
+        slots: int,
+        first: Version,
+        panel: Panel,
+        *,
+        begin: Callable[[int], Colleague],
+        say: Callable[[str], None],
+        changed: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Begin none yet.
+
+        Args:
+            slots: How many there are to be.
+            first: What they serve.
+            panel: What they count on.
+            begin: Begins the worker of a slot.
+            say: Told what happens to them.
+            changed: Told how many accept connections, whenever that changes.
+        """
+        self._slots = slots
+        self._version = first
+        self._panel = panel
+        self._begin = begin
+        self._say = say
+        self._changed = changed
+        self._serving: dict[int, Colleague] = {}
+        self._alive: set[Colleague] = set()
+        self._changing = asyncio.Lock()
+        self._ending = False
+        self._keeping: tuple[asyncio.Task[None], ...] = ()
+
+    def start(self) -> None:
+        """Begin them all, and keep their number."""
+        self._keeping = tuple(asyncio.create_task(self._keep(slot)) for slot in range(self._slots))
+
+    def confirm(self, confirmed_at: Millis) -> None:
+        """Tell all when the source confirmed what is served."""
+        for worker in self._serving.values():
+            worker.tell(Confirm(confirmed_at=confirmed_at))
+
+    async def change_over(self, version: Version) -> None:
+        """Have all serve a version; returns once none can answer with the one before.
+
+        Raises:
+            CannotChangeOverError: One cannot load it. Nothing has changed.
+        """
+        async with self._changing:
+            await self._prepare(version)
+            # One that came up meanwhile waits for the lock, and then prepares this version.
+            await asyncio.gather(*(self._hold(worker, version) for worker in self._serving.values()))
+            before, self._version = self._version, version
+            for worker in self._serving.values():
+                worker.tell(Go(number=version.number, confirmed_at=version.confirmed_at))
+        os.close(before.parcel)
+
+    async def _prepare(self, version: Version) -> None:
+        asked = [
+            worker.prepare(version.number, version.revision, version.parcel)
+            for worker in self._serving.values()
+        ]
+        for answer in await asyncio.gather(*asked, return_exceptions=True):
+            if isinstance(answer, WorkerGoneError):
+                continue
+            if isinstance(answer, BaseException):
+                raise answer
+            if answer.trouble:
+                raise CannotChangeOverError(answer.trouble)
+
+    async def _hold(self, worker: Colleague, version: Version) -> None:
+        try:
+            async with asyncio.timeout(HOLD_SECONDS):
+                await worker.hold(version.number)
+        except (TimeoutError, WorkerGoneError):
+            worker.kill()
+            await worker.gone()
+
+    async def end(self, signal: int, seconds: float) -> None:
+        """Have all end by a signal; those that still live after so many seconds are killed."""
+        self._ending = True
+        for worker in self._alive:
+            worker.signal(signal)
+        _, late = await asyncio.wait(self._keeping, timeout=seconds)
+        for worker in tuple(self._alive):
+            worker.kill()
+        if late:
+            await asyncio.wait(late)
+
+    def hurry(self, signal: int) -> None:
+        """Send those that are ending another signal."""
+        for worker in self._alive:
+            worker.signal(signal)
+
+    # -- one slot ------------------------------------------------------------------------
+
+    async def _keep(self, slot: int) -> None:
+        """There is a worker in a slot, until the end."""
+        while not self._ending:
+            try:
+                worker = self._begin(slot)
+            except OSError as error:
+                self._say(f"worker {slot} cannot be begun: {error.strerror}")
+                await asyncio.sleep(WORKER_PAUSE_SECONDS)
+                continue
+            self._alive.add(worker)
+            try:
+                await self._bring_up(worker)
+                await worker.gone()
+            except WorkerGoneError:
+                pass
+            finally:
+                self._bury(worker)
+            if not self._ending:
+                self._say(f"worker {slot} (process {worker.pid}) has ended; another one takes its place")
+                await asyncio.sleep(WORKER_PAUSE_SECONDS)
+
+    async def _bring_up(self, worker: Colleague) -> None:
+        """Give a worker the version that is served, whichever that is by the time it has loaded it."""
+        while True:
+            version = self._version
+            answer = await worker.prepare(version.number, version.revision, version.parcel)
+            if answer.trouble:
+                self._say(f"worker {worker.slot} cannot load revision {version.revision}: {answer.trouble}")
+                worker.kill()
+                await worker.gone()
+                return
+            async with self._changing:
+                if version is not self._version:
+                    continue
+                await worker.begin(version.number, version.confirmed_at)
+                self._serving[worker.slot] = worker
+            self._changed(len(self._serving))
+            return
+
+    def _bury(self, worker: Colleague) -> None:
+        """Nobody counts on it any more; what it had not logged is lost."""
+        self._alive.discard(worker)
+        self._panel.leave(worker.slot)
+        counters = self._panel.counters(worker.slot)
+        counters.values[counters.cell(*LOST)] += LogCounts.of(counters.read()).waiting
+        if self._serving.get(worker.slot) is worker:
+            del self._serving[worker.slot]
+            self._changed(len(self._serving))
