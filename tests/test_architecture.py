@@ -57,12 +57,11 @@ IMPURE_CALLS: Final = frozenset(
 
 #: Third-party libraries and the modules, or folders, in which each is met.
 LIBRARIES: Final = {
-    "cachetools": ("service/decision_service.py", "adapters/grpc/callers.py"),
+    "cachetools": ("service/decision_service.py", "service/known_callers.py"),
     "click": ("cli/",),
     "cryptography": (
         "identity/",
-        "adapters/tls.py",  # to hand the roots of the trust store to OpenSSL
-        "adapters/grpc/server.py",  # the same to BoringSSL
+        "adapters/tls.py",  # to hand the roots of the trust store to OpenSSL and BoringSSL
     ),
     "fastapi": ("adapters/app.py", "adapters/openapi.py"),
     "google": ("adapters/grpc/",),

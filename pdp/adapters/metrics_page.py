@@ -117,6 +117,19 @@ class _Collected(Collector):
         yield build
 
     def _certificates(self) -> Iterator[Metric]:
+        counts = self._metrics
+        renewals = CounterMetricFamily(
+            "pdp_renewals", "New content of the files of trust or certificate.", labels=["files", "outcome"]
+        )
+        for (files, outcome), count in counts.renewals.items():
+            renewals.add_metric([files, outcome], count)
+        yield renewals
+        refused = GaugeMetricFamily(
+            "pdp_renewal_refused", "Whether what lies in the files is not in force.", labels=["files"]
+        )
+        for files, is_refused in counts.refused_files.items():
+            refused.add_metric([files], is_refused)
+        yield refused
         found = GaugeMetricFamily(
             "pdp_certificate_expiry_timestamp_seconds", "When a certificate ends.", labels=["certificate"]
         )

@@ -10,12 +10,14 @@ from typing import Final, final
 from pdp.limits import MAX_METRIC_LABELS
 from pdp.vocabulary import Decision, Reason
 
-__all__ = ["LATENCY_SECONDS", "OTHER", "Metrics"]
+__all__ = ["FILES", "LATENCY_SECONDS", "OTHER", "Metrics"]
 
 #: Upper bounds of the latency histogram's buckets.
 LATENCY_SECONDS: Final = (
     0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 1.0,
 )  # fmt: skip
+#: Files that are renewed while the service runs.
+FILES: Final = ("trust", "certificate")
 #: In place of a label that comes from no known set, or of one too many.
 OTHER: Final = "other"
 
@@ -33,12 +35,15 @@ class Metrics:
         refused: Questions that were not decided, by the error's code.
         shed: Questions that were turned away because there were too many, by why.
         reloads: Versions that were offered, by what became of them.
+        renewals: New content of the files of `trust` or `certificate`, by what became of it.
+        refused_files: Whether what lies in those files now is not in force.
         latency: Decisions by the bucket of `LATENCY_SECONDS` that they fall into; the last is beyond all.
         latency_ns: The sum of what they took.
     """
 
     __slots__ = (
-        "decisions", "latency", "latency_ns", "refused", "reloads", "shadowed", "shed",
+        "decisions", "latency", "latency_ns", "refused", "refused_files", "reloads", "renewals", "shadowed",
+        "shed",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -47,6 +52,8 @@ class Metrics:
         self.refused: dict[str, int] = {}
         self.shed: dict[str, int] = {}
         self.reloads = {"accepted": 0, "rejected": 0, "unchanged": 0}
+        self.renewals = {(what, outcome): 0 for what in FILES for outcome in ("accepted", "rejected")}
+        self.refused_files = dict.fromkeys(FILES, False)
         self.latency = [0] * (len(LATENCY_SECONDS) + 1)
         self.latency_ns = 0
 
@@ -74,6 +81,15 @@ class Metrics:
     def reloaded(self, outcome: str) -> None:
         """Count a version that was offered: `accepted`, `rejected` or `unchanged`."""
         self.reloads[outcome] += 1
+
+    def renewed(self, what: str) -> None:
+        """Count new content of one of `FILES` that is in force."""
+        self.renewals[what, "accepted"] += 1
+
+    def renewal_refused(self, what: str, *, refused: bool) -> None:
+        """Note whether what lies in one of `FILES` is refused, and count it if it is."""
+        self.refused_files[what] = refused
+        self.renewals[what, "rejected"] += refused
 
     def observed(self) -> dict[str, int]:
         """By service, requests that an observed service let pass although no rule allows them."""

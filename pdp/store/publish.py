@@ -86,8 +86,10 @@ class Publisher:
         self._loader = loader
         self._on_event = on_event
         self._lock = Lock()
+        self._telling = Lock()  # two threads may publish; whoever is told is told by one at a time
         self._seen: OrderedDict[str, int] = OrderedDict({first.revision: 1})
         self._rejected = False
+        self._wanted = loader.circumstances
         #: What is served. One reference, replaced whole: reading it needs no lock.
         self.current = Published(snapshot=first, number=1)
         #: When the source last confirmed the current version.
@@ -95,6 +97,14 @@ class Publisher:
 
     def offer(self, bundle: PolicyBundle, now: Millis) -> Event:
         """Compile a bundle and serve it, or say why not."""
+        try:
+            event = self._offered(bundle, now)
+            self._tell(event)
+        finally:
+            self._catch_up()
+        return event
+
+    def _offered(self, bundle: PolicyBundle, now: Millis) -> Event:
         with self._lock:
             self._rejected = True  # until shown otherwise: not even a defect of ours confirms anything
             loaded = self._loader.load(bundle, now=now)
@@ -113,8 +123,42 @@ class Publisher:
                 self.current = after
                 self.confirmed_at = now
                 event = Accepted(published=after, loaded=loaded, before=before)
-        self._on_event(event)
         return event
+
+    def restate(self, circumstances: str) -> None:
+        """Publish what is served once more, under other circumstances: nothing is compiled.
+
+        It confirms nothing: whether the source still holds this version is another question. It waits
+        for nobody: while a bundle is compiled, whoever does that publishes this as well, after it.
+
+        Args:
+            circumstances: As `Loader` has them.
+        """
+        self._wanted = circumstances
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        # INVARIANT: looked at after every release of the lock, so that nobody waits in vain.
+        while self._wanted != self._loader.circumstances and self._lock.acquire(blocking=False):
+            try:
+                event = self._restated()
+            finally:
+                self._lock.release()
+            self._tell(event)
+
+    def _restated(self) -> Accepted:
+        self._loader.circumstances = self._wanted  # once: it may change meanwhile, and is looked at again
+        before = self.current
+        snapshot = replace(before.snapshot, revision=self._loader.revision(before.snapshot.digest))
+        after = Published(snapshot=self._named(snapshot), number=before.number + 1)
+        self._remember(after.snapshot.revision, after.number)
+        self.current = after
+        loaded = Loaded(snapshot=after.snapshot, diagnostics=(), sources={})
+        return Accepted(published=after, loaded=loaded, before=before)
+
+    def _tell(self, event: Event) -> None:
+        with self._telling:
+            self._on_event(event)
 
     def confirm(self, now: Millis) -> None:
         """The source was looked at and still holds the current version."""

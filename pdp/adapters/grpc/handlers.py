@@ -75,6 +75,11 @@ class Calls:
         """Be healthy no more."""
         await self._health.enter_graceful_shutdown()
 
+    def recheck(self) -> None:
+        """End the calls whose callers trust has left; the others notice nothing."""
+        self._waiting.recheck()
+        self._service.revisions.recheck()
+
     async def end(self) -> None:
         """Be healthy no more, and end the calls that wait for their clients."""
         await self.drain()
@@ -114,24 +119,29 @@ class Calls:
 
     async def _decide(self, context: _Context) -> Message:
         data = await _only_message(context)
-        answer = await ask(self._service, self._callers.identify(context), lambda: read_question(data))
+        caller = self._callers.identify(context)
+        answer = await ask(self._service, caller, lambda: read_question(data))
+        self._callers.confirm(caller, context)  # trust may have changed while the question waited
         return answer_message(answer)
 
     async def _decide_batch(self, context: _Context) -> Message:
         data = await _only_message(context)
         caller = self._callers.identify(context)
         results = await ask_batch(self._service, caller, lambda: read_batch(data), read_question)
+        self._callers.confirm(caller, context)
         return batch_message(results)
 
     async def _decide_stream(self, context: _Context) -> None:
         while True:
-            with self._waiting.for_client():
+            with self._waiting.for_client(lambda: self._callers.identify(context)):
                 data = await _message(context, MAX_STREAM_IDLE_SECONDS)
             if data is None:
                 return
             caller = self._callers.identify(context)
             self._service.rights(caller, self._service.publisher.current, self._service.now())
-            await _write(context, result_message(await self._result(caller, data)))
+            result = await self._result(caller, data)
+            self._callers.confirm(caller, context)
+            await _write(context, result_message(result))
 
     async def _result(self, caller: Caller, data: bytes) -> Answer | ErrorBody:
         try:
@@ -153,7 +163,7 @@ class Calls:
 
     async def _watch_health(self, context: _Context) -> None:
         request = _health_request(await _only_message(context))
-        with self._waiting.for_client():
+        with self._waiting.for_client(lambda: self._callers.identify(context)):
             await self._health.Watch(request, cast("Any", _Serialising(context)))
 
 
