@@ -40,7 +40,8 @@ MAX_MESSAGE_BYTES: Final = (
 )  # with its chunks' framing; what is refused is read so far, to be told
 MAX_ARRIVAL_SECONDS: Final = 10.0  # from a request's first byte to its last: a full batch at 4 Mbit/s
 MAX_CONNECTIONS: Final = 10_000  # of one process, some 60 KB each; what comes beyond is closed at once
-MAX_CONNECTION_SECONDS: Final = 3600.0  # then the next answer closes it, so that load finds new replicas
+CONNECTION_JITTER: Final = 0.1  # of a connection's age: what began together does not end together
+LAST_CHANCE_SECONDS: Final = 5  # how long an old connection waits for the request that ends it
 
 # -- streams and gRPC --------------------------------------------------------------------
 MAX_REVISION_WATCHERS: Final = 1024  # of one process: each holds a connection or a call open
@@ -105,6 +106,7 @@ LOG_WAIT_SECONDS: Final = 1.0  # how long a question waits for room where no lin
 
 # -- what the operator may set, and what holds unless they do ----------------------------
 DEFAULT_IN_FLIGHT: Final = 2048  # questions at a time: beyond it waiting costs more than asking again
+DEFAULT_CONNECTION_SECONDS: Final = 300.0  # then the next answer ends it: load finds new replicas and workers
 DEFAULT_GRACE_SECONDS: Final = 5.0  # between "not ready" and closed: what load balancers need to notice
 DEFAULT_LOG_BYTES: Final = 256 * 1024 * 1024  # of one file of the decision log
 DEFAULT_LOG_KEEP: Final = 8  # older files: some 2 GiB in all

@@ -30,12 +30,13 @@ LAYERS: Final = (
     "config",
     "service",
     "adapters",
+    "process",
     "cli",
 )
 #: Beside the others: what each may import, besides itself.
 BESIDE: Final = {"identity": frozenset({"leaves"})}
 #: Who may import what lies beside.
-USES_IDENTITY: Final = frozenset({"identity", "service", "adapters", "cli"})
+USES_IDENTITY: Final = frozenset({"identity", "service", "adapters", "process", "cli"})
 
 #: Everything up to here is a function from values to values.
 PURE: Final = frozenset({"leaves", "lang", "compiler", "index", "engine", "analysis"})
@@ -57,12 +58,11 @@ IMPURE_CALLS: Final = frozenset(
 
 #: Third-party libraries and the modules, or folders, in which each is met.
 LIBRARIES: Final = {
-    "cachetools": ("service/decision_service.py", "adapters/grpc/callers.py"),
+    "cachetools": ("service/decision_service.py", "service/known_callers.py"),
     "click": ("cli/",),
     "cryptography": (
         "identity/",
-        "adapters/tls.py",  # to hand the roots of the trust store to OpenSSL
-        "adapters/grpc/server.py",  # the same to BoringSSL
+        "adapters/tls.py",  # to hand the roots of the trust store to OpenSSL and BoringSSL
     ),
     "fastapi": ("adapters/app.py", "adapters/openapi.py"),
     "google": ("adapters/grpc/",),
@@ -72,6 +72,7 @@ LIBRARIES: Final = {
     # The structs of the decision path, and JSON at the edges.
     "msgspec": (
         "vocabulary.py", "principals.py", "compiler/evaluation.py", "identity/caller.py", "adapters/", "cli/",
+        "process/",
         "audit/record.py", "diagnostics.py", "lang/ast/",
         "compiler/rows.py", "compiler/resolve.py", "analysis/lowered.py",
     ),

@@ -60,14 +60,16 @@ def build_app(service: DecisionService, metrics: "MetricsPage | None" = None) ->
     )  # fmt: skip
 
     async def decide(request: Request) -> Response:
-        caller = _caller(request.scope)
         body = await _body(request, MAX_BODY_BYTES)
-        return _json(200, await answer(service, caller, body))
+        answered = await answer(service, _caller(request.scope), body)
+        _caller(request.scope)  # trust may have changed while the question waited
+        return _json(200, answered)
 
     async def decide_batch(request: Request) -> Response:
-        caller = _caller(request.scope)
         body = await _body(request, MAX_BATCH_BODY_BYTES)
-        return _json(200, await answer_batch(service, caller, body))
+        answered = await answer_batch(service, _caller(request.scope), body)
+        _caller(request.scope)
+        return _json(200, answered)
 
     async def revisions(request: Request) -> Response:
         caller = _caller(request.scope)
@@ -171,8 +173,9 @@ _NO_ROUTE: Final = {
 
 
 def _caller(scope: Scope) -> Caller:
-    """The caller, as its connection established it."""
-    caller = scope.get("state", {}).get(CALLER)
+    """The caller, as its connection establishes it under the trust of the moment."""
+    ask = scope.get("state", {}).get(CALLER)
+    caller = ask() if callable(ask) else ask
     if isinstance(caller, Caller):
         return caller
     if isinstance(caller, UntrustedCertificateError):

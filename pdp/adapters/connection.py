@@ -1,17 +1,16 @@
 """One HTTP connection: who is at its other end, and how much of it is listened to.
 
 uvicorn does not show applications the peer's certificate. This subclass of its protocol verifies
-the chain once, when the connection is made, and hands every request on it the caller, or why
-there is none. No request reaches a handler without one of the two.
+the chain when the connection is made, and again once trust has changed; every request on it is handed
+a way to ask for the caller, or why there is none. No request reaches a handler without one of the two.
 
 uvicorn bounds neither what a request may hold before a handler sees it nor how long it may take to
 arrive. Both are bounded here, and what is refused so is refused in the shape of every other error.
 """
 
 import asyncio
+import random
 import ssl
-from collections.abc import Callable
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
@@ -23,22 +22,23 @@ from uvicorn.server import ServerState
 from pdp.adapters.schemas import error_body
 from pdp.identity.caller import Caller
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
-from pdp.identity.trust import TrustStore
-from pdp.identity.x509 import verify_caller
 from pdp.limits import (
+    CONNECTION_JITTER,
+    DEFAULT_CONNECTION_SECONDS,
+    LAST_CHANCE_SECONDS,
     MAX_ARRIVAL_SECONDS,
-    MAX_CONNECTION_SECONDS,
     MAX_HEAD_BYTES,
     MAX_HEADER_LINES,
     MAX_MESSAGE_BYTES,
 )
-from pdp.vocabulary import Millis
+from pdp.service.known_callers import KnownCallers
 
-__all__ = ["CALLER", "BoundedProtocol", "authenticated", "protocol_class"]
+__all__ = ["CALLER", "BoundedProtocol", "CallerProtocol", "authenticated", "protocol_class"]
 
-#: Where a request's state holds its caller, or the reason why it has none.
+#: Where a request's state holds how to ask for its caller, or the reason why it has none.
 CALLER: Final = "pdp.caller"
 _GOODBYE_SECONDS: Final = 1.0  # how long a peer with next to nothing left to read may take to close
+_CUT_SECONDS: Final = 0.2  # what was written before may still leave
 _LINGER_SECONDS: Final = 5.0  # how long one may take to read its last answer, and then to close
 _Identified: TypeAlias = Caller | UntrustedCertificateError
 _Refused: TypeAlias = tuple[HTTPStatus, str, str]
@@ -59,12 +59,18 @@ class _RefusedError(Exception):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with bounds on what one request may take to arrive."""
+    """uvicorn's protocol, with bounds on what one request may take to arrive, and on its own age."""
+
+    #: How old a connection becomes, give or take, in seconds.
+    age_seconds: float = DEFAULT_CONNECTION_SECONDS
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called by asyncio: begin to count."""
         super().connection_made(transport)
-        self._until = self.loop.time() + MAX_CONNECTION_SECONDS
+        # Not all at once, lest all that began together come back together.
+        age = self.age_seconds * random.uniform(1 - CONNECTION_JITTER, 1 + CONNECTION_JITTER)  # noqa: S311
+        self._old = False
+        self._aging = self.loop.call_later(age, self._grow_old)
         self._in_head = True
         self._received = 0  # bytes of the request that is arriving
         self._deaf = False  # after a refusal nothing is looked at
@@ -78,6 +84,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio: nothing is waited for any more."""
         self._arrived()
+        self._aging.cancel()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
@@ -102,7 +109,7 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _RefusedError
         super().on_headers_complete()
         self._in_head = False
-        if self.loop.time() >= self._until:
+        if self._old:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
@@ -139,6 +146,30 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
         self._abort_after(_GOODBYE_SECONDS)
 
+    def _grow_old(self) -> None:
+        """The next answer is the last. Who asks nothing more has a moment: a request may be on its way."""
+        self._old = True
+        self.timeout_keep_alive = min(self.timeout_keep_alive, LAST_CHANCE_SECONDS)
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        elif self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+
+    def cut_off(self) -> None:
+        """Read nothing more and answer nothing more: whoever is at the other end has no claim to it."""
+        self._deaf = True
+        self._arrived()
+        self._unset_keepalive_if_required()
+        self.pipeline.clear()
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.close()
+        self._abort_after(_CUT_SECONDS)
+
     def on_response_complete(self) -> None:
         """Called by uvicorn: the answer is written."""
         super().on_response_complete()
@@ -165,35 +196,64 @@ def _response(status: HTTPStatus, code: str, message: str) -> bytes:
     return head.encode("ascii") + body
 
 
-def protocol_class(trust: Callable[[], TrustStore], clock: Callable[[], Millis]) -> type[HttpToolsProtocol]:
-    """The protocol class for a listener whose callers are verified against `trust()`."""
+class CallerProtocol(BoundedProtocol):
+    """The same, with a caller at the other end, or nobody."""
 
-    class CallerProtocol(BoundedProtocol):
-        def __init__(
-            self,
-            config: Config,
-            server_state: ServerState,
-            app_state: dict[str, Any],
-            _loop: asyncio.AbstractEventLoop | None = None,
-        ) -> None:
-            super().__init__(config, server_state, dict(app_state), _loop)
+    #: Who is known; set by `protocol_class`.
+    known: KnownCallers
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            moment = datetime.fromtimestamp(clock() / 1000, UTC)
-            self.app_state[CALLER] = authenticated(transport, trust(), moment)
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, {**app_state, CALLER: self._caller}, _loop)
+        self._identified: _Identified = _NOBODY
+        self._epoch: int | None = None
 
-    return CallerProtocol
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Called by asyncio once TLS is there."""
+        super().connection_made(transport)
+        self._caller()
+
+    def recheck(self) -> None:
+        """Cut the connection off if nobody is at the other end, under the trust of the moment."""
+        if not self._deaf and isinstance(self._caller(), UntrustedCertificateError):
+            self.cut_off()
+
+    def _caller(self) -> _Identified:
+        """The caller, under the trust of the moment."""
+        epoch = self.known.epoch
+        if epoch != self._epoch:
+            self._identified = authenticated(self.transport, self.known)
+            self._epoch = epoch
+        return self._identified
 
 
-def authenticated(transport: asyncio.BaseTransport, trust: TrustStore, now: datetime) -> _Identified:
+_NOBODY: Final = UntrustedCertificateError(Refusal.MALFORMED, "the connection has no client certificate")
+
+
+def protocol_class(known: KnownCallers, age_seconds: float) -> type[CallerProtocol]:
+    """The protocol class of a listener: its callers, and how old their connections become."""
+
+    class ListenerProtocol(CallerProtocol):
+        pass
+
+    ListenerProtocol.known, ListenerProtocol.age_seconds = known, age_seconds
+    return ListenerProtocol
+
+
+def authenticated(transport: asyncio.BaseTransport, known: KnownCallers) -> _Identified:
     """The caller at the other end of a connection, or why it cannot be told."""
     tls = transport.get_extra_info("ssl_object")
     leaf = tls.getpeercert(binary_form=True) if tls is not None else None
     if leaf is None:
-        return UntrustedCertificateError(Refusal.MALFORMED, "the connection has no client certificate")
+        return _NOBODY
+    rest = _intermediates(tls)
     try:
-        return verify_caller(leaf, _intermediates(tls), trust, now)
+        return known.find((leaf, *rest), lambda: (leaf, rest))
     except UntrustedCertificateError as error:
         return error
 

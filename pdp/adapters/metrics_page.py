@@ -66,7 +66,7 @@ class _Collected(Collector):
         yield from _decisions(counts)
         yield from _questions(counts)
         yield from self._policy(counts)
-        yield from self._certificates()
+        yield from self._certificates(counts)
         if self._service.log is not None:
             yield from _log(counts.log)
 
@@ -84,7 +84,19 @@ class _Collected(Collector):
         build.add_metric([__version__], 1)
         yield build
 
-    def _certificates(self) -> Iterator[Metric]:
+    def _certificates(self, counts: Counts) -> Iterator[Metric]:
+        renewals = CounterMetricFamily(
+            "pdp_renewals", "New content of the files of trust or certificate.", labels=["files", "outcome"]
+        )
+        for (files, outcome), count in counts.renewals.items():
+            renewals.add_metric([files, outcome], count)
+        yield renewals
+        refused = GaugeMetricFamily(
+            "pdp_renewal_refused", "Whether what lies in the files is not in force.", labels=["files"]
+        )
+        for files, is_refused in counts.refused_files.items():
+            refused.add_metric([files], is_refused)
+        yield refused
         found = GaugeMetricFamily(
             "pdp_certificate_expiry_timestamp_seconds", "When a certificate ends.", labels=["certificate"]
         )

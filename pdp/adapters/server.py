@@ -9,22 +9,21 @@ import errno
 import logging
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from pathlib import Path
+from contextlib import closing, suppress
 from typing import Protocol, final
 
 import uvicorn
 
 from pdp.adapters.accepting import Balance
 from pdp.adapters.app import build_app
-from pdp.adapters.connection import protocol_class
+from pdp.adapters.connection import CallerProtocol, protocol_class
 from pdp.adapters.metrics_page import MetricsPage
-from pdp.adapters.tls import server_context
+from pdp.adapters.tls import ServerTls
 from pdp.adapters.uvicorn_server import Server
-from pdp.identity.trust import TrustStore
 from pdp.limits import MAX_ARRIVAL_SECONDS
 from pdp.service.decision_service import DecisionService
 from pdp.service.health import Health
+from pdp.service.known_callers import KnownCallers
 from pdp.vocabulary import Millis
 
 __all__ = ["AddressInUseError", "Beside", "CannotListenError", "Listener", "bind"]
@@ -33,6 +32,7 @@ _KEEP_ALIVE_SECONDS = 75  # longer than proxies keep idle connections, so that t
 # A request in flight ends by itself before this: it has arrived or is refused by then, and waits
 # for a revision no longer than a second.
 _DRAIN_SECONDS = round(MAX_ARRIVAL_SECONDS) + 5
+_RECHECKED_AT_ONCE = 8  # connections: each may cost a verification, half a millisecond
 
 
 class AddressInUseError(OSError):
@@ -88,9 +88,7 @@ class Listener:
         self,
         service: DecisionService,
         *,
-        certificate: Path,
-        key: Path,
-        trust: TrustStore,
+        tls: ServerTls,
         clock: Callable[[], Millis],
         beside: Sequence[Beside] = (),
         health: Health | None = None,
@@ -102,18 +100,13 @@ class Listener:
 
         Args:
             service: Who decides.
-            certificate: Our certificate chain.
-            key: Its private key.
-            trust: The roots that callers are verified to.
+            tls: Our certificate, and the roots that callers are verified to; both may be replaced.
             clock: The wall clock.
             beside: Other listeners, started before this one and stopped with it, the first one last.
             health: What is told to probes.
             grace_seconds: How long connections are still accepted after SIGTERM.
             metrics: What `/metrics` shows, and to whom; None for nobody.
             balance: Knows of the other processes that accept on the same socket.
-
-        Raises:
-            ServerCredentialError: Certificate and key cannot be used.
         """
         self._service = service
         self._beside = tuple(beside)
@@ -121,10 +114,11 @@ class Listener:
         self._grace_seconds = grace_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
         self._draining: list[asyncio.Future[None]] = []
-        self._context = server_context(certificate, key, trust)
+        self._rechecking: asyncio.Future[None] | None = None
+        self._tls = tls
         self._config = uvicorn.Config(
             build_app(service, metrics),
-            http=protocol_class(lambda: trust, clock),
+            http=protocol_class(KnownCallers(tls.trust, clock), service.connection_seconds),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -137,7 +131,7 @@ class Listener:
         )
         self._server = Server(
             self._config,
-            context=lambda: self._context,
+            context=lambda: tls.current.context,
             ending=self._end,
             drain=self._drain,
             balance=balance,
@@ -152,6 +146,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         for beside in self._beside:
             await beside.start()
+        self._tls.on_trust(self._trust_changed)
         announcing = asyncio.create_task(self._announce(ready))
         await self._server.serve(sockets=[listener])
         announcing.cancel()
@@ -174,6 +169,22 @@ class Listener:
 
     def _drain_beside(self) -> None:
         self._draining = [asyncio.ensure_future(beside.drain()) for beside in self._beside]
+
+    def _trust_changed(self) -> None:
+        """Called from another thread: connections without a caller end."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: no connection is open
+                self._loop.call_soon_threadsafe(self._recheck)
+
+    def _recheck(self) -> None:
+        self._rechecking = asyncio.ensure_future(self._recheck_all())
+
+    async def _recheck_all(self) -> None:
+        for number, connection in enumerate(tuple(self._server.server_state.connections)):
+            if isinstance(connection, CallerProtocol):
+                connection.recheck()
+            if number % _RECHECKED_AT_ONCE == 0:
+                await asyncio.sleep(0)  # questions go on meanwhile
 
     async def _announce(self, ready: Callable[[], None]) -> None:
         while not self._server.started:  # noqa: ASYNC110 - uvicorn sets a flag, not an event

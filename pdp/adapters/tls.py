@@ -1,19 +1,37 @@
-"""TLS for the decision listener.
+"""TLS for the decision listeners, as it is at the moment: our certificate, and whom it lets in.
 
 TLS only gates: the context pools the roots of every trust domain, so a chain that passes it may
 still lead to the wrong domain's root. A caller exists only once `pdp.identity.x509` has verified
 its chain again, to the roots of its own trust domain.
+
+Certificate and roots are replaced while connections are open. Handshakes begin with what is in
+force then; what becomes of connections that were there before is the business of each listener.
 """
 
+import os
 import ssl
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from tempfile import TemporaryFile
+from threading import Lock
+from typing import Any, Final, final
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pdp.identity.trust import TrustStore
 
-__all__ = ["ServerCredentialError", "server_context"]
+__all__ = [
+    "Credential",
+    "ServerCredentialError",
+    "ServerTls",
+    "TlsState",
+    "pool",
+    "read_credential",
+    "server_context",
+]
 
 _IN_WORDS: Final = {
     "KEY_VALUES_MISMATCH": "the key is not that of the certificate",
@@ -27,40 +45,176 @@ class ServerCredentialError(Exception):
     """Our own certificate or key cannot be used; the message says which and why."""
 
 
-def server_context(certificate: Path, key: Path, trust: TrustStore) -> ssl.SSLContext:
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """Our certificate chain and its private key, PEM, as they were read. Not shown: one is a secret.
+
+    Raises:
+        ServerCredentialError: They cannot be used, or do not belong together.
+    """
+
+    chain: bytes = field(repr=False)
+    key: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        self.load_into(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """Let a context present this."""
+        with _as_file(self.chain) as chain, _as_file(self.key) as key:
+            try:
+                context.load_cert_chain(chain, key, password=_no_password)
+            except OSError as error:
+                raise ServerCredentialError(_why(error)) from error
+
+
+def read_credential(certificate: Path, key: Path) -> Credential:
+    """What two files hold.
+
+    Raises:
+        ServerCredentialError: One cannot be read, or they cannot be used.
+    """
+    try:
+        chain, secret = certificate.read_bytes(), key.read_bytes()
+    except OSError as error:
+        raise ServerCredentialError(f"{error.filename}: cannot be read: {error.strerror}") from error
+    try:
+        return Credential(chain=chain, key=secret)
+    except ServerCredentialError as error:
+        msg = f"{certificate} and {key} cannot be used as our certificate and key: {error}"
+        raise ServerCredentialError(msg) from error
+
+
+def server_context(credential: Credential, trust: TrustStore) -> ssl.SSLContext:
     """A context that demands a client certificate and never resumes a session.
 
     TLS 1.3 only: under 1.2 a session that was resumed from the server's cache would outlive the
     root that vouched for it.
-
-    Raises:
-        ServerCredentialError: Certificate or key cannot be read, or do not belong together.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0
     context.verify_mode = ssl.CERT_REQUIRED
     context.set_alpn_protocols(["http/1.1"])
-    for file in (certificate, key):
-        _require_readable(file)
-    try:
-        context.load_cert_chain(certificate, key, password=_no_password)
-    except OSError as error:
-        why = _why(error) if isinstance(error, ssl.SSLError) else error.strerror
-        msg = f"{certificate} and {key} cannot be used as our certificate and key: {why}"
-        raise ServerCredentialError(msg) from error
-    for roots in (*trust.domains.values(), trust.dns or ()):
-        for root in roots:
-            context.load_verify_locations(cadata=root.public_bytes(Encoding.DER))
+    credential.load_into(context)
+    if roots := pool(trust):
+        context.load_verify_locations(cadata=roots.decode("ascii"))
     return context
 
 
-def _require_readable(file: Path) -> None:
-    try:
-        with file.open("rb"):
-            pass
-    except OSError as error:
-        raise ServerCredentialError(f"{file}: cannot be read: {error.strerror}") from error
+def pool(trust: TrustStore) -> bytes:
+    """The roots of all trust domains, PEM, for a library that cannot tell domains apart."""
+    return b"".join(
+        root.public_bytes(Encoding.PEM)
+        for roots in (*trust.domains.values(), trust.dns or ())
+        for root in roots
+    )
+
+
+# -- what is in force ----------------------------------------------------------------------
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsState:
+    """What is in force at one moment.
+
+    Attributes:
+        credential: What we present.
+        trust: The roots that callers are verified to.
+        context: What handshakes over HTTP begin with.
+        pooled: The roots in `context`; others than `trust` only where OpenSSL did not take those.
+    """
+
+    credential: Credential
+    trust: TrustStore
+    context: ssl.SSLContext
+    pooled: TrustStore
+
+
+@final
+class ServerTls:
+    """Our certificate and the roots of callers, replaced whole while connections are open.
+
+    Attributes:
+        current: What is in force. One reference: reading it needs no lock.
+        context: For a server to listen with, once and for all.
+    """
+
+    def __init__(self, credential: Credential, trust: TrustStore) -> None:
+        self.current = TlsState(
+            credential=credential, trust=trust, context=server_context(credential, trust), pooled=trust
+        )
+        self.context: Final = _Current(ssl.PROTOCOL_TLS_SERVER)
+        self.context.newest = lambda: self.current.context
+        self._lock = Lock()
+        self._told: list[Callable[[], None]] = []
+
+    def trust(self) -> TrustStore:
+        """The roots that callers are verified to."""
+        return self.current.trust
+
+    def on_trust(self, told: Callable[[], None]) -> None:
+        """Let somebody be told of each change of trust, from the thread that makes it."""
+        with self._lock:
+            self._told.append(told)
+
+    def replace_credential(self, credential: Credential) -> None:
+        """Present another certificate from the next handshake on; open connections go on."""
+        with self._lock:
+            trust = self.current.trust
+            context = server_context(credential, trust)
+            self.current = replace(self.current, credential=credential, context=context, pooled=trust)
+
+    def replace_trust(self, trust: TrustStore) -> None:
+        """Verify callers to other roots, from now on."""
+        with self._lock:
+            # INVARIANT: first. Even if OpenSSL should fail below, no caller is verified to the old roots.
+            self.current = replace(self.current, trust=trust)
+            told = tuple(self._told)
+            try:
+                context = server_context(self.current.credential, trust)
+                self.current = replace(self.current, context=context, pooled=trust)
+            finally:
+                for each in told:
+                    each()
+
+
+class _Current(ssl.SSLContext):
+    """A context whose connections are made by whichever context is the newest.
+
+    Event loops ask a context for the TLS of each connection that they accept. By itself this one
+    has neither certificate nor roots: should one ever not ask, no handshake would come to an end.
+    """
+
+    newest: Callable[[], ssl.SSLContext]
+
+    def wrap_bio(self, *arguments: Any, **named: Any) -> ssl.SSLObject:
+        """Called by event loops."""
+        return self.newest().wrap_bio(*arguments, **named)
+
+
+# -- the ways of OpenSSL -------------------------------------------------------------------
+
+
+@contextmanager
+def _as_file(content: bytes) -> Iterator[str]:
+    """A name under which OpenSSL can read this: it reads files only, and those on disk may have changed.
+
+    It is a file of this process without a name in any directory; where the system has them, in memory only.
+    """
+    with closing(_anonymous()) as file:
+        file.write(content)
+        file.flush()
+        file.seek(0)
+        yield f"/dev/fd/{file.fileno()}"
+
+
+def _anonymous() -> Any:
+    if sys.platform == "linux":
+        return open(os.memfd_create("pdp", os.MFD_CLOEXEC), "w+b")  # noqa: PTH123 -- closed by `_as_file`
+    return TemporaryFile()
 
 
 def _no_password() -> bytes:
@@ -68,5 +222,7 @@ def _no_password() -> bytes:
     return b""
 
 
-def _why(error: ssl.SSLError) -> str:
+def _why(error: OSError) -> str:
+    if not isinstance(error, ssl.SSLError):
+        return error.strerror or "input or output failed"
     return _IN_WORDS.get(error.reason or "", "one of them is not PEM, or the key is encrypted")

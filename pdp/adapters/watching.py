@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from pdp.identity.caller import Caller
-from pdp.limits import MAX_CONNECTION_SECONDS, WATCH_HEARTBEAT_SECONDS
+from pdp.limits import WATCH_HEARTBEAT_SECONDS
 from pdp.service.decision_service import DecisionService
 from pdp.service.revisions import Following
 from pdp.store.versions import Published
@@ -38,7 +38,7 @@ async def watch(
     Raises:
         NotPermittedError: The caller may ask nothing any more.
     """
-    until = time.monotonic() + MAX_CONNECTION_SECONDS
+    until = time.monotonic() + service.connection_seconds
     while time.monotonic() < until:
         newest = await following.newest(WATCH_HEARTBEAT_SECONDS)
         if following.closed:

@@ -15,11 +15,12 @@ from typing import Final, final
 from pdp.adapters.health_listener import HealthListener
 from pdp.adapters.metrics_page import MetricsPage
 from pdp.adapters.server import AddressInUseError, Beside, CannotListenError, Listener, bind
-from pdp.adapters.tls import ServerCredentialError
+from pdp.adapters.tls import ServerCredentialError, ServerTls, read_credential
 from pdp.audit.decision_log import DecisionLog
 from pdp.audit.record import Recorder
 from pdp.audit.sinks import FileSink, StreamSink
 from pdp.cli.edits import describe, outcome, shown
+from pdp.cli.renewal import follow_files
 from pdp.config.model import Address, GrpcSettings, LogTarget, Settings, parse_address
 from pdp.counters import Counters
 from pdp.diagnostics import Severity, escape
@@ -81,6 +82,7 @@ def start(
         if settings.grpc is not None:
             # grpcio binds for itself, and much later: whether it can is found out here.
             _bind(parse_address(settings.grpc.listen), "--grpc").close()
+        tls = _tls(settings, trust)
         bundle = read_bundle(settings.policies.path)
         publisher, told = _publisher(bundle, trust)
         counters = Counters()
@@ -93,9 +95,8 @@ def start(
         ]
         stale = round(settings.health.max_staleness_seconds * 1000) if settings.health is not None else 0
         health = Health(publisher, clock=clock, max_staleness_ms=stale or None)
-        server = _listener(
-            settings, trust, service, health, _beside(settings, trust, service, health, say, held)
-        )
+        server = _listener(settings, tls, service, health, _beside(settings, tls, service, health, say, held))
+        held.enter_context(follow_files(settings, tls, publisher, service.metrics, clock=clock, say=say))
         held.callback(_watch(settings.policies.path, bundle, publisher, say).stop)
         address = str(Address(*listener.getsockname()[:2]))
         try:
@@ -121,7 +122,15 @@ def _service(
         metrics=metrics,
         admission=admission,
         log=log,
+        connection_seconds=settings.limits.connection_seconds,
     )
+
+
+def _tls(settings: Settings, trust: TrustStore) -> ServerTls:
+    try:
+        return ServerTls(read_credential(settings.http.certificate, settings.http.key), trust)
+    except ServerCredentialError as error:
+        raise CannotStartError(str(error)) from error
 
 
 def _bind(address: Address, option: str) -> socket.socket:
@@ -178,38 +187,33 @@ def _watch(root: Path, baseline: PolicyBundle, publisher: Publisher, say: _Say) 
 
 
 def _listener(
-    settings: Settings, trust: TrustStore, service: DecisionService, health: Health, beside: list[Beside]
+    settings: Settings, tls: ServerTls, service: DecisionService, health: Health, beside: list[Beside]
 ) -> Listener:
-    try:
-        return Listener(
-            service,
-            certificate=settings.http.certificate,
-            key=settings.http.key,
-            trust=trust,
-            clock=clock,
-            beside=beside,
-            health=health,
-            # Without a listener for probes nobody learns that it is ending, so nobody is waited for.
-            metrics=_metrics(settings, trust, service),
-            grace_seconds=settings.drain.grace_seconds if settings.health is not None else 0,
-        )
-    except ServerCredentialError as error:
-        raise CannotStartError(str(error)) from error
+    return Listener(
+        service,
+        tls=tls,
+        clock=clock,
+        beside=beside,
+        health=health,
+        # Without a listener for probes nobody learns that it is ending, so nobody is waited for.
+        metrics=_metrics(settings, tls, service),
+        grace_seconds=settings.drain.grace_seconds if settings.health is not None else 0,
+    )
 
 
-def _metrics(settings: Settings, trust: TrustStore, service: DecisionService) -> MetricsPage | None:
+def _metrics(settings: Settings, tls: ServerTls, service: DecisionService) -> MetricsPage | None:
     if not settings.metrics.readers:
         return None
     return MetricsPage(
         service,
         readers=settings.metrics.readers,
-        expiries=lambda: ends(settings.http.certificate, trust),
+        expiries=lambda: ends(tls.current.credential.chain, tls.trust()),
     )
 
 
 def _beside(
     settings: Settings,
-    trust: TrustStore,
+    tls: ServerTls,
     service: DecisionService,
     health: Health,
     say: _Say,
@@ -221,31 +225,18 @@ def _beside(
         listener = held.enter_context(closing(_bind(parse_address(settings.health.listen), "--health")))
         found.append(HealthListener(listener, health, say=say))
     if settings.grpc is not None:
-        found.append(_grpc(settings, settings.grpc, trust, service, say))
+        found.append(_grpc(settings.grpc, tls, service, say))
     return found
 
 
-def _grpc(
-    settings: Settings, grpc: GrpcSettings, trust: TrustStore, service: DecisionService, say: _Say
-) -> Beside:
+def _grpc(grpc: GrpcSettings, tls: ServerTls, service: DecisionService, say: _Say) -> Beside:
     """The gRPC listener. Its library takes a while to import: only here, and settled first."""
     from pdp.adapters.grpc.environment import settle  # noqa: PLC0415
 
     settle()
     from pdp.adapters.grpc.server import GrpcListener  # noqa: PLC0415
 
-    try:
-        return GrpcListener(
-            service,
-            address=parse_address(grpc.listen),
-            certificate=settings.http.certificate,
-            key=settings.http.key,
-            trust=trust,
-            clock=clock,
-            say=say,
-        )
-    except ServerCredentialError as error:
-        raise CannotStartError(str(error)) from error
+    return GrpcListener(service, address=parse_address(grpc.listen), tls=tls, clock=clock, say=say)
 
 
 def _decision_log(settings: Settings, say: _Say, held: ExitStack, counters: Counters) -> DecisionLog | None:

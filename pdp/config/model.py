@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from pdp.audit.decision_log import LogMode
 from pdp.limits import (
+    DEFAULT_CONNECTION_SECONDS,
     DEFAULT_GRACE_SECONDS,
     DEFAULT_IN_FLIGHT,
     DEFAULT_LOG_BYTES,
@@ -171,6 +172,9 @@ class LimitSettings(_Section):
     in_flight: int = Field(default=DEFAULT_IN_FLIGHT, ge=1, le=1_000_000)
     per_caller_per_second: int = Field(default=0, ge=0, le=10_000_000)
     max_age_ms: int = Field(default=MAX_AGE_LIMIT_MS, ge=0, le=3_600_000)
+    connection_seconds: Annotated[float, Field(ge=1, le=_DAY_SECONDS, allow_inf_nan=False)] = (
+        DEFAULT_CONNECTION_SECONDS
+    )
 
 
 @final

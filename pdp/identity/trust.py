@@ -1,8 +1,8 @@
 """Whom we believe: the certificate authorities of each trust domain, apart from each other.
 
 This module holds the trust store and its loading from PEM files. Verification against
-it is in `pdp.identity.x509`; following files, bundles and federation as they change is
-the business of `pdp.service`.
+it is in `pdp.identity.x509`; what becomes of it when the files change is in
+`pdp.identity.renewal`, when to look at them in `pdp.store.file_watch`.
 
 INVARIANT: the roots of two trust domains never meet in one collection. Whoever holds
 the key of a pooled root could mint identities of every domain in the pool
@@ -27,7 +27,7 @@ from pdp.identity.certificates import CertificateTextError, fingerprint, read_pe
 from pdp.limits import MAX_ROOTS_PER_TRUST_DOMAIN, MAX_TRUST_FILE_BYTES
 from pdp.principals import InvalidIdentityError, spiffe_principal
 
-__all__ = ["TrustError", "TrustStore", "check_trust_domain", "load_trust", "trust_warnings"]
+__all__ = ["TrustError", "TrustStore", "check_trust_domain", "load_trust", "roots_in", "trust_warnings"]
 
 
 class TrustError(Exception):
@@ -137,6 +137,21 @@ def _load(path: Path, domain: str | None) -> tuple[x509.Certificate, ...]:
     if len(data) > MAX_TRUST_FILE_BYTES:
         msg = f"{escape(str(path))}: larger than {MAX_TRUST_FILE_BYTES} bytes, the limit for a trust file"
         raise TrustError(msg)
+    return roots_in(data, path, domain)
+
+
+def roots_in(data: bytes, path: Path, domain: str | None) -> tuple[x509.Certificate, ...]:
+    """The roots in the content of a trust file.
+
+    Args:
+        data: The content.
+        path: Where it was read, to be named.
+        domain: The trust domain, or None for DNS identities.
+
+    Raises:
+        TrustError: It holds no certificate, a malformed one or a private key, or one that may
+            not sign for its domain.
+    """
     try:
         return _roots(domain, read_pem(data))
     except (CertificateTextError, TrustError) as error:

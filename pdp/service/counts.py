@@ -8,8 +8,8 @@ from pdp.counters import Name
 from pdp.vocabulary import Reason
 
 __all__ = [
-    "DECISIONS", "IN_FLIGHT", "LATENCY", "LATENCY_NS", "LATENCY_SECONDS", "REFUSED", "RELOADS", "SHADOWED",
-    "SHED", "Counts",
+    "DECISIONS", "FILES", "IN_FLIGHT", "LATENCY", "LATENCY_NS", "LATENCY_SECONDS", "REFUSED",
+    "REFUSED_FILES", "RELOADS", "RENEWALS", "SHADOWED", "SHED", "Counts",
 ]  # fmt: skip
 
 #: Upper bounds of the latency histogram's buckets.
@@ -17,12 +17,17 @@ LATENCY_SECONDS: Final = (
     0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 1.0,
 )  # fmt: skip
 
+#: Files that are renewed while the service runs.
+FILES: Final = ("trust", "certificate")
+
 # The first part of the names of cells; the others are labels.
 DECISIONS: Final = "decisions"
 SHADOWED: Final = "shadowed"
 REFUSED: Final = "refused"
 SHED: Final = "shed"
 RELOADS: Final = "reloads"
+RENEWALS: Final = "renewals"
+REFUSED_FILES: Final = "refused_files"
 LATENCY: Final = "latency"
 LATENCY_NS: Final = "latency_ns"
 IN_FLIGHT: Final = "in_flight"
@@ -67,6 +72,20 @@ class Counts:
     def reloads(self) -> dict[str, int]:
         """Versions that were offered, by what became of them."""
         return {"accepted": 0, "rejected": 0, "unchanged": 0, **self._labelled(RELOADS)}
+
+    @property
+    def renewals(self) -> dict[tuple[str, str], int]:
+        """New content of one of `FILES`, by what became of it."""
+        found = {(what, outcome): 0 for what in FILES for outcome in ("accepted", "rejected")}
+        counted = {(name[1], name[2]): count for name, count in self._cells.items() if name[0] == RENEWALS}
+        return found | counted
+
+    @property
+    def refused_files(self) -> dict[str, bool]:
+        """Whether what lies in each of `FILES` now is not in force, somewhere."""
+        return dict.fromkeys(FILES, False) | {
+            what: bool(count) for what, count in self._labelled(REFUSED_FILES).items()
+        }
 
     @property
     def latency(self) -> list[int]:

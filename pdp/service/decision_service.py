@@ -16,7 +16,12 @@ from pdp.audit.decision_log import DecisionLog
 from pdp.audit.record import Entry
 from pdp.engine.decide import decide
 from pdp.identity.caller import Caller
-from pdp.limits import DEFAULT_IN_FLIGHT, MAX_AGE_LIMIT_MS, MAX_RIGHTS_CACHED
+from pdp.limits import (
+    DEFAULT_CONNECTION_SECONDS,
+    DEFAULT_IN_FLIGHT,
+    MAX_AGE_LIMIT_MS,
+    MAX_RIGHTS_CACHED,
+)
 from pdp.service.admission import Admission
 from pdp.service.authorization import Rights, rights_of
 from pdp.service.errors import CannotAnswerError, NotPermittedError
@@ -71,6 +76,7 @@ class DecisionService:
         metrics: Metrics | None = None,
         admission: Admission | None = None,
         log: DecisionLog | None = None,
+        connection_seconds: float = DEFAULT_CONNECTION_SECONDS,
     ) -> None:
         """A service over what `versions` serves.
 
@@ -81,6 +87,7 @@ class DecisionService:
             metrics: Where everything is counted; its own if none is given.
             admission: Who is let in; by default so many at a time, and callers as often as they like.
             log: Where decisions are logged, if they are.
+            connection_seconds: How old a connection becomes, whatever its protocol.
         """
         self.metrics: Final = metrics or Metrics()
         self.admission: Final = admission or Admission(
@@ -90,6 +97,7 @@ class DecisionService:
             shed=self.metrics.question_shed,
         )
         self.log: Final = log
+        self.connection_seconds: Final = connection_seconds
         #: Closed while all processes that serve change over to a new version.
         self.gate: Final = Gate()
         self._versions = versions

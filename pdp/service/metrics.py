@@ -18,7 +18,9 @@ from pdp.service.counts import (
     LATENCY_NS,
     LATENCY_SECONDS,
     REFUSED,
+    REFUSED_FILES,
     RELOADS,
+    RENEWALS,
     SHADOWED,
     SHED,
     Counts,
@@ -86,6 +88,15 @@ class Metrics:
     def reloaded(self, outcome: str) -> None:
         """Count a version that was offered: `accepted`, `rejected` or `unchanged`."""
         self._count(RELOADS, outcome)
+
+    def renewed(self, what: str) -> None:
+        """Count new content of one of `FILES` that is in force."""
+        self._count(RENEWALS, what, "accepted")
+
+    def renewal_refused(self, what: str, *, refused: bool) -> None:
+        """Note whether what lies in one of `FILES` is refused, and count it if it is."""
+        self._values[self._counters.cell(REFUSED_FILES, what)] = refused
+        self._values[self._counters.cell(RENEWALS, what, "rejected")] += refused
 
     def answering(self, questions: int) -> None:
         """Note how many questions are being answered now."""

@@ -35,6 +35,13 @@ class Revisions:
         for each in following:
             each.ring()
 
+    def recheck(self) -> None:
+        """Tell all who follow something, so that their rights are looked at. Safe from any thread."""
+        with self._lock:
+            following = tuple(self._following)
+        for each in following:
+            each.recheck()
+
     def follow(self) -> "Following":
         """Begin to follow, within a running event loop and a `with` statement.
 
@@ -76,6 +83,7 @@ class Following:
         self._loop = asyncio.get_running_loop()
         self._rung = asyncio.Event()
         self._closed = False
+        self._rechecked = False
         self._told = 0
 
     def __enter__(self) -> Self:
@@ -95,7 +103,8 @@ class Following:
         """The newest version, once it is one that was not told yet.
 
         Returns:
-            The version; or None if there was none within these seconds, or it is closed.
+            The version; or None if there was none within these seconds, it is closed, or the rights
+            of who follows are to be looked at.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -106,6 +115,9 @@ class Following:
                     if current.number > self._told:
                         self._told = current.number
                         return current
+                    if self._rechecked:
+                        self._rechecked = False
+                        return None
                     await self._rung.wait()
         except TimeoutError:
             pass
@@ -115,9 +127,17 @@ class Following:
         """Look again. Safe from any thread."""
         self._wake(self._rung.set)
 
+    def recheck(self) -> None:
+        """Tell something, if only that nothing is new. Safe from any thread."""
+        self._wake(self._recheck)
+
     def close(self) -> None:
         """Come to the end. Safe from any thread."""
         self._wake(self._end)
+
+    def _recheck(self) -> None:
+        self._rechecked = True
+        self._rung.set()
 
     def _end(self) -> None:
         self._closed = True

@@ -5,7 +5,7 @@ has errors changes nothing but what is said about it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TypeAlias, final
 
@@ -61,7 +61,7 @@ class Rejected:
 Event: TypeAlias = Accepted | Rejected
 
 
-def _at_once(_: Published) -> None:
+def _at_once(_: Published, __: PolicyBundle | None) -> None:
     """Nobody has to change over but this process."""
 
 
@@ -76,7 +76,7 @@ class Publisher(Versions):
         *,
         on_event: Callable[[Event], None],
         now: Millis,
-        change_over: Callable[[Published], None] = _at_once,
+        change_over: Callable[[Published, PolicyBundle | None], None] = _at_once,
     ) -> None:
         """Serve a first snapshot.
 
@@ -85,18 +85,29 @@ class Publisher(Versions):
             first: The snapshot.
             on_event: Told of each bundle that was offered.
             now: When its source confirmed it.
-            change_over: Called with each new version before it is served; returns once nobody who
-                serves along with this process can answer with the version before.
+            change_over: Called with each new version and its bundle, before it is served; returns once
+                nobody who serves along with this process can answer with the version before. Without a
+                bundle the policies are those of the version before.
         """
         super().__init__(Published(snapshot=first, number=1), now=now)
         self._loader = loader
         self._on_event = on_event
         self._change_over = change_over
         self._lock = Lock()
+        self._telling = Lock()  # two threads may publish; whoever is told is told by one at a time
         self._rejected = False
+        self._wanted = loader.circumstances
 
     def offer(self, bundle: PolicyBundle, now: Millis) -> Event:
         """Compile a bundle and serve it, or say why not."""
+        try:
+            event = self._offered(bundle, now)
+            self._tell(event)
+        finally:
+            self._catch_up()
+        return event
+
+    def _offered(self, bundle: PolicyBundle, now: Millis) -> Event:
         with self._lock:
             self._rejected = True  # until shown otherwise: not even a defect of ours confirms anything
             loaded = self._loader.load(bundle, now=now)
@@ -110,12 +121,50 @@ class Publisher(Versions):
                 event = Accepted(published=before, loaded=loaded, before=before)
             else:
                 after = self.following(loaded.snapshot)
-                self._change_over(after)
+                self._change_over(after, bundle)
                 self._rejected = False
                 self.serve(after, now)
                 event = Accepted(published=after, loaded=loaded, before=before)
-        self._on_event(event)
         return event
+
+    def restate(self, circumstances: str) -> None:
+        """Publish what is served once more, under other circumstances: nothing is compiled.
+
+        It confirms nothing: whether the source still holds this version is another question. It waits
+        for nobody: while a bundle is compiled, whoever does that publishes this as well, after it.
+
+        Args:
+            circumstances: As `Loader` has them.
+        """
+        self._wanted = circumstances
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        # INVARIANT: looked at after every release of the lock, so that nobody waits in vain.
+        while self._wanted != self._loader.circumstances and self._lock.acquire(blocking=False):
+            try:
+                event = self._restated()
+            finally:
+                self._lock.release()
+            self._tell(event)
+
+    def _restated(self) -> Accepted:
+        before, known = self.current, self._loader.circumstances
+        self._loader.circumstances = self._wanted  # once: it may change meanwhile, and is looked at again
+        snapshot = replace(before.snapshot, revision=self._loader.revision(before.snapshot.digest))
+        after = self.following(snapshot)
+        try:
+            self._change_over(after, None)
+        except BaseException:
+            self._loader.circumstances = known  # it is still to be published
+            raise
+        self.serve(after, self.confirmed_at)
+        loaded = Loaded(snapshot=after.snapshot, diagnostics=(), sources={})
+        return Accepted(published=after, loaded=loaded, before=before)
+
+    def _tell(self, event: Event) -> None:
+        with self._telling:
+            self._on_event(event)
 
     def confirm(self, now: Millis) -> None:
         """The source was looked at and still holds the current version."""

@@ -47,6 +47,7 @@ class Snapshot:
         index: What decisions look up.
         callers: Who may ask.
         revision: Names everything that can change an answer.
+        digest: Of the files it was made from.
         files: The parsed files, for tests and analysis.
         units: The lowered files.
         rules: How many rules there are.
@@ -56,6 +57,7 @@ class Snapshot:
     index: RuleIndex
     callers: tuple[CallerEntry, ...]
     revision: str
+    digest: str
     files: tuple[Parsed, ...]
     units: tuple[Unit, ...]
     rules: int
@@ -85,7 +87,7 @@ class Loader:
 
     Attributes:
         circumstances: Names whatever else than the files can change an answer, such as the roots
-            that callers are verified to; part of every revision.
+            that callers are verified to; part of every revision from then on.
     """
 
     circumstances: str = ""
@@ -150,7 +152,8 @@ class Loader:
         snapshot = Snapshot(
             index=assembly.index,
             callers=callers,
-            revision=self._revision(bundle),
+            revision=self.revision(bundle.digest),
+            digest=bundle.digest,
             files=tuple(parsed),
             units=tuple(units),
             rules=sum(len(unit.texts.lines) for unit in units),
@@ -158,10 +161,10 @@ class Loader:
         )
         return Loaded(snapshot=snapshot, diagnostics=sort(diagnostics), sources=sources)
 
-    def _revision(self, bundle: PolicyBundle) -> str:
-        """A name for everything that can change an answer."""
+    def revision(self, digest: str) -> str:
+        """A name for everything that can change an answer, with files of this digest."""
         databases = f"tzdata {version('tzdata')}, Unicode {unicodedata.unidata_version}"
-        parts = (bundle.digest, self.circumstances, databases, __version__)
+        parts = (digest, self.circumstances, databases, __version__)
         return sha256("\n".join(parts).encode()).hexdigest()[:_REVISION_DIGITS]
 
     def _compact(self) -> None:

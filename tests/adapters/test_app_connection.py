@@ -14,8 +14,11 @@ import pytest
 
 from pdp.adapters import connection, server
 from pdp.adapters.server import Listener, bind
+from pdp.adapters.tls import ServerTls, read_credential
 from pdp.identity.trust import load_trust
+from pdp.limits import CONNECTION_JITTER
 from pdp.service.decision_service import DecisionService
+from pdp.service.known_callers import KnownCallers
 from pdp.store.bundle import read_bundle
 from pdp.store.publish import Publisher
 from pdp.store.snapshot import Loader
@@ -43,7 +46,6 @@ def now() -> Millis:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(connection, "MAX_ARRIVAL_SECONDS", ARRIVAL)
-        patch.setattr(connection, "MAX_CONNECTION_SECONDS", CONNECTION)
         patch.setattr(server, "_KEEP_ALIVE_SECONDS", KEEP_ALIVE)
         pki = Pki(tmp_path_factory.mktemp("pki"))
         policies = make_policies(tmp_path_factory.mktemp("policies") / "set")
@@ -52,10 +54,11 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         assert snapshot is not None
         publisher = Publisher(loader, snapshot, on_event=lambda _: None, now=now())
         listener = Listener(
-            DecisionService(publisher, clock=now),
-            certificate=pki.folder / "server.pem",
-            key=pki.folder / "server-key.pem",
-            trust=load_trust({PROD: pki.folder / "prod.pem"}),
+            DecisionService(publisher, clock=now, connection_seconds=CONNECTION),
+            tls=ServerTls(
+                read_credential(pki.folder / "server.pem", pki.folder / "server-key.pem"),
+                load_trust({PROD: pki.folder / "prod.pem"}),
+            ),
             clock=now,
         )
         bound = bind("127.0.0.1", 0)
@@ -135,7 +138,7 @@ def test_old_connection_ends_with_an_answer(service: Service) -> None:
     """Nobody is cut off: the answer says that it is the last."""
     opened = service.connect()
     young = send(opened, question())
-    time.sleep(CONNECTION + 0.05)
+    time.sleep(CONNECTION * (1 + CONNECTION_JITTER))
     old = send(opened, question())
     opened.close()
 
@@ -158,8 +161,7 @@ def test_no_chain_is_no_caller() -> None:
     class Plain(asyncio.BaseTransport):
         pass
 
-    trust = load_trust({})
-    found = connection.authenticated(Plain(), trust, SimpleNamespace())  # type: ignore[arg-type]
+    found = connection.authenticated(Plain(), KnownCallers(lambda: load_trust({}), now))
 
     assert not isinstance(found, connection.Caller)
 

@@ -13,6 +13,7 @@ from pdp.adapters.app import build_app
 from pdp.adapters.connection import CALLER
 from pdp.identity.caller import Caller, CallerKind
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
+from pdp.service.gate import Gate
 
 SOMEBODY = Caller(
     kind=CallerKind.SPIFFE, id="spiffe://a.test/x", trust_domain="a.test", segments=("x",), fingerprint="00",
@@ -21,7 +22,9 @@ SOMEBODY = Caller(
 
 
 class Broken:
-    """A service of which everything fails."""
+    """A service of which nearly everything fails."""
+
+    gate = Gate()
 
     def __getattr__(self, name: str) -> Any:
         raise RuntimeError(f"secret of {name}")
@@ -29,6 +32,8 @@ class Broken:
 
 class Waiting:
     """A service that never comes to an answer."""
+
+    gate = Gate()
 
     def now(self) -> int:
         raise asyncio.CancelledError

@@ -19,7 +19,7 @@ from pdp.adapters import watching
 from pdp.adapters.grpc import handlers
 from pdp.adapters.grpc.server import GrpcListener
 from pdp.adapters.grpc.v1 import decision_pb2 as v1
-from pdp.adapters.tls import ServerCredentialError
+from pdp.adapters.tls import ServerCredentialError, ServerTls, read_credential
 from pdp.identity.trust import load_trust
 from pdp.service.decision_service import DecisionService
 from pdp.store.bundle import read_bundle
@@ -43,9 +43,10 @@ def listening(pki: Pki, service: DecisionService) -> Iterator[int]:
     listener = GrpcListener(
         service,
         address=("127.0.0.1", 0),
-        certificate=pki.folder / "server.pem",
-        key=pki.folder / "server-key.pem",
-        trust=load_trust({PROD: pki.folder / "prod.pem"}),
+        tls=ServerTls(
+            read_credential(pki.folder / "server.pem", pki.folder / "server-key.pem"),
+            load_trust({PROD: pki.folder / "prod.pem"}),
+        ),
         clock=now,
     )
     loop = asyncio.new_event_loop()
@@ -116,6 +117,8 @@ def test_silence_is_filled_with_heartbeats(on: grpc.Channel) -> None:
 class Broken:
     """A service of which everything fails."""
 
+    connection_seconds = 60.0
+
     def __getattr__(self, name: str) -> Any:
         raise RuntimeError(f"secret of {name}")
 
@@ -138,11 +141,4 @@ def test_defect_is_internal_and_tells_nothing(
 
 def test_certificate_that_cannot_be_read_is_named(pki: Pki, tmp_path: Path) -> None:
     with pytest.raises(ServerCredentialError, match=r"none\.pem: cannot be read"):
-        GrpcListener(
-            cast("DecisionService", Broken()),
-            address=("127.0.0.1", 0),
-            certificate=tmp_path / "none.pem",
-            key=pki.folder / "server-key.pem",
-            trust=load_trust({PROD: pki.folder / "prod.pem"}),
-            clock=now,
-        )
+        read_credential(tmp_path / "none.pem", pki.folder / "server-key.pem")

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from pdp.adapters.grpc import callers as module
 from pdp.adapters.grpc.callers import Callers
 from pdp.identity.caller import Caller
 from pdp.identity.refusal import UntrustedCertificateError
 from pdp.identity.trust import TrustStore
+from pdp.service import known_callers as module
 from tests.identity.mint import DAY, NOW, Party, authority, leaf
 
 PROD = "prod.example.org"
@@ -153,4 +153,4 @@ def test_what_is_remembered_has_a_bound(world: World, monkeypatch: pytest.Monkey
         world.callers.identify(Peer(leaf(ROOT, uris=[PEP]).pem))
         world.refusal(Peer(leaf(MIDDLE, uris=[PEP]).pem))
 
-    assert len(world.callers._known) == len(world.callers._refused) == 2
+    assert len(world.callers._known._known) == len(world.callers._known._refused) == 2

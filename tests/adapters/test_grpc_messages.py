@@ -190,7 +190,7 @@ def test_who_waits_for_a_client_ends_with_the_service_and_who_works_does_not() -
 
     async def wait() -> str:
         try:
-            with waiting.for_client():
+            with waiting.for_client(lambda: None):
                 await asyncio.sleep(10)
         except CannotAnswerError as error:
             task = asyncio.current_task()
@@ -216,7 +216,7 @@ def test_client_that_cancels_is_not_told_that_the_service_ends() -> None:
 
     async def wait() -> None:
         try:
-            with waiting.for_client():
+            with waiting.for_client(lambda: None):
                 await asyncio.sleep(10)
         except BaseException as error:
             seen.error = error

@@ -100,7 +100,7 @@ def test_stream_ends_once_its_connection_would_be_too_old(
     to: DecisionService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watching, "WATCH_HEARTBEAT_SECONDS", 0.02)
-    monkeypatch.setattr(watching, "MAX_CONNECTION_SECONDS", 0.1)
+    monkeypatch.setattr(to, "connection_seconds", 0.1)
 
     client = served(to, lambda _: asyncio.sleep(0))
 

@@ -15,6 +15,8 @@ from tests.docs.sets import NOW
 class BrokenLoader:
     """Fails as only a defect could."""
 
+    circumstances = ""
+
     def load(self, *_: object, **__: object) -> None:
         raise RecursionError("too deep\n\x1b[31m")
 

@@ -2,24 +2,19 @@
 
 grpcio verifies a client's chain against the roots of all trust domains in one pool, as every TLS
 library does, and lets sessions be resumed, which verifies nothing. So each chain is verified again,
-by `verify_caller`, when it is first seen under a trust store; after that its result is remembered.
+by `pdp.service.known_callers`, when it is first seen under a trust store.
 A connection has no object of its own here: what is remembered is found by the chain itself.
 """
 
 import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from hashlib import sha256
-from typing import Final, Protocol, TypeAlias, final
-
-from cachetools import LRUCache, TTLCache
+from typing import Final, Protocol, final
 
 from pdp.identity.caller import Caller
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
 from pdp.identity.trust import TrustStore
-from pdp.identity.x509 import verify_caller
-from pdp.limits import MAX_CALLERS_CACHED, MAX_REFUSED_CACHED, REFUSED_SECONDS
+from pdp.service.known_callers import KnownCallers
 from pdp.vocabulary import Millis
 
 __all__ = ["Callers", "HasPeer"]
@@ -28,7 +23,6 @@ _LEAF: Final = "x509_pem_cert"
 _CHAIN: Final = "x509_pem_cert_chain"  # what was sent after the leaf
 _VERSION: Final = "ssl_tls_version"
 _CERTIFICATE: Final = re.compile("-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
-_Key: TypeAlias = tuple[bytes, int]
 
 
 class HasPeer(Protocol):
@@ -43,18 +37,10 @@ class Callers:
     """Turns what TLS says about a peer into a caller."""
 
     def __init__(self, trust: Callable[[], TrustStore], clock: Callable[[], Millis]) -> None:
-        self._trust = trust
-        self._clock = clock
-        # INVARIANT: a key holds all that verification depends on but the instant. `Caller.not_after`
-        # is the instant at which it ends; `DecisionService.rights` compares it at every question.
-        self._known: LRUCache[_Key, Caller] = LRUCache(maxsize=MAX_CALLERS_CACHED)
-        # For a moment only: a certificate may become valid. Over HTTP a connection keeps its refusal.
-        self._refused: TTLCache[_Key, tuple[Refusal, str]] = TTLCache(
-            maxsize=MAX_REFUSED_CACHED, ttl=REFUSED_SECONDS
-        )
+        self._known = KnownCallers(trust, clock)
 
     def identify(self, context: HasPeer) -> Caller:
-        """The caller of a call.
+        """The caller of a call, under the trust of the moment.
 
         Raises:
             UntrustedCertificateError: There is none; the message says why.
@@ -67,24 +53,16 @@ class Callers:
             # The settings of the listener leave no other; should they ever fail, this does not.
             raise UntrustedCertificateError(Refusal.MALFORMED, "the connection is not TLS 1.3")
         chain = tuple(said.get(_CHAIN, ()))
-        trust = self._trust()
-        # A digest, since what is sent along with a leaf may be large. PEM holds no NUL.
-        key = (sha256(b"\0".join((leaf[0], *chain))).digest(), trust.epoch)
-        caller = self._known.get(key)
-        if caller is None:
-            caller = self._known[key] = self._verify(key, leaf[0], chain, trust)
-        return caller
+        return self._known.find((leaf[0], *chain), lambda: _presented(leaf[0], chain))
 
-    def _verify(self, key: _Key, leaf: bytes, chain: Sequence[bytes], trust: TrustStore) -> Caller:
-        refused = self._refused.get(key)
-        if refused is not None:
-            raise UntrustedCertificateError(*refused)
-        moment = datetime.fromtimestamp(self._clock() / 1000, UTC)
-        try:
-            return verify_caller(*_presented(leaf, chain), trust, moment)
-        except UntrustedCertificateError as error:
-            self._refused[key] = (error.code, error.message)
-            raise
+    def confirm(self, caller: Caller, context: HasPeer) -> None:
+        """See that a caller that was found before is one still.
+
+        Raises:
+            UntrustedCertificateError: Trust has changed, and it is none any more.
+        """
+        if caller.epoch != self._known.epoch:
+            self.identify(context)
 
 
 def _presented(leaf: bytes, chain: Sequence[bytes]) -> tuple[bytes, list[bytes]]:

@@ -75,6 +75,11 @@ class Calls:
         """Be healthy no more."""
         await self._health.enter_graceful_shutdown()
 
+    def recheck(self) -> None:
+        """End the calls whose callers trust has left; the others notice nothing."""
+        self._waiting.recheck()
+        self._service.revisions.recheck()
+
     async def end(self) -> None:
         """Be healthy no more, and end the calls that wait for their clients."""
         await self.drain()
@@ -111,10 +116,9 @@ class Calls:
         return guarded
 
     def _serialised(self, method: _Answering) -> Callable[[_Context], Awaitable[bytes]]:
-        gate = self._service.gate
-
         async def serialised(context: _Context) -> bytes:
             message = await method(context)
+            gate = self._service.gate
             gate.enter()
             cast("Any", context).add_done_callback(lambda _: gate.leave())  # the stubs ask for a class
             return message.SerializeToString()
@@ -125,26 +129,30 @@ class Calls:
 
     async def _decide(self, context: _Context) -> Message:
         data = await _only_message(context)
-        answer = await ask(self._service, self._callers.identify(context), lambda: read_question(data))
+        caller = self._callers.identify(context)
+        answer = await ask(self._service, caller, lambda: read_question(data))
+        self._callers.confirm(caller, context)  # trust may have changed while the question waited
         return answer_message(answer)
 
     async def _decide_batch(self, context: _Context) -> Message:
         data = await _only_message(context)
         caller = self._callers.identify(context)
         results = await ask_batch(self._service, caller, lambda: read_batch(data), read_question)
+        self._callers.confirm(caller, context)
         return batch_message(results)
 
     async def _decide_stream(self, context: _Context) -> None:
         while True:
-            with self._waiting.for_client():
+            with self._waiting.for_client(lambda: self._callers.identify(context)):
                 data = await _message(context, MAX_STREAM_IDLE_SECONDS)
             if data is None:
                 return
             caller = self._callers.identify(context)
             self._service.rights(caller, self._service.versions.current, self._service.now())
-            result = result_message(await self._result(caller, data))
+            result = await self._result(caller, data)
+            self._callers.confirm(caller, context)
             with self._service.gate.leaving():
-                await _write(context, result)
+                await _write(context, result_message(result))
 
     async def _result(self, caller: Caller, data: bytes) -> Answer | ErrorBody:
         try:
@@ -167,7 +175,7 @@ class Calls:
 
     async def _watch_health(self, context: _Context) -> None:
         request = _health_request(await _only_message(context))
-        with self._waiting.for_client():
+        with self._waiting.for_client(lambda: self._callers.identify(context)):
             await self._health.Watch(request, cast("Any", _Serialising(context)))
 
 

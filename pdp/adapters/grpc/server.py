@@ -4,21 +4,20 @@ Reflection is off. Bounds are those of HTTP wherever there is one; what grpcio c
 `docs/threat-model.md`.
 """
 
+import asyncio
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 from typing import Final, final
 
 import grpc
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from pdp.adapters.grpc.callers import Callers
+from pdp.adapters.grpc.credentials import server_credentials
 from pdp.adapters.grpc.handlers import Calls
 from pdp.adapters.server import CannotListenError
-from pdp.adapters.tls import ServerCredentialError
-from pdp.identity.trust import TrustStore
+from pdp.adapters.tls import ServerTls
 from pdp.limits import (
     MAX_ARRIVAL_SECONDS,
-    MAX_CONNECTION_SECONDS,
     MAX_GRPC_CALLS,
     MAX_GRPC_CALLS_PER_CONNECTION,
     MAX_HEAD_BYTES,
@@ -47,7 +46,6 @@ _OPTIONS: Final = (
     ("grpc.absolute_max_metadata_size", MAX_HEAD_BYTES),
     ("grpc.max_concurrent_streams", MAX_GRPC_CALLS_PER_CONNECTION),
     ("grpc.server_handshake_timeout_ms", _millis(MAX_ARRIVAL_SECONDS)),
-    ("grpc.max_connection_age_ms", _millis(MAX_CONNECTION_SECONDS)),
     ("grpc.max_connection_age_grace_ms", _millis(MAX_ARRIVAL_SECONDS)),
     ("grpc.max_connection_idle_ms", _millis(MAX_STREAM_IDLE_SECONDS)),
     ("grpc.keepalive_time_ms", _millis(_PING_SECONDS)),
@@ -64,31 +62,17 @@ class GrpcListener:
         service: DecisionService,
         *,
         address: tuple[str, int],
-        certificate: Path,
-        key: Path,
-        trust: TrustStore,
+        tls: ServerTls,
         clock: Callable[[], Millis],
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """A listener that is not started.
-
-        Raises:
-            ServerCredentialError: Certificate or key cannot be read.
-        """
+        """A listener that is not started."""
         self._host, self._port = address
         self._say = say
-        self._calls = Calls(service, Callers(lambda: trust, clock))
-        try:
-            ours = (key.read_bytes(), certificate.read_bytes())
-        except OSError as error:
-            raise ServerCredentialError(f"{error.filename}: cannot be read: {error.strerror}") from error
-        roots = b"".join(
-            root.public_bytes(Encoding.PEM)
-            for domain in (*trust.domains.values(), trust.dns or ())
-            for root in domain
-        )
-        # No client without a certificate; whose it is, `Callers` finds out.
-        self._credentials = grpc.ssl_server_credentials([ours], roots, require_client_auth=True)
+        self._calls = Calls(service, Callers(tls.trust, clock))
+        self._tls = tls
+        # It varies them by a tenth, as HTTP does (`CONNECTION_JITTER`).
+        self._options = (*_OPTIONS, ("grpc.max_connection_age_ms", _millis(service.connection_seconds)))
         self._server: grpc.aio.Server | None = None
 
     @property
@@ -103,17 +87,23 @@ class GrpcListener:
         Raises:
             CannotListenError: The address cannot be had, or gRPC does not take our certificate.
         """
-        server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_GRPC_CALLS)
+        server = grpc.aio.server(options=self._options, maximum_concurrent_rpcs=MAX_GRPC_CALLS)
         server.add_generic_rpc_handlers(self._calls.handlers())
         try:
-            self._port = server.add_secure_port(self.address, self._credentials)
+            self._port = server.add_secure_port(self.address, server_credentials(self._tls))
         except RuntimeError as error:
             msg = f"cannot answer gRPC on {self.address}: it is taken, or our certificate and key do not do"
             raise CannotListenError(msg) from error
         await server.start()
         await self._calls.begin()
         self._server = server
+        loop = asyncio.get_running_loop()
+        self._tls.on_trust(lambda: self._trust_changed(loop))
         self._say(f"answering gRPC on {self.address}")
+
+    def _trust_changed(self, loop: asyncio.AbstractEventLoop) -> None:
+        with suppress(RuntimeError):  # the loop is closed: no call is open
+            loop.call_soon_threadsafe(self._calls.recheck)
 
     async def drain(self) -> None:
         """Be healthy no more; calls are answered all the same."""

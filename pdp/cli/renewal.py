@@ -1,0 +1,156 @@
+"""Certificate, key and roots as their files change: watched, checked, put in force, and told.
+
+What is wrong keeps what was in force. A root that is removed is believed no more before anything else
+happens; that a new revision says so comes after it.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import final
+
+from pdp.adapters.tls import Credential, ServerCredentialError, ServerTls
+from pdp.config.model import Settings
+from pdp.diagnostics import escape
+from pdp.identity.expiry import end
+from pdp.identity.renewal import renewed, trust_changes
+from pdp.identity.trust import TrustStore, trust_warnings
+from pdp.service.metrics import Metrics
+from pdp.store.file_watch import Contents, FileWatcher
+from pdp.store.publish import Publisher
+from pdp.vocabulary import Millis
+
+__all__ = ["follow_files"]
+
+_Say = Callable[[str], None]
+
+
+def follow_files(
+    settings: Settings,
+    tls: ServerTls,
+    publisher: Publisher,
+    metrics: Metrics,
+    *,
+    clock: Callable[[], Millis],
+    say: _Say,
+) -> ExitStack:
+    """Keep `tls` as its files are, until what is returned is closed."""
+    trust = _Trust(settings.trust, tls, publisher, metrics, clock=clock, say=say)
+    ours = _Certificate(settings.http.certificate, settings.http.key, tls, metrics, clock=clock, say=say)
+    watchers = (
+        FileWatcher(
+            name="trust-watch", paths=list(settings.trust.values()), consider=trust.consider, tell=trust.tell
+        ),
+        FileWatcher(
+            name="certificate-watch",
+            paths=[ours.certificate, ours.key],
+            consider=ours.consider,
+            tell=ours.tell,
+        ),
+    )
+    following = ExitStack()
+    for watcher in watchers:
+        watcher.start()
+        following.callback(watcher.stop)
+    return following
+
+
+@final
+class _Trust:
+    """The roots of callers."""
+
+    def __init__(
+        self,
+        files: Mapping[str, Path],
+        tls: ServerTls,
+        publisher: Publisher,
+        metrics: Metrics,
+        *,
+        clock: Callable[[], Millis],
+        say: _Say,
+    ) -> None:
+        self._files, self._tls, self._publisher = files, tls, publisher
+        self._metrics, self._clock, self._say = metrics, clock, say
+
+    def consider(self, contents: Contents) -> str | None:
+        """Put what the files hold in force, as far as nothing is wrong with it."""
+        after, wrong = renewed(self._tls.trust(), self._files, contents)
+        try:
+            if after != self._tls.current.pooled:
+                self._replace(after)
+        finally:
+            self._publisher.restate(after.digest)
+        return "\n".join(wrong) or None
+
+    def _replace(self, after: TrustStore) -> None:
+        before = self._tls.trust()
+        self._tls.replace_trust(after)
+        self._metrics.renewed("trust")
+        now = datetime.fromtimestamp(self._clock() / 1000, UTC)
+        known = set(trust_warnings(before, now))
+        for phrase in trust_changes(before, after):
+            self._say(f"trust changed: {phrase}")
+        for warning in trust_warnings(after, now):
+            if warning not in known:
+                self._say(f"warning: {warning}")
+
+    def tell(self, wrong: str | None) -> None:
+        """Say what keeps the files from being in force, or that nothing does any more."""
+        self._metrics.renewal_refused("trust", refused=wrong is not None)
+        self._say(
+            "trust is as its files are again" if wrong is None else f"trust is not as its files are: {wrong}"
+        )
+
+
+@final
+class _Certificate:
+    """Our certificate and its key."""
+
+    def __init__(
+        self,
+        certificate: Path,
+        key: Path,
+        tls: ServerTls,
+        metrics: Metrics,
+        *,
+        clock: Callable[[], Millis],
+        say: _Say,
+    ) -> None:
+        self.certificate, self.key = certificate, key
+        self._tls, self._metrics, self._clock, self._say = tls, metrics, clock, say
+
+    def consider(self, contents: Contents) -> str | None:
+        """Present what the files hold from now on, if nothing is wrong with it."""
+        chain, key = contents[self.certificate], contents[self.key]
+        for path, found in ((self.certificate, chain), (self.key, key)):
+            if isinstance(found, str):
+                return f"{escape(str(path))}: {found}"
+        assert isinstance(chain, bytes)  # noqa: S101 -- looked at above, which the type checker does not follow
+        assert isinstance(key, bytes)  # noqa: S101 -- the same
+        serving = self._tls.current.credential
+        if (chain, key) == (serving.chain, serving.key):
+            return None
+        try:
+            new = Credential(chain=chain, key=key)
+        except ServerCredentialError as error:
+            return f"{escape(str(self.certificate))} and {escape(str(self.key))}: {error}"
+        if end(chain) < self._clock():
+            return f"{escape(str(self.certificate))}: it expired at {_date(end(chain))}"
+        self._tls.replace_credential(new)
+        self._metrics.renewed("certificate")
+        self._say(f"our certificate was renewed: it ends at {_date(end(chain))}")
+        return None
+
+    def tell(self, wrong: str | None) -> None:
+        """Say what keeps the files from being in force, or that nothing does any more."""
+        self._metrics.renewal_refused("certificate", refused=wrong is not None)
+        if wrong is None:
+            self._say("our certificate is as its files are again")
+            return
+        ends = _date(end(self._tls.current.credential.chain))
+        self._say(f"our certificate is not renewed: {wrong}\nstill presenting the one that ends at {ends}")
+
+
+def _date(instant: Millis) -> str:
+    return f"{datetime.fromtimestamp(instant / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
