@@ -62,6 +62,7 @@ LIBRARIES: Final = {
     "click": ("cli/",),
     "cryptography": (
         "identity/",
+        "process/parcel.py",  # to hand them to other processes
         "adapters/tls.py",  # to hand the roots of the trust store to OpenSSL and BoringSSL
     ),
     "fastapi": ("adapters/app.py", "adapters/openapi.py"),

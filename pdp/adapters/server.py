@@ -19,19 +19,20 @@ from pdp.adapters.app import build_app
 from pdp.adapters.connection import CallerProtocol, protocol_class
 from pdp.adapters.metrics_page import MetricsPage
 from pdp.adapters.tls import ServerTls
-from pdp.adapters.uvicorn_server import Server
+from pdp.adapters.uvicorn_server import Server, event_loops
 from pdp.limits import MAX_ARRIVAL_SECONDS
 from pdp.service.decision_service import DecisionService
 from pdp.service.health import Health
 from pdp.service.known_callers import KnownCallers
 from pdp.vocabulary import Millis
 
-__all__ = ["AddressInUseError", "Beside", "CannotListenError", "Listener", "bind"]
+__all__ = ["DRAIN_SECONDS", "AddressInUseError", "Beside", "CannotListenError", "Listener", "bind"]
 
 _KEEP_ALIVE_SECONDS = 75  # longer than proxies keep idle connections, so that they close first
+#: How long requests in flight may take once the service ends.
 # A request in flight ends by itself before this: it has arrived or is refused by then, and waits
 # for a revision no longer than a second.
-_DRAIN_SECONDS = round(MAX_ARRIVAL_SECONDS) + 5
+DRAIN_SECONDS = round(MAX_ARRIVAL_SECONDS) + 5
 _RECHECKED_AT_ONCE = 8  # connections: each may cost a verification, half a millisecond
 
 
@@ -43,8 +44,8 @@ class CannotListenError(Exception):
     """A listener beside ours does not start; the message says where and why."""
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Bind the address; port 0 takes a free one.
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Bind the address, alone or along with other processes of ours; port 0 takes a free one.
 
     Raises:
         AddressInUseError: Something listens there already.
@@ -53,6 +54,8 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:
@@ -127,7 +130,7 @@ class Listener:
             proxy_headers=False,
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
         )
         self._server = Server(
             self._config,
@@ -139,10 +142,11 @@ class Listener:
 
     def run(self, listener: socket.socket, *, ready: Callable[[], None]) -> None:
         """Serve until SIGINT or SIGTERM; `ready` is called once connections are accepted."""
-        with closing(listener), asyncio.Runner(loop_factory=self._config.get_loop_factory()) as runner:
-            runner.run(self._serve(listener, ready))
+        with closing(listener), asyncio.Runner(loop_factory=event_loops()) as runner:
+            runner.run(self.serve(listener, ready=ready))
 
-    async def _serve(self, listener: socket.socket, ready: Callable[[], None]) -> None:
+    async def serve(self, listener: socket.socket, *, ready: Callable[[], None]) -> None:
+        """The same, within an event loop; the socket is left open."""
         self._loop = asyncio.get_running_loop()
         for beside in self._beside:
             await beside.start()
@@ -157,7 +161,7 @@ class Listener:
             self._health.draining = True
         self._service.revisions.close()
         for beside in reversed(self._beside):
-            await beside.stop(_DRAIN_SECONDS)
+            await beside.stop(DRAIN_SECONDS)
 
     def _drain(self) -> float:
         """Tell probes that no more questions should come; returns how long they are answered all the same."""

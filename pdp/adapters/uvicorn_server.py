@@ -15,10 +15,15 @@ import uvicorn
 from pdp.adapters.accepting import Acceptor, Balance
 from pdp.limits import MAX_CONNECTIONS
 
-__all__ = ["Server"]
+__all__ = ["Server", "event_loops"]
 
 _BACKLOG: Final = 1024
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def event_loops() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the event loops that uvicorn would run in."""
+    return uvicorn.Config(app="").get_loop_factory()
 
 
 @final

@@ -7,7 +7,8 @@ was cut off by a full disk is closed with a newline, so that it spoils no other 
 
 import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol, final
 
@@ -35,8 +36,10 @@ class Sink(Protocol):
 class StreamSink:
     """A descriptor that somebody else opened, such as standard output."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, lock: int | None = None) -> None:
+        """Write to a descriptor; where processes share it, one at a time, by locking this file."""
         self._descriptor = descriptor
+        self._lock = lock
         self._cut_off = False
 
     def write(self, lines: bytes) -> None:
@@ -46,11 +49,24 @@ class StreamSink:
             OSError: Not all could be written. Some may have been: nothing can be taken back here. The
                 line that was cut off is ended before the next one.
         """
-        view = memoryview(b"\n" + lines if self._cut_off else lines)
-        while view:
-            written = os.write(self._descriptor, view)
-            self._cut_off = bytes(view[written - 1 : written]) != b"\n"
-            view = view[written:]
+        with self._alone():
+            view = memoryview(b"\n" + lines if self._cut_off else lines)
+            while view:
+                written = os.write(self._descriptor, view)
+                self._cut_off = bytes(view[written - 1 : written]) != b"\n"
+                view = view[written:]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While no other process writes; a pipe would mix what is longer than a page."""
+        if self._lock is None:
+            yield
+            return
+        fcntl.lockf(self._lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._lock, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """The descriptor is not ours to close."""

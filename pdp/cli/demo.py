@@ -15,13 +15,14 @@ from typing import Any, Final
 
 import click
 
-from pdp.cli.start import AddressTakenError, CannotStartError, start
 from pdp.config.model import HttpSettings, PolicySettings, Settings
 from pdp.identity import authority
 from pdp.identity.authority import AuthorityError
 from pdp.identity.authority_folder import read_certificates
 from pdp.identity.trust import TrustError, load_trust
-from pdp.store.publish import Publisher
+from pdp.process.parts import AddressTakenError, CannotStartError
+from pdp.process.start import start
+from pdp.store.versions import Versions
 
 __all__ = ["demo"]
 
@@ -68,7 +69,7 @@ def demo(policies: Path, address: str, state: Path) -> None:
         start(
             settings,
             load_trust(roots),
-            ready=lambda at, publisher: _begin(at, publisher, folder, policies),
+            ready=lambda at, versions: _begin(at, versions, folder, policies),
             say=click.echo,
         )
     except AddressTakenError as error:
@@ -98,13 +99,13 @@ def _certificates(folder: Path) -> None:
             click.echo(f"renewed {name}")
 
 
-def _begin(address: str, publisher: Publisher, folder: Path, policies: Path) -> None:
+def _begin(address: str, versions: Versions, folder: Path, policies: Path) -> None:
     """Ask the questions from another thread: this one answers them."""
-    threading.Thread(target=_show, args=(address, publisher, folder, policies), daemon=True).start()
+    threading.Thread(target=_show, args=(address, versions, folder, policies), daemon=True).start()
 
 
-def _show(address: str, publisher: Publisher, folder: Path, policies: Path) -> None:
-    snapshot = publisher.current.snapshot
+def _show(address: str, versions: Versions, folder: Path, policies: Path) -> None:
+    snapshot = versions.current.snapshot
     click.echo(f"serving revision {snapshot.revision}, {snapshot.rules} rules, on https://{address}\n")
     for question in (_CART, _CHARGE):
         _print_answer(question, _ask(address, folder, question))

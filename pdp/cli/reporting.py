@@ -8,8 +8,8 @@ from typing import Any, final
 
 import click
 
-from pdp.cli.edits import describe
 from pdp.cli.policy_set import diagnostic_as_json
+from pdp.process.edits import describe
 from pdp.store.publish import Accepted, Event
 from pdp.store.versions import Versions
 

@@ -1,7 +1,7 @@
 """`pdp serve`: a policy set behind mTLS, kept current while its files are edited.
 
 This module holds the options. How the service is put together and run is the business of
-`pdp.cli.start`, what can be set that of `pdp.config`.
+`pdp.process`, what can be set that of `pdp.config`.
 """
 
 import sys
@@ -14,10 +14,12 @@ import click
 from pdp.cli.config import diagnose, read
 from pdp.cli.output import ExitCode, show_diagnostics
 from pdp.cli.reporting import Reporter
-from pdp.cli.start import CannotStartError, start
 from pdp.config.model import LogTarget, Settings, parse_address
 from pdp.diagnostics import Diagnostic, has_errors
 from pdp.identity.trust import TrustError, load_trust, trust_warnings
+from pdp.limits import MAX_WORKERS
+from pdp.process.parts import CannotStartError
+from pdp.process.start import start
 
 __all__ = ["serve"]
 
@@ -39,6 +41,7 @@ Example:
 @click.option("--http", "address", metavar="HOST:PORT", help="Where to answer HTTPS.  [127.0.0.1:8443]")
 @click.option("--grpc", "grpc_address", metavar="HOST:PORT", help="Answer gRPC as well, here.")
 @click.option("--health", "health_address", metavar="HOST:PORT", help="Answer probes in plaintext, here.")
+@click.option("--workers", type=click.IntRange(1, MAX_WORKERS), help="How many processes answer.  [1]")
 @click.option("--cert", type=click.Path(path_type=Path), help="Our certificate chain, PEM.")
 @click.option("--key", type=click.Path(path_type=Path), help="Its private key, PEM.")
 @click.option(
@@ -54,6 +57,7 @@ def serve(  # noqa: PLR0913 -- one for each option
     address: str | None,
     grpc_address: str | None,
     health_address: str | None,
+    workers: int | None,
     cert: Path | None,
     key: Path | None,
     trust: tuple[str, ...],
@@ -70,6 +74,7 @@ def serve(  # noqa: PLR0913 -- one for each option
     settings, doubts = _settings(
         config_file,
         {
+            ("process", "workers"): workers,
             ("policies", "path"): policies,
             ("http", "listen"): address,
             ("grpc", "listen"): grpc_address,

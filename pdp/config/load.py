@@ -33,6 +33,7 @@ OPTIONS: Final = MappingProxyType(
         ("http", "key"): "--key",
         ("grpc", "listen"): "--grpc",
         ("health", "listen"): "--health",
+        ("process", "workers"): "--workers",
         ("trust",): "--trust",
     }
 )

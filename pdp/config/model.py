@@ -21,6 +21,7 @@ from pdp.limits import (
     DEFAULT_LOG_KEEP,
     MAX_AGE_LIMIT_MS,
     MAX_TRUST_DOMAIN_BYTES,
+    MAX_WORKERS,
 )
 from pdp.principals import dns_principal, spiffe_principal
 
@@ -35,6 +36,7 @@ __all__ = [
     "LogTarget",
     "MetricsSettings",
     "PolicySettings",
+    "ProcessSettings",
     "Settings",
     "parse_address",
 ]
@@ -185,6 +187,13 @@ class DrainSettings(_Section):
 
 
 @final
+class ProcessSettings(_Section):
+    """In how many processes the service runs."""
+
+    workers: int = Field(default=1, ge=1, le=MAX_WORKERS)
+
+
+@final
 class Settings(_Section):
     """Everything."""
 
@@ -197,6 +206,7 @@ class Settings(_Section):
     decision_log: DecisionLogSettings = DecisionLogSettings()
     limits: LimitSettings = LimitSettings()
     drain: DrainSettings = DrainSettings()
+    process: ProcessSettings = ProcessSettings()
 
     @model_validator(mode="after")
     def _distinct(self) -> "Settings":

@@ -78,6 +78,8 @@ class Channel(Generic[_Sent, _Received]):
                 raise ChannelClosedError from error
             if not data:
                 raise ChannelClosedError
+            for file in files:
+                os.set_inheritable(file, False)  # `recv_fds` of Python 3.11 passes no flags on
             try:
                 return self._decode(data), files
             except msgspec.DecodeError as error:

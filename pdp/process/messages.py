@@ -21,20 +21,22 @@ class _Message(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True
 
 @final
 class Begin(_Message, frozen=True):
-    """Supervisor: the first message. With it come the listening socket, and the shared memory.
+    """Supervisor: the first message.
+
+    With it come the listening socket, the shared memory, and a file with certificates.
 
     Attributes:
         settings: The settings, as JSON.
         slot: Which of the workers it is, from 0.
-        slots: How many there are.
-        grpc_port: The port of gRPC, if it is served.
+        slots: How many pages the shared memory has.
+        grpc: Where gRPC is answered; empty for nowhere.
         digest_key: With what the decision log's digests are keyed.
     """
 
     settings: bytes
     slot: int
     slots: int
-    grpc_port: int
+    grpc: str
     digest_key: bytes
 
 

@@ -1,27 +1,76 @@
-"""Policies as the supervisor hands them to its workers: one file in memory, read by all of them."""
+"""What the supervisor hands to its workers: files in memory, without a name in any directory."""
 
 import mmap
 import os
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, TypeVar, final
 
 import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from pdp.adapters.tls import Credential, ServerTls
+from pdp.identity.trust import TrustStore
 from pdp.store.bundle import PolicyBundle, make_bundle
 
-__all__ = ["pack", "unpack"]
+__all__ = ["pack_policies", "pack_tls", "unpack_policies", "unpack_tls"]
 
-_decode: Final = msgspec.msgpack.Decoder(dict[str, bytes]).decode
+_T = TypeVar("_T")
 
 
-def pack(bundle: PolicyBundle) -> int:
-    """An open file that holds the policies; the caller's to close."""
-    file = os.memfd_create("pdp-version", os.MFD_CLOEXEC)
+@final
+class _Tls(msgspec.Struct, frozen=True):
+    chain: bytes
+    key: bytes
+    domains: dict[str, list[bytes]]
+    dns: list[bytes] | None
+
+
+_policies: Final[msgspec.msgpack.Decoder[Mapping[str, bytes]]] = msgspec.msgpack.Decoder(Mapping[str, bytes])
+_tls: Final = msgspec.msgpack.Decoder(_Tls)
+
+
+def pack_policies(bundle: PolicyBundle) -> int:
+    """An open file that holds a policy set; the caller's to close."""
+    return _pack(dict(bundle.files))
+
+
+def unpack_policies(file: int) -> PolicyBundle:
+    """The policy set that a file holds."""
+    return make_bundle(_unpack(file, _policies))
+
+
+def pack_tls(tls: ServerTls) -> int:
+    """An open file that holds our certificate, its key, and the roots of callers; the caller's to close."""
+    credential, trust = tls.current.credential, tls.current.trust
+    domains = {name: _encoded(roots) for name, roots in trust.domains.items()}
+    dns = None if trust.dns is None else _encoded(trust.dns)
+    return _pack(_Tls(credential.chain, credential.key, domains, dns))
+
+
+def unpack_tls(file: int) -> ServerTls:
+    """Certificate, key and roots as a file holds them."""
+    found = _unpack(file, _tls)
+    domains = {name: _decoded(roots) for name, roots in found.domains.items()}
+    dns = None if found.dns is None else _decoded(found.dns)
+    return ServerTls(Credential(chain=found.chain, key=found.key), TrustStore(domains=domains, dns=dns))
+
+
+def _pack(content: object) -> int:
+    file = os.memfd_create("pdp", os.MFD_CLOEXEC)
     with os.fdopen(os.dup(file), "wb") as writer:
-        writer.write(msgspec.msgpack.encode(dict(bundle.files)))
+        writer.write(msgspec.msgpack.encode(content))
     return file
 
 
-def unpack(file: int) -> PolicyBundle:
-    """The policies that a file holds."""
+def _unpack(file: int, decoder: msgspec.msgpack.Decoder[_T]) -> _T:
     with mmap.mmap(file, 0, prot=mmap.PROT_READ) as content:
-        return make_bundle(_decode(content))
+        return decoder.decode(content)
+
+
+def _encoded(roots: tuple[x509.Certificate, ...]) -> list[bytes]:
+    return [root.public_bytes(Encoding.DER) for root in roots]
+
+
+def _decoded(roots: list[bytes]) -> tuple[x509.Certificate, ...]:
+    return tuple(map(x509.load_der_x509_certificate, roots))

@@ -8,13 +8,14 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import Self, final
 
 from pdp.audit.counts import LOST, LogCounts
 from pdp.limits import HOLD_SECONDS, WORKER_PAUSE_SECONDS
 from pdp.process.colleague import Colleague, WorkerGoneError
 from pdp.process.messages import Confirm, Go
 from pdp.process.panel import Panel
+from pdp.store.versions import Published
 from pdp.vocabulary import Millis
 
 __all__ = ["CannotChangeOverError", "Version", "Workers"]
@@ -41,10 +42,24 @@ class Version:
     parcel: int
     confirmed_at: Millis
 
+    @classmethod
+    def of(cls, published: Published, parcel: int, confirmed_at: Millis) -> Self:
+        """A published version, whose policies an open file holds."""
+        return cls(
+            number=published.number,
+            revision=published.snapshot.revision,
+            parcel=parcel,
+            confirmed_at=confirmed_at,
+        )
+
 
 @final
 class Workers:
-    """The workers of a service. For one event loop."""
+    """The workers of a service. For one event loop.
+
+    Attributes:
+        version: What is served.
+    """
 
     def __init__(
         self,
@@ -54,7 +69,8 @@ class Workers:
         *,
         begin: Callable[[int], Colleague],
         say: Callable[[str], None],
-        changed: Callable[[int], None] = lambda _: None,
+        changed: Callable[[int], None],
+        failed: Callable[[str], None],
     ) -> None:
         """Begin none yet.
 
@@ -65,13 +81,15 @@ class Workers:
             begin: Begins the worker of a slot.
             say: Told what happens to them.
             changed: Told how many accept connections, whenever that changes.
+            failed: Told why one cannot serve what is served.
         """
         self._slots = slots
-        self._version = first
+        self.version = first
         self._panel = panel
         self._begin = begin
         self._say = say
         self._changed = changed
+        self._failed = failed
         self._serving: dict[int, Colleague] = {}
         self._alive: set[Colleague] = set()
         self._changing = asyncio.Lock()
@@ -97,7 +115,7 @@ class Workers:
             await self._prepare(version)
             # One that came up meanwhile waits for the lock, and then prepares this version.
             await asyncio.gather(*(self._hold(worker, version) for worker in self._serving.values()))
-            before, self._version = self._version, version
+            before, self.version = self.version, version
             for worker in self._serving.values():
                 worker.tell(Go(number=version.number, confirmed_at=version.confirmed_at))
         os.close(before.parcel)
@@ -165,15 +183,15 @@ class Workers:
     async def _bring_up(self, worker: Colleague) -> None:
         """Give a worker the version that is served, whichever that is by the time it has loaded it."""
         while True:
-            version = self._version
+            version = self.version
             answer = await worker.prepare(version.number, version.revision, version.parcel)
             if answer.trouble:
-                self._say(f"worker {worker.slot} cannot load revision {version.revision}: {answer.trouble}")
+                self._failed(answer.trouble)
                 worker.kill()
                 await worker.gone()
                 return
             async with self._changing:
-                if version is not self._version:
+                if version is not self.version:
                     continue
                 await worker.begin(version.number, version.confirmed_at)
                 self._serving[worker.slot] = worker

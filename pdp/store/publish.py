@@ -15,7 +15,7 @@ from pdp.store.snapshot import Loaded, Loader, Snapshot
 from pdp.store.versions import Published, Versions, content_of
 from pdp.vocabulary import Millis
 
-__all__ = ["Accepted", "Event", "Publisher", "Rejected"]
+__all__ = ["Accepted", "ChangeOver", "Event", "Publisher", "Rejected", "at_once"]
 
 
 @final
@@ -59,9 +59,11 @@ class Rejected:
 
 
 Event: TypeAlias = Accepted | Rejected
+#: Called with each new version and its bundle, before it is served.
+ChangeOver: TypeAlias = Callable[[Published, PolicyBundle | None], None]
 
 
-def _at_once(_: Published, __: PolicyBundle | None) -> None:
+def at_once(_: Published, __: PolicyBundle | None) -> None:
     """Nobody has to change over but this process."""
 
 
@@ -76,7 +78,7 @@ class Publisher(Versions):
         *,
         on_event: Callable[[Event], None],
         now: Millis,
-        change_over: Callable[[Published, PolicyBundle | None], None] = _at_once,
+        change_over: ChangeOver = at_once,
     ) -> None:
         """Serve a first snapshot.
 

@@ -88,9 +88,12 @@ class Loader:
     Attributes:
         circumstances: Names whatever else than the files can change an answer, such as the roots
             that callers are verified to; part of every revision from then on.
+        invariants: Whether to decide the `never` and `always` of a set; where another loader has
+            decided them already, there is no need.
     """
 
     circumstances: str = ""
+    invariants: bool = True
 
     _numbers: Numbers = field(default_factory=Numbers)
     _parsed: dict[str, _ParsedFile] = field(default_factory=dict)
@@ -143,7 +146,7 @@ class Loader:
             resolver=self._checked.resolver,
             numbers=self._numbers,
         )
-        broken = self._invariants.check(checked, now)
+        broken = self._invariants.check(checked, now) if self.invariants else []
         diagnostics += broken
         if has_errors(broken):
             return Loaded(snapshot=None, diagnostics=sort(diagnostics), sources=sources)

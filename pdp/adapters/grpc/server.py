@@ -38,7 +38,6 @@ def _millis(seconds: float) -> int:
 
 
 _OPTIONS: Final = (
-    ("grpc.so_reuseport", 0),  # two services on one address would share its callers in silence
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
     # One bound, not two: between a soft and a hard one requests are refused at random.
@@ -65,14 +64,20 @@ class GrpcListener:
         tls: ServerTls,
         clock: Callable[[], Millis],
         say: Callable[[str], None] = lambda _: None,
+        shared: bool = False,
     ) -> None:
-        """A listener that is not started."""
+        """A listener that is not started; `shared` lets other processes of ours listen there as well."""
         self._host, self._port = address
         self._say = say
         self._calls = Calls(service, Callers(tls.trust, clock))
         self._tls = tls
         # It varies them by a tenth, as HTTP does (`CONNECTION_JITTER`).
-        self._options = (*_OPTIONS, ("grpc.max_connection_age_ms", _millis(service.connection_seconds)))
+        self._options = (
+            *_OPTIONS,
+            ("grpc.max_connection_age_ms", _millis(service.connection_seconds)),
+            # Two services on one address would share its callers in silence: only those of one supervisor.
+            ("grpc.so_reuseport", int(shared)),
+        )
         self._server: grpc.aio.Server | None = None
 
     @property

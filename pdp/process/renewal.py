@@ -18,7 +18,6 @@ from pdp.identity.renewal import renewed, trust_changes
 from pdp.identity.trust import TrustStore, trust_warnings
 from pdp.service.metrics import Metrics
 from pdp.store.file_watch import Contents, FileWatcher
-from pdp.store.publish import Publisher
 from pdp.vocabulary import Millis
 
 __all__ = ["follow_files"]
@@ -29,14 +28,23 @@ _Say = Callable[[str], None]
 def follow_files(
     settings: Settings,
     tls: ServerTls,
-    publisher: Publisher,
-    metrics: Metrics,
     *,
+    restate: Callable[[str], None],
+    metrics: Metrics,
     clock: Callable[[], Millis],
     say: _Say,
 ) -> ExitStack:
-    """Keep `tls` as its files are, until what is returned is closed."""
-    trust = _Trust(settings.trust, tls, publisher, metrics, clock=clock, say=say)
+    """Keep `tls` as its files are, until what is returned is closed.
+
+    Args:
+        settings: They name the files.
+        tls: What is kept.
+        restate: Told the digest of the trust that is in force, after each look at its files.
+        metrics: Where it is counted.
+        clock: The wall clock.
+        say: Told of what changes, and of what is wrong.
+    """
+    trust = _Trust(settings.trust, tls, restate, metrics, clock=clock, say=say)
     ours = _Certificate(settings.http.certificate, settings.http.key, tls, metrics, clock=clock, say=say)
     watchers = (
         FileWatcher(
@@ -64,13 +72,13 @@ class _Trust:
         self,
         files: Mapping[str, Path],
         tls: ServerTls,
-        publisher: Publisher,
+        restate: Callable[[str], None],
         metrics: Metrics,
         *,
         clock: Callable[[], Millis],
         say: _Say,
     ) -> None:
-        self._files, self._tls, self._publisher = files, tls, publisher
+        self._files, self._tls, self._restate = files, tls, restate
         self._metrics, self._clock, self._say = metrics, clock, say
 
     def consider(self, contents: Contents) -> str | None:
@@ -80,7 +88,7 @@ class _Trust:
             if after != self._tls.current.pooled:
                 self._replace(after)
         finally:
-            self._publisher.restate(after.digest)
+            self._restate(after.digest)
         return "\n".join(wrong) or None
 
     def _replace(self, after: TrustStore) -> None:

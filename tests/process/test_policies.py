@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pdp.cli import start
+from pdp.process import policies
 from pdp.store.bundle import read_bundle
 from pdp.store.publish import Publisher
 from pdp.store.snapshot import Loader
@@ -31,9 +31,9 @@ def test_a_defect_while_an_edit_is_read_is_told_with_what_is_still_served(
     assert snapshot is not None
     publisher = Publisher(BrokenLoader(), snapshot, on_event=lambda _: None, now=NOW)  # type: ignore[arg-type]
     said: list[str] = []
-    monkeypatch.setattr(start, "clock", lambda: NOW)
+    monkeypatch.setattr(policies, "clock", lambda: NOW)
 
-    watcher = start._watch(tmp_path, bundle, publisher, said.append)
+    watcher = policies.follow_policies(tmp_path, bundle, publisher, said.append)
     try:
         file.write_text("language 1\nservice t {}\n")
         deadline = time.monotonic() + 10

@@ -1,0 +1,82 @@
+"""The service in one process: versions are published, and questions answered, by the same one."""
+
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+
+from pdp.adapters.health_listener import HealthListener
+from pdp.adapters.server import Beside, CannotListenError
+from pdp.config.model import Address, Settings, parse_address
+from pdp.counters import Counters
+from pdp.identity.trust import TrustStore
+from pdp.process.edits import outcome
+from pdp.process.parts import (
+    CannotStartError,
+    Say,
+    clock,
+    make_digest_key,
+    make_grpc,
+    make_health,
+    make_listener,
+    make_log,
+    make_service,
+    make_tls,
+    take_address,
+)
+from pdp.process.policies import follow_policies, make_publisher
+from pdp.process.renewal import follow_files
+from pdp.service.metrics import Metrics
+from pdp.store.bundle import read_bundle
+from pdp.store.publish import Event
+from pdp.store.versions import Versions
+
+__all__ = ["serve_alone"]
+
+
+def serve_alone(
+    settings: Settings,
+    trust: TrustStore,
+    *,
+    ready: Callable[[str, Versions], None],
+    say: Say,
+    edited: Callable[[Event], None],
+) -> None:
+    """Serve until SIGINT or SIGTERM; the arguments are those of `pdp.process.start.start`.
+
+    Raises:
+        CannotStartError: A setting or the policy set keeps the service from starting.
+    """
+    with ExitStack() as held:
+        listener = held.enter_context(closing(take_address(parse_address(settings.http.listen), "--http")))
+        if settings.grpc is not None:
+            # grpcio binds for itself, and much later: whether it can is found out here.
+            take_address(parse_address(settings.grpc.listen), "--grpc").close()
+        tls = make_tls(settings, trust)
+        bundle = read_bundle(settings.policies.path)
+        told: list[Callable[[Event], None]] = []
+        publisher = make_publisher(bundle, trust.digest, told=told)
+        counters = Counters()
+        log = make_log(settings, make_digest_key(settings), counters, say, held)
+        service = make_service(settings, publisher, log, Metrics(counters))
+        told += [  # those who wait for the version first, then people
+            lambda _: service.revisions.ring(),
+            lambda event: service.metrics.reloaded(outcome(event)),
+            edited,
+        ]
+        health = make_health(settings, publisher)
+        beside: list[Beside] = []
+        if settings.health is not None:
+            probes = take_address(parse_address(settings.health.listen), "--health")
+            beside.append(HealthListener(held.enter_context(closing(probes)), health, say=say))
+        if settings.grpc is not None:
+            beside.append(make_grpc(parse_address(settings.grpc.listen), tls, service, say))
+        server = make_listener(settings, tls, service, health, beside)
+        renewal = follow_files(
+            settings, tls, restate=publisher.restate, metrics=service.metrics, clock=clock, say=say
+        )
+        held.enter_context(renewal)
+        held.callback(follow_policies(settings.policies.path, bundle, publisher, say).stop)
+        address = str(Address(*listener.getsockname()[:2]))
+        try:
+            server.run(listener, ready=lambda: ready(address, publisher))
+        except CannotListenError as error:
+            raise CannotStartError(str(error)) from error

@@ -1,0 +1,99 @@
+"""What a worker answers with: the service, its listeners, and the step from one version to the next."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Final, final
+
+from pdp.adapters.server import Beside
+from pdp.config.model import Settings, parse_address
+from pdp.limits import MAX_HELD_SECONDS
+from pdp.process.messages import Begin
+from pdp.process.panel import Panel
+from pdp.process.parcel import unpack_tls
+from pdp.process.parts import Say, clock, make_grpc, make_health, make_listener, make_log, make_service
+from pdp.process.renewal import follow_files
+from pdp.service.metrics import Metrics
+from pdp.store.versions import Published, Versions
+
+__all__ = ["Desk"]
+
+
+@final
+class Desk:
+    """Everything of one worker but its channel. For one event loop."""
+
+    def __init__(
+        self, begin: Begin, files: tuple[int, int, int], first: Published, *, say: Say, held: ExitStack
+    ) -> None:
+        """Put the service together; nobody is answered yet.
+
+        Args:
+            begin: What the supervisor says of it.
+            files: The listening socket, the shared memory, and a file with certificates.
+            first: What is served first.
+            say: Has something told to whoever runs the service.
+            held: Closes what has to be closed.
+
+        Raises:
+            CannotStartError: A setting keeps it from serving.
+        """
+        settings = Settings.model_validate_json(begin.settings)
+        panel, tls = Panel(files[1], begin.slots), unpack_tls(files[2])
+        counters = panel.counters(begin.slot)
+        self._versions = Versions(first, now=clock())
+        self._prepared = first
+        self._limit: asyncio.TimerHandle | None = None
+        log = make_log(settings, begin.digest_key, counters, say, held, lock=panel.file)
+        self._service: Final = make_service(settings, self._versions, log, Metrics(counters, panel.total))
+        beside: list[Beside] = []
+        if begin.grpc:
+            address = parse_address(begin.grpc)
+            beside.append(make_grpc(address, tls, self._service, lambda _: None, shared=True))
+        health = make_health(settings, self._versions)
+        self._socket = held.enter_context(socket.socket(fileno=files[0]))
+        share = panel.share(begin.slot)
+        self._listener: Final = make_listener(settings, tls, self._service, health, beside, share)
+        # The supervisor follows the same files: it publishes new revisions, and tells of what is wrong.
+        following = follow_files(
+            settings, tls, restate=lambda _: None, metrics=Metrics(), clock=clock, say=lambda _: None
+        )
+        held.enter_context(following)
+
+    async def serve(self, ready: Callable[[], None]) -> None:
+        """Answer until a signal ends it; `ready` is called once connections are accepted.
+
+        Raises:
+            CannotListenError: The address of gRPC cannot be had.
+        """
+        await self._listener.serve(self._socket, ready=ready)
+
+    def prepare(self, published: Published) -> None:
+        """Have a version ready."""
+        self._prepared = published
+
+    async def hold(self) -> None:
+        """Answer nothing until told to go on. Without a word for too long the process ends.
+
+        Others may answer with a new version by then, and nobody here would ever know.
+        """
+        await self._service.gate.close()
+        self._limit = asyncio.get_running_loop().call_later(MAX_HELD_SECONDS, os._exit, 1)
+
+    def go(self, confirmed_at: int) -> None:
+        """Serve what is ready, and answer."""
+        if self._limit is not None:
+            self._limit.cancel()
+        self._versions.serve(self._prepared, confirmed_at)
+        self._service.revisions.ring()
+        self._service.gate.open()
+
+    def confirm(self, confirmed_at: int) -> None:
+        """The source confirmed what is served."""
+        self._versions.confirmed_at = confirmed_at
+
+    def count(self) -> None:
+        """Let others see what is under way here."""
+        self._service.metrics.answering(self._service.admission.in_flight)

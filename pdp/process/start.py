@@ -1,0 +1,38 @@
+"""The service run until it is told to end: in one process, or in several."""
+
+from collections.abc import Callable
+
+from pdp.config.model import Settings
+from pdp.identity.trust import TrustStore
+from pdp.process.alone import serve_alone
+from pdp.process.edits import describe
+from pdp.process.parts import Say
+from pdp.process.together import serve_together
+from pdp.store.publish import Event
+from pdp.store.versions import Versions
+
+__all__ = ["start"]
+
+
+def start(
+    settings: Settings,
+    trust: TrustStore,
+    *,
+    ready: Callable[[str, Versions], None],
+    say: Say,
+    edited: Callable[[Event], None] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        settings: What to serve and how.
+        trust: The roots that callers are verified to.
+        ready: Called once connections are accepted, with the address and what is served.
+        say: Gets what is to be told, a paragraph at a time.
+        edited: Is told of saved edits; else `say` gets a paragraph about each.
+
+    Raises:
+        CannotStartError: A setting or the policy set keeps the service from starting.
+    """
+    serve = serve_alone if settings.process.workers == 1 else serve_together
+    serve(settings, trust, ready=ready, say=say, edited=edited or (lambda event: say(describe(event))))

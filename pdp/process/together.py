@@ -1,0 +1,232 @@
+"""The service in several processes: one reads and publishes policies, the others answer.
+
+The supervisor takes the addresses, answers probes and keeps the workers; it answers no question.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from typing import Final, final
+
+from pdp.adapters.health_listener import HealthListener
+from pdp.adapters.server import DRAIN_SECONDS, bind
+from pdp.config.model import Address, Settings, parse_address
+from pdp.identity.trust import TrustStore
+from pdp.limits import WORKER_BEAT_SECONDS
+from pdp.process.colleague import Colleague, start
+from pdp.process.edits import outcome
+from pdp.process.messages import Begin
+from pdp.process.panel import Panel
+from pdp.process.parcel import pack_policies, pack_tls
+from pdp.process.parts import (
+    CannotStartError,
+    Say,
+    clock,
+    make_digest_key,
+    make_health,
+    make_tls,
+    take_address,
+)
+from pdp.process.policies import follow_policies, make_publisher
+from pdp.process.renewal import follow_files
+from pdp.process.workers import Version, Workers
+from pdp.service.metrics import Metrics
+from pdp.store.bundle import PolicyBundle, read_bundle
+from pdp.store.publish import Event
+from pdp.store.versions import Published, Versions
+
+__all__ = ["serve_together"]
+
+_SPARE_SECONDS: Final = 5.0  # for a worker that ends, beyond all that it waits for
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def serve_together(
+    settings: Settings,
+    trust: TrustStore,
+    *,
+    ready: Callable[[str, Versions], None],
+    say: Say,
+    edited: Callable[[Event], None],
+) -> None:
+    """Serve until SIGINT or SIGTERM; the arguments are those of `pdp.process.start.start`.
+
+    Raises:
+        CannotStartError: A setting or the policy set keeps the service from starting.
+    """
+    with ExitStack() as held, asyncio.Runner() as runner:
+        supervisor = _Supervisor(settings, trust, held, ready=ready, say=say, edited=edited)
+        runner.run(supervisor.run())
+
+
+@final
+class _Supervisor:
+    def __init__(
+        self,
+        settings: Settings,
+        trust: TrustStore,
+        held: ExitStack,
+        *,
+        ready: Callable[[str, Versions], None],
+        say: Say,
+        edited: Callable[[Event], None],
+    ) -> None:
+        self._settings, self._held, self._ready, self._say = settings, held, ready, say
+        self._listener = self._take(settings.http.listen, "--http")
+        self._probes = None if settings.health is None else self._take(settings.health.listen, "--health")
+        self._grpc = None if settings.grpc is None else self._reserve(settings.grpc.listen)
+        self._digest_key = make_digest_key(settings)
+        self._tls = make_tls(settings, trust)  # answers nobody: its files are followed, and told of
+        self._panel = Panel.make(settings.process.workers + 1)
+        self._metrics = Metrics(self._panel.counters(settings.process.workers))
+        self._bundle = read_bundle(settings.policies.path)
+        self._publisher = make_publisher(
+            self._bundle,
+            trust.digest,
+            told=[lambda event: self._metrics.reloaded(outcome(event)), edited],
+            change_over=self._change_over,
+        )
+        self._health = make_health(settings, self._publisher)
+        self._signal = signal.SIGTERM
+        self._announced = False
+        self._trouble = ""
+
+    def _take(self, address: str, option: str) -> socket.socket:
+        return self._held.enter_context(closing(take_address(parse_address(address), option)))
+
+    def _reserve(self, address: str) -> socket.socket:
+        """Keep an address for workers that bind it themselves; nothing is accepted on it here."""
+        host, port = parse_address(address)
+        taken = take_address(Address(host, port), "--grpc")  # not by somebody else, who would get a share
+        host, port = taken.getsockname()[:2]
+        taken.close()
+        return self._held.enter_context(closing(bind(host, port, shared=True)))
+
+    # -- the life of it ------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until told to end.
+
+        Raises:
+            CannotStartError: A worker says why it cannot serve.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._ending = asyncio.Event()
+        for number in _SIGNALS:
+            self._loop.add_signal_handler(number, self._told_to_end, number)
+        self._workers = Workers(
+            self._settings.process.workers,
+            Version.of(self._publisher.current, pack_policies(self._bundle), self._publisher.confirmed_at),
+            self._panel,
+            begin=self._begin,
+            say=self._say,
+            changed=self._changed,
+            failed=self._failed,
+        )
+        probes = None if self._probes is None else HealthListener(self._probes, self._health, say=self._say)
+        if probes is not None:
+            await probes.start()
+        self._workers.start()
+        confirming = asyncio.create_task(self._confirm())
+        following = await asyncio.to_thread(self._follow)
+        await self._ending.wait()
+        await self._workers.end(
+            self._signal, self._settings.drain.grace_seconds + DRAIN_SECONDS + _SPARE_SECONDS
+        )
+        # A thread may wait for the workers to change over: now that there are none it waits no more.
+        await asyncio.to_thread(following.close)
+        confirming.cancel()
+        if probes is not None:
+            await probes.stop(0)
+        if self._trouble:
+            raise CannotStartError(self._trouble)
+
+    def _follow(self) -> ExitStack:
+        """Publish what changes, until what is returned is closed."""
+        following = follow_files(
+            self._settings,
+            self._tls,
+            restate=self._publisher.restate,
+            metrics=self._metrics,
+            clock=clock,
+            say=self._say,
+        )
+        path = self._settings.policies.path
+        following.callback(follow_policies(path, self._bundle, self._publisher, self._say).stop)
+        return following
+
+    async def _confirm(self) -> None:
+        while True:
+            await asyncio.sleep(WORKER_BEAT_SECONDS)
+            self._workers.confirm(self._publisher.confirmed_at)
+
+    def _told_to_end(self, number: signal.Signals) -> None:
+        if self._ending.is_set():
+            self._workers.hurry(signal.SIGINT)
+            return
+        self._health.draining = True
+        self._signal = number
+        self._ending.set()
+
+    # -- workers -------------------------------------------------------------------------
+
+    def _begin(self, slot: int) -> Colleague:
+        """Begin the worker of a slot.
+
+        Raises:
+            OSError: There can be no other process.
+        """
+        worker = start(slot, self._say)
+        message = Begin(
+            settings=self._settings.model_dump_json().encode(),
+            slot=slot,
+            slots=self._settings.process.workers + 1,
+            grpc="" if self._grpc is None else self._address(self._grpc),
+            digest_key=self._digest_key,
+        )
+        tls = pack_tls(self._tls)
+        worker.tell(message, [self._listener.fileno(), self._panel.file, tls])
+        os.close(tls)
+        return worker
+
+    def _changed(self, serving: int) -> None:
+        """So many workers accept connections now."""
+        self._health.started = serving > 0
+        if serving < self._settings.process.workers or self._announced:
+            return
+        self._announced = True
+        if self._grpc is not None:
+            self._say(f"answering gRPC on {self._address(self._grpc)}")
+        self._ready(self._address(self._listener), self._publisher)
+
+    def _failed(self, trouble: str) -> None:
+        """A worker cannot serve what is served. At first that is the end: nobody would ever answer."""
+        if self._announced:
+            self._say(trouble)
+        elif not self._ending.is_set():
+            self._trouble = trouble
+            self._ending.set()
+
+    def _change_over(self, published: Published, bundle: PolicyBundle | None) -> None:
+        """Have all workers serve a version; called from the thread that publishes.
+
+        Raises:
+            CannotChangeOverError: One cannot load it; nothing has changed.
+        """
+        if bundle is None:  # the policies are those that are served
+            parcel, confirmed_at = os.dup(self._workers.version.parcel), self._publisher.confirmed_at
+        else:
+            parcel, confirmed_at = pack_policies(bundle), clock()
+        version = Version.of(published, parcel, confirmed_at)
+        try:
+            asyncio.run_coroutine_threadsafe(self._workers.change_over(version), self._loop).result()
+        except BaseException:
+            os.close(parcel)
+            raise
+
+    @staticmethod
+    def _address(taken: socket.socket) -> str:
+        return str(Address(*taken.getsockname()[:2]))

@@ -1,0 +1,148 @@
+"""One worker: a process that answers, and changes over to new versions when its supervisor says so.
+
+It reads no policy directory and takes no address: versions, sockets and certificates are handed to it.
+It ends by a signal, and when its supervisor is gone: it would never learn of a new version.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from typing import TypeAlias, cast, final
+
+from pdp.adapters.server import CannotListenError
+from pdp.adapters.uvicorn_server import event_loops
+from pdp.limits import WORKER_BEAT_SECONDS
+from pdp.process.channel import Channel, ChannelClosedError
+from pdp.process.desk import Desk
+from pdp.process.messages import (
+    Beat,
+    Begin,
+    Confirm,
+    FromWorker,
+    Go,
+    Held,
+    Hold,
+    Prepare,
+    Prepared,
+    Say,
+    Serving,
+    ToWorker,
+)
+from pdp.process.parcel import unpack_policies
+from pdp.process.parts import CannotStartError, clock
+from pdp.store.snapshot import Loader
+from pdp.store.versions import Published
+
+__all__ = ["main"]
+
+_Channel: TypeAlias = Channel[FromWorker, ToWorker]
+
+
+@final
+class _Worker:
+    def __init__(self, channel: _Channel, held: ExitStack) -> None:
+        self._channel = channel
+        self._held = held
+        self._loader = Loader(invariants=False)  # the supervisor has decided them
+        self._desk: Desk | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Do what the supervisor says, until a signal comes or the supervisor is gone."""
+        begin, files = await self._channel.receive()
+        assert isinstance(begin, Begin)  # noqa: S101 - always first; the other end is our own program
+        beating = asyncio.create_task(self._beat())
+        following = asyncio.create_task(self._follow(begin, (files[0], files[1], files[2])))
+        self._following = following
+        with suppress(asyncio.CancelledError, ChannelClosedError):
+            await following
+        if self._serving is not None:
+            if not self._serving.done():
+                os.kill(os.getpid(), signal.SIGTERM)  # the supervisor is gone: end as if it had said so
+            with suppress(CannotListenError):
+                await self._serving
+        beating.cancel()
+
+    async def _follow(self, begin: Begin, files: tuple[int, int, int]) -> None:
+        while True:
+            message, handed = await self._channel.receive()
+            match message:
+                case Prepare():
+                    self._channel.send(await self._prepare(message, handed[0], begin, files))
+                case Go(confirmed_at=confirmed_at) if self._desk is not None:
+                    self._desk.go(confirmed_at)
+                    if self._serving is None:
+                        self._serving = asyncio.create_task(self._serve(self._desk))
+                case Hold(number=number) if self._desk is not None:
+                    await self._desk.hold()
+                    self._channel.send(Held(number=number))
+                case Confirm(confirmed_at=confirmed_at) if self._desk is not None:
+                    self._desk.confirm(confirmed_at)
+                case _:
+                    raise ChannelClosedError  # nobody says this now
+
+    async def _prepare(
+        self, message: Prepare, file: int, begin: Begin, files: tuple[int, int, int]
+    ) -> Prepared:
+        try:
+            published = await asyncio.to_thread(self._load, message, file)
+            if self._desk is None:
+                self._desk = Desk(begin, files, published, say=self._say, held=self._held)
+            else:
+                self._desk.prepare(published)
+        except CannotStartError as error:
+            return Prepared(number=message.number, trouble=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are to go on as they are
+            return Prepared(number=message.number, trouble=f"{type(error).__name__}: {error}")
+        return Prepared(number=message.number)
+
+    def _load(self, message: Prepare, file: int) -> Published:
+        try:
+            loaded = self._loader.load(unpack_policies(file), now=clock())
+        finally:
+            os.close(file)
+        if loaded.snapshot is None:
+            raise CannotStartError("the policies have errors for a worker, and none for its supervisor")
+        snapshot = replace(loaded.snapshot, revision=message.revision)
+        return Published(snapshot=snapshot, number=message.number)
+
+    async def _serve(self, desk: Desk) -> None:
+        try:
+            await desk.serve(lambda: self._channel.send(Serving()))
+        except CannotListenError as error:
+            self._say(str(error))
+            raise
+        finally:
+            self._following.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            if self._desk is not None:
+                self._desk.count()
+            with suppress(ChannelClosedError):
+                self._channel.send(Beat())
+            await asyncio.sleep(WORKER_BEAT_SECONDS)
+
+    def _say(self, text: str) -> None:
+        with suppress(ChannelClosedError):
+            self._channel.send(Say(text=text))
+
+
+async def _work(end: socket.socket) -> None:
+    end.setblocking(False)
+    with ExitStack() as held:
+        await _Worker(Channel(end, cast("type[ToWorker]", ToWorker)), held).run()
+
+
+def main() -> None:
+    """Serve at the other end of the channel whose descriptor is the only argument."""
+    with socket.socket(fileno=int(sys.argv[1])) as end, asyncio.Runner(loop_factory=event_loops()) as runner:
+        runner.run(_work(end))
+
+
+if __name__ == "__main__":
+    main()

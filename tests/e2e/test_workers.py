@@ -1,0 +1,233 @@
+"""Several processes that serve as one: they change over together, and each is replaced when it ends."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.hammer import Hammer
+from tests.e2e.running import PROD, Pki, Service, ask, question, send, until
+
+WORKERS = 3
+READER = f"spiffe://{PROD}/ns/pdp/sa/pep"
+
+
+def make(pki: Pki, policies: Path, *more: str, workers: int = WORKERS) -> Service:
+    return Service(pki, policies, "--workers", str(workers), *more)
+
+
+@pytest.fixture
+def service(pki: Pki, policies: Path) -> Iterator[Service]:
+    service = make(pki, policies)
+    yield service
+    service.stop()
+
+
+def workers_of(service: Service) -> list[int]:
+    pid = service.process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def sockets_of(pid: int) -> int:
+    links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
+    return sum(link.startswith("socket:") for link in links)
+
+
+def edit(service: Service, text: str) -> None:
+    part = service.policies / "new"
+    part.write_text(text)
+    part.rename(service.policies / "main.policy")
+
+
+def revisions(service: Service) -> list[str]:
+    """Every revision that was served, in order."""
+    return [
+        found.group(1)
+        for line in tuple(service.lines)
+        if (found := re.match(r"(?:serving )?revision ([0-9a-f~]+)", line))
+    ]
+
+
+def test_connections_are_balanced(service: Service) -> None:
+    workers = workers_of(service)
+    before = {pid: sockets_of(pid) for pid in workers}
+    with ExitStack() as opened:
+        for _ in range(30):
+            connection = service.connect()
+            opened.callback(connection.close)
+            assert send(connection, question()).status == 200
+        taken = [sockets_of(pid) - before[pid] for pid in workers]
+
+    assert len(workers) == WORKERS
+    assert sum(taken) == 30
+    assert min(taken) >= 8, taken
+
+
+def test_no_worker_answers_with_a_version_once_a_newer_one_was_seen(service: Service) -> None:
+    good = (service.policies / "main.policy").read_text()
+    with Hammer(service) as hammer:
+        for number in range(12):
+            edit(service, f"{good}# {number}\n")
+            until(lambda number=number: len(revisions(service)) == number + 2)
+            newest = revisions(service)[-1]
+            until(lambda newest=newest: hammer.has(lambda each: each.revision == newest))
+
+    assert not hammer.lost
+    assert {each.status for each in hammer.answered} == {200}
+    assert len({each.revision for each in hammer.answered}) == 13
+    hammer.assert_never_backwards(revisions(service))
+
+
+def test_a_worker_that_is_stopped_answers_no_more_once_the_others_go_on(service: Service) -> None:
+    good = (service.policies / "main.policy").read_text()
+    stopped = workers_of(service)[0]
+    with Hammer(service, connections=12) as hammer:
+        until(lambda: len(hammer.answered) > 100)
+        os.kill(stopped, signal.SIGSTOP)
+        edit(service, f"{good}# newer\n")
+        service.wait_line("does not move any more")
+        until(lambda: len(revisions(service)) == 2)
+        newest = revisions(service)[-1]
+        until(lambda: hammer.has(lambda each: each.revision == newest))
+        with pytest.raises(ProcessLookupError):
+            os.kill(stopped, signal.SIGCONT)
+        until(lambda: len(workers_of(service)) == WORKERS)
+        time.sleep(0.5)
+
+    assert {each.status for each in hammer.answered} == {200}
+    hammer.assert_never_backwards(revisions(service))
+    assert len(hammer.lost) <= 12  # those on the worker that was stopped, once each
+    assert hammer.answered[-1].revision == newest
+
+
+def test_a_worker_that_is_killed_is_replaced_and_the_others_answer_meanwhile(service: Service) -> None:
+    killed = workers_of(service)[1]
+    with Hammer(service, connections=9) as hammer:
+        until(lambda: len(hammer.answered) > 50)
+        began = time.monotonic()
+        os.kill(killed, signal.SIGKILL)
+        service.wait_line("another one takes its place")
+        until(lambda: len(workers_of(service)) == WORKERS)
+        time.sleep(1)
+
+    assert killed not in workers_of(service)
+    assert {each.status for each in hammer.answered} == {200}
+    assert len(hammer.lost) <= 9
+    gaps = sorted(each.heard for each in hammer.answered if each.heard > began)
+    assert max(b - a for a, b in pairwise(gaps)) < 1
+
+
+def test_a_bad_version_changes_nothing_in_any_worker(service: Service) -> None:
+    good = (service.policies / "main.policy").read_text()
+    served = ask(service).json["revision"]
+
+    edit(service, "language 1\nallow\n")
+    service.wait_line(f"still serving {served}")
+    assert {ask(service).json["revision"] for _ in range(12)} == {served}
+    until(lambda: ask(service).json["age_seconds"] >= 1, 10)
+    edit(service, good)
+
+    until(lambda: ask(service).json["age_seconds"] == 0)
+    assert {ask(service).json["revision"] for _ in range(12)} == {served}
+
+
+def test_when_the_supervisor_is_killed_the_workers_end(pki: Pki, policies: Path) -> None:
+    service = make(pki, policies, workers=2)
+    workers = workers_of(service)
+    service.process.kill()
+
+    until(lambda: not any(alive(pid) for pid in workers), 20)
+    assert service.stop() == -signal.SIGKILL
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_on_sigterm_all_end_cleanly(pki: Pki, policies: Path) -> None:
+    service = make(pki, policies, workers=2)
+    workers = workers_of(service)
+    with service.tls() as idle:
+        assert service.stop() == 0
+        assert idle.recv(1) == b""
+
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    assert "Traceback" not in service.log
+
+
+def test_what_keeps_a_worker_from_serving_is_said_at_the_start(pki: Pki, policies: Path) -> None:
+    with pytest.raises(AssertionError, match="the decision log cannot be opened"):
+        make(pki, policies, "--config", str(log_settings(policies.parent, str(policies.parent))))
+
+
+def log_settings(folder: Path, target: str, more: str = "") -> Path:
+    file = folder / "pdp.toml"
+    file.write_text(f'[decision_log]\nto = "{target}"\n[metrics]\nreaders = ["{READER}"]\n{more}')
+    return file
+
+
+def metrics_of(service: Service) -> dict[str, float]:
+    connection = service.connect()
+    try:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+    finally:
+        connection.close()
+    lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in lines}
+
+
+def test_counts_are_those_of_all_workers_whichever_is_asked(pki: Pki, policies: Path, tmp_path: Path) -> None:
+    log = tmp_path / "decisions.log"
+    service = make(pki, policies, "--config", str(log_settings(tmp_path, str(log))))
+    try:
+        for _ in range(40):
+            assert ask(service).status == 200
+        until(lambda: metrics_of(service)['pdp_log_entries_total{outcome="logged"}'] == 40)
+        seen = [metrics_of(service) for _ in range(6)]
+    finally:
+        service.stop()
+
+    key = 'pdp_decisions_total{decision="allow",reason="allowed",service="web.shop"}'
+    assert {found[key] for found in seen} == {40}
+    assert {found["pdp_decision_seconds_count"] for found in seen} == {40}
+    assert len(log.read_text().splitlines()) == 40
+
+
+def test_decided_is_logged_and_dropped_when_workers_are_killed(
+    pki: Pki, policies: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "decisions.log"
+    service = make(pki, policies, "--config", str(log_settings(tmp_path, str(log))))
+    try:
+        with Hammer(service, connections=12, pause=0) as hammer:
+            for _ in range(3):
+                before = len(hammer.answered)
+                until(lambda before=before: len(hammer.answered) > before + 300, 30)
+                os.kill(workers_of(service)[0], signal.SIGKILL)
+                until(lambda: len(workers_of(service)) == WORKERS)
+        until(lambda: metrics_of(service)["pdp_log_queue"] == 0)
+        counts = metrics_of(service)
+    finally:
+        service.stop()
+
+    decided = counts["pdp_log_decided_total"]
+    logged = counts['pdp_log_entries_total{outcome="logged"}']
+    dropped = counts['pdp_log_entries_total{outcome="dropped"}']
+    assert decided == logged + dropped
+    assert decided >= len(hammer.answered)
+    assert {each.status for each in hammer.answered} == {200}
+    # A worker may be killed between writing lines and counting them: they count as lost, and are there.
+    lines = log.read_text().splitlines()
+    assert logged <= len(lines) <= decided
+    assert all(line.startswith("{") and line.endswith("}") for line in lines)
