@@ -14,10 +14,10 @@ import pytest
 
 from pdp.adapters.grpc.v1 import decision_pb2 as v1
 from tests.e2e import http2
-from tests.e2e.grpc_calls import Failure, call, channel, failure_of, streaming
+from tests.e2e.grpc_calls import Failure, call, channel, failure_of, streaming, to_question
 from tests.e2e.running import PARTNER, PROD, question, request_bytes, send, until
 from tests.e2e.trusting import ASKED, Trusting, replace, rest_of
-from tests.identity.mint import authority
+from tests.identity.mint import Party, authority
 
 SOON = 1.0  # from the change of a file until nothing of the removed root is left
 DECIDE = b"/pdp.v1.DecisionService/Decide"
@@ -144,6 +144,34 @@ def ended_with(stream: grpc.Call) -> Failure:
     except grpc.RpcError as error:
         return failure_of(error)
     return Failure("OK", "", "")
+
+
+def test_question_that_waits_for_the_very_revision_that_ends_its_caller_is_not_answered(
+    world: Trusting,
+) -> None:
+    """It is seen by then, and who asked is a caller no more."""
+    with closing(world.service.connect("pep")) as opened:
+
+        def become(*roots: Party) -> str:
+            before = send(opened, question()).json["revision"]
+            world.believe(*roots)
+            until(lambda: send(opened, question()).json["revision"] != before)
+            return send(opened, question()).json["revision"]
+
+        without = become(world.first)
+        become(world.first, world.second)
+        waiting = {"at_least": f"{without}~2"}
+        asked = json.dumps(question(**waiting)).encode()
+        with world.service.tls("second") as over_http, channel(world.pki, world.grpc_port, "second") as on:
+            call(on, "Decide", ASKED)
+            world.believe(world.first)
+            over_http.sendall(request_bytes(asked, f"content-length: {len(asked)}"))
+            over_grpc = call(on, "Decide", to_question(question(**waiting)))
+            received, _ = rest_of(over_http)
+
+        assert send(opened, question()).json["revision"] == waiting["at_least"]
+    assert b'"decision"' not in received
+    assert (over_grpc.status, over_grpc.code) == ("UNAUTHENTICATED", "caller_untrusted")
 
 
 def test_root_that_another_domain_still_has_vouches_for_the_one_domain_no_more(
