@@ -139,15 +139,12 @@ class ServerTls:
 
     Attributes:
         current: What is in force. One reference: reading it needs no lock.
-        context: For a server to listen with, once and for all.
     """
 
     def __init__(self, credential: Credential, trust: TrustStore) -> None:
         self.current = TlsState(
             credential=credential, trust=trust, context=server_context(credential, trust), pooled=trust
         )
-        self.context: Final = _Current(ssl.PROTOCOL_TLS_SERVER)
-        self.context.newest = lambda: self.current.context
         self._lock = Lock()
         self._told: list[Callable[[], None]] = []
 
@@ -179,20 +176,6 @@ class ServerTls:
             finally:
                 for each in told:
                     each()
-
-
-class _Current(ssl.SSLContext):
-    """A context whose connections are made by whichever context is the newest.
-
-    Event loops ask a context for the TLS of each connection that they accept. By itself this one
-    has neither certificate nor roots: should one ever not ask, no handshake would come to an end.
-    """
-
-    newest: Callable[[], ssl.SSLContext]
-
-    def wrap_bio(self, *arguments: Any, **named: Any) -> ssl.SSLObject:
-        """Called by event loops."""
-        return self.newest().wrap_bio(*arguments, **named)
 
 
 # -- the ways of OpenSSL -------------------------------------------------------------------

@@ -23,7 +23,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 def event_loops() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """What makes the event loops that uvicorn would run in."""
-    return uvicorn.Config(app="").get_loop_factory()
+    return uvicorn.Config(app="", log_config=None).get_loop_factory()
 
 
 @final

@@ -86,6 +86,20 @@ def test_a_root_that_is_removed_ends_what_was_remembered(world: World, pep: Part
     assert world.verified == 2  # the refusal is remembered too
 
 
+def test_a_caller_is_confirmed_under_the_trust_of_the_moment(world: World, pep: Party) -> None:
+    caller = world.callers.identify(Peer(pep.pem))
+    world.callers.confirm(caller, Peer(pep.pem))
+    assert world.verified == 1
+
+    world.trust = TrustStore(domains={PROD: (ROOT.certificate, authority("other").certificate)})
+    world.callers.confirm(caller, Peer(pep.pem))
+    assert world.verified == 2
+
+    world.trust = TrustStore(domains={PROD: (authority("other").certificate,)})
+    with pytest.raises(UntrustedCertificateError):
+        world.callers.confirm(caller, Peer(pep.pem))
+
+
 def test_what_is_sent_along_is_part_of_what_is_remembered(world: World) -> None:
     """A leaf that is refused without its intermediate is no reason to refuse it with one."""
     below = leaf(MIDDLE, uris=[PEP])

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -208,6 +209,31 @@ def test_who_waits_for_a_client_ends_with_the_service_and_who_works_does_not() -
         return [*await asyncio.gather(*tasks), await wait()]
 
     assert asyncio.run(run()) == ["ending", "worked", "ending"]
+
+
+def test_who_is_a_caller_no_more_waits_no_longer_and_others_do() -> None:
+    waiting = Waiting()
+    error = CannotAnswerError("caller_untrusted", "gone")
+
+    def gone() -> None:
+        raise error
+
+    async def wait(check: Callable[[], None]) -> object:
+        try:
+            with waiting.for_client(check):
+                return await asyncio.sleep(0.2, "waited")
+        except CannotAnswerError as caught:
+            return caught
+
+    async def run() -> list[object]:
+        tasks = [asyncio.create_task(wait(check)) for check in (gone, lambda: None)]
+        await asyncio.sleep(0)
+        waiting.recheck()
+        waiting.recheck()
+        return await asyncio.gather(*tasks)
+
+    assert asyncio.run(run()) == [error, "waited"]
+    assert asyncio.run(wait(gone)) == "waited"  # it is asked when trust changes, and not before
 
 
 def test_client_that_cancels_is_not_told_that_the_service_ends() -> None:

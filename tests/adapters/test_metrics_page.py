@@ -84,6 +84,22 @@ def test_certificates_and_when_they_end() -> None:
     assert found["pdp_certificate_expiry_timestamp_seconds{certificate=server}"] == 1_800_000_000
 
 
+def test_files_that_are_renewed_or_refused() -> None:
+    metrics = Metrics()
+    metrics.renewed("trust")
+    metrics.renewal_refused("trust", refused=False)
+    metrics.renewal_refused("certificate", refused=True)
+
+    found = values(metrics)
+
+    assert found["pdp_renewals_total{files=trust,outcome=accepted}"] == 1
+    assert found["pdp_renewals_total{files=trust,outcome=rejected}"] == 0
+    assert found["pdp_renewals_total{files=certificate,outcome=accepted}"] == 0
+    assert found["pdp_renewals_total{files=certificate,outcome=rejected}"] == 1
+    assert found["pdp_renewal_refused{files=trust}"] == 0
+    assert found["pdp_renewal_refused{files=certificate}"] == 1
+
+
 def test_the_decision_log_adds_up() -> None:
     counters = Counters()
     log = DecisionLog(StreamSink(1), Recorder(b"k"), mode=LogMode.DROP, counters=counters)

@@ -57,6 +57,24 @@ def test_current_version_comes_at_once_and_only_once(world: World) -> None:
     asyncio.run(run())
 
 
+def test_who_is_to_be_looked_at_is_told_something_though_nothing_is_new(world: World) -> None:
+    async def run() -> None:
+        with world.revisions.follow() as following, world.revisions.follow() as other:
+            await following.newest(LONG)
+            waiting = asyncio.create_task(following.newest(LONG))
+            await asyncio.sleep(SOON)
+            Thread(target=world.revisions.recheck).start()
+
+            async with asyncio.timeout(LONG / 2):
+                assert await waiting is None
+            assert not following.closed
+            assert await other.newest(LONG) is world.publisher.current  # what is new goes first
+            world.publish(1)
+            assert await following.newest(LONG) is world.publisher.current
+
+    asyncio.run(run())
+
+
 def test_publication_wakes_who_waits(world: World) -> None:
     async def run() -> None:
         with world.revisions.follow() as one, world.revisions.follow() as other:

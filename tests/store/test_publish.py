@@ -96,3 +96,107 @@ def test_what_else_can_change_an_answer_is_in_the_revision():
     two = Loader(circumstances="roots 2").load(A, now=0).snapshot
 
     assert one.revision != two.revision
+
+
+# -- other circumstances -------------------------------------------------------------------
+
+
+def test_other_circumstances_are_a_new_revision_of_the_same_policies():
+    events = []
+    served = publisher(events)
+    before = served.current
+
+    served.restate("other roots")
+
+    after = served.current
+    assert after.number == before.number + 1
+    assert after.snapshot.revision != before.snapshot.revision
+    assert after.snapshot.index is before.snapshot.index  # nothing was compiled
+    assert served.has_seen(after.snapshot.revision)
+    (event,) = events
+    assert isinstance(event, Accepted)
+    assert (event.before, event.published, str(event.changes)) == (before, after, "no rule changed")
+    assert served.offer(A, 5).published is after  # the next load names them too
+    assert after.snapshot.revision == Loader(circumstances="other roots").load(A, now=0).snapshot.revision
+
+
+def test_the_same_circumstances_are_nothing_new_and_their_return_is_a_new_revision():
+    events = []
+    served = publisher(events)
+    first = served.current.snapshot.revision
+
+    served.restate("")
+    assert events == []
+    served.restate("x")
+    served.restate("")
+
+    assert served.current.snapshot.revision == f"{first}~2"
+    assert [event.published.number for event in events] == [2, 3]
+
+
+def test_other_circumstances_confirm_nothing_and_mend_nothing():
+    served = publisher([])
+    served.offer(BROKEN, 5)
+
+    served.restate("x")
+    served.confirm(6)
+
+    assert served.confirmed_at == 0
+    assert served.current.number == 2
+    event = served.offer(BROKEN, 7)
+    assert event.serving == served.current.snapshot.revision
+
+
+class Slow:
+    """A loader to which something happens while it compiles anything but the first version."""
+
+    def __init__(self):
+        self.loader = Loader()
+        self.first = self.loader.load(A, now=0).snapshot
+
+    def __getattr__(self, name):
+        return getattr(self.loader, name)
+
+    def __setattr__(self, name, value):
+        if name == "circumstances":
+            self.loader.circumstances = value
+        else:
+            object.__setattr__(self, name, value)
+
+    def load(self, bundle, *, now):
+        self.during()
+        return self.loader.load(bundle, now=now)
+
+
+def test_whoever_states_other_circumstances_waits_for_no_compilation():
+    events = []
+    loader = Slow()
+    served = Publisher(loader, loader.first, on_event=events.append, now=0)
+    numbers = []
+
+    def during():
+        served.restate("x")  # returns: a dead-lock would show here
+        served.restate("y")
+        numbers.append(served.current.number)
+
+    loader.during = during
+    served.offer(B, 1)
+
+    assert numbers == [1]  # one at a time
+    assert served.current.number == 3
+    assert served.current.snapshot.revision == Loader(circumstances="y").load(B, now=0).snapshot.revision
+
+
+def test_a_defect_of_a_compilation_keeps_no_circumstances_back():
+    loader = Slow()
+    served = Publisher(loader, loader.first, on_event=lambda _: None, now=0)
+
+    def during():
+        served.restate("x")
+        raise RecursionError
+
+    loader.during = during
+    with suppress(RecursionError):
+        served.offer(B, 1)
+
+    assert served.current.snapshot.revision == Loader(circumstances="x").load(A, now=0).snapshot.revision
