@@ -14,14 +14,15 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Protocol, final
+from typing import Any, Protocol, final
 
 import uvicorn
 
 from pdp.adapters.app import build_app
 from pdp.adapters.connection import protocol_class
+from pdp.adapters.local import Local, local_protocol_class
 from pdp.adapters.metrics_page import MetricsPage
-from pdp.adapters.tls import server_context
+from pdp.adapters.tls import ServerCredentialError, server_context
 from pdp.identity.trust import TrustStore
 from pdp.limits import MAX_ARRIVAL_SECONDS
 from pdp.service.decision_service import DecisionService
@@ -126,18 +127,32 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
+def _mutual_tls(
+    certificate: Path | None, key: Path | None, trust: TrustStore, clock: Callable[[], Millis]
+) -> dict[str, Any]:
+    """What uvicorn has to know to speak mTLS."""
+    if certificate is None or key is None:
+        raise ServerCredentialError("without a certificate and its key there is no mTLS")
+    context = server_context(certificate, key, trust)
+    return {
+        "http": protocol_class(lambda: trust, clock),
+        "ssl_context_factory": lambda _config, _default: context,
+    }
+
+
 @final
 class Listener:
-    """The decision listener over mTLS."""
+    """The decision listener: over mTLS, or in plaintext for peers that are known otherwise."""
 
     def __init__(  # noqa: PLR0913 -- what a listener is made of
         self,
         service: DecisionService,
         *,
-        certificate: Path,
-        key: Path,
+        certificate: Path | None,
+        key: Path | None,
         trust: TrustStore,
         clock: Callable[[], Millis],
+        local: Local | None = None,
         beside: Sequence[Beside] = (),
         health: Health | None = None,
         grace_seconds: float = 0,
@@ -147,10 +162,11 @@ class Listener:
 
         Args:
             service: Who decides.
-            certificate: Our certificate chain.
-            key: Its private key.
-            trust: The roots that callers are verified to.
+            certificate: Our certificate chain; not looked at where `local` is given.
+            key: Its private key; the same.
+            trust: The roots that callers are verified to; the same.
             clock: The wall clock.
+            local: Speak plaintext, and know callers in this way; None for mTLS.
             beside: Other listeners, started before this one and stopped with it, the first one last.
             health: What is told to probes.
             grace_seconds: How long connections are still accepted after SIGTERM.
@@ -165,10 +181,8 @@ class Listener:
         self._grace_seconds = grace_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
         self._draining: list[asyncio.Future[None]] = []
-        context = server_context(certificate, key, trust)
         self._config = uvicorn.Config(
             build_app(service, metrics),
-            http=protocol_class(lambda: trust, clock),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -179,7 +193,11 @@ class Listener:
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_DRAIN_SECONDS,
             backlog=_BACKLOG,
-            ssl_context_factory=lambda _config, _default: context,
+            **(
+                _mutual_tls(certificate, key, trust, clock)
+                if local is None
+                else {"http": local_protocol_class(local)}
+            ),
         )
         self._server = _Server(self._config, self._end, self._drain)
 

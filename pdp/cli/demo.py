@@ -68,7 +68,7 @@ def demo(policies: Path, address: str, state: Path) -> None:
         start(
             settings,
             load_trust(roots),
-            ready=lambda at, publisher: _begin(at, publisher, folder, policies),
+            ready=lambda at, publisher: _begin(at.removeprefix("https://"), publisher, folder, policies),
             say=click.echo,
         )
     except AddressTakenError as error:

@@ -10,17 +10,21 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Final, final
+from typing import Final
 
 from pdp.adapters.health_listener import HealthListener
+from pdp.adapters.local import Local
 from pdp.adapters.metrics_page import MetricsPage
 from pdp.adapters.server import AddressInUseError, Beside, CannotListenError, Listener, bind
 from pdp.adapters.tls import ServerCredentialError
 from pdp.audit.decision_log import DecisionLog
 from pdp.audit.record import Recorder
 from pdp.audit.sinks import FileSink, StreamSink
+from pdp.cli.cannot_start import AddressTakenError, CannotStartError
 from pdp.cli.edits import describe, outcome, shown
+from pdp.cli.start_local import bind_unix, local_of, require_entry, shown_at
 from pdp.config.model import Address, GrpcSettings, LogTarget, Settings, parse_address
+from pdp.config.unix import UnixAddress
 from pdp.diagnostics import Severity, escape
 from pdp.identity.expiry import ends
 from pdp.identity.trust import TrustStore
@@ -41,15 +45,6 @@ _STDOUT: Final = 1
 _Say = Callable[[str], None]
 
 
-class CannotStartError(Exception):
-    """Why the service does not start, in words, with what to do about it."""
-
-
-@final
-class AddressTakenError(CannotStartError):
-    """Something else listens on the address; the message names the option that changes it."""
-
-
 def clock() -> Millis:
     """The wall clock."""
     return time.time_ns() // 1_000_000
@@ -68,7 +63,7 @@ def start(
     Args:
         settings: What to serve and how.
         trust: The roots that callers are verified to.
-        ready: Called once connections are accepted, with the address.
+        ready: Called once connections are accepted, with where: a URL, or `unix:` and a path.
         say: Gets what is to be told, a paragraph at a time.
         edited: Is told of saved edits; else `say` gets a paragraph about each.
 
@@ -76,12 +71,14 @@ def start(
         CannotStartError: A setting or the policy set keeps the service from starting.
     """
     with ExitStack() as held:
-        listener = held.enter_context(closing(_bind(parse_address(settings.http.listen), "--http")))
+        listener = _bind_http(settings, held)
+        local = local_of(settings, listener)
         if settings.grpc is not None:
             # grpcio binds for itself, and much later: whether it can is found out here.
             _bind(parse_address(settings.grpc.listen), "--grpc").close()
         bundle = read_bundle(settings.policies.path)
         publisher, told = _publisher(bundle, trust)
+        require_entry(local, publisher)
         service = _service(settings, publisher, _decision_log(settings, say, held))
         told += [  # those who wait for the version first, then people
             lambda _: service.revisions.ring(),
@@ -91,12 +88,12 @@ def start(
         stale = round(settings.health.max_staleness_seconds * 1000) if settings.health is not None else 0
         health = Health(publisher, clock=clock, max_staleness_ms=stale or None)
         server = _listener(
-            settings, trust, service, health, _beside(settings, trust, service, health, say, held)
+            settings, trust, service, health, _beside(settings, trust, service, health, say, held), local
         )
         held.callback(_watch(settings.policies.path, bundle, publisher, say).stop)
-        address = str(Address(*listener.getsockname()[:2]))
+        where = shown_at(listener, plaintext=local is not None)
         try:
-            server.run(listener, ready=lambda: ready(address, publisher))
+            server.run(listener, ready=lambda: ready(where, publisher))
         except CannotListenError as error:
             raise CannotStartError(str(error)) from error
 
@@ -117,6 +114,13 @@ def _service(settings: Settings, publisher: Publisher, log: DecisionLog | None) 
         admission=admission,
         log=log,
     )
+
+
+def _bind_http(settings: Settings, held: ExitStack) -> socket.socket:
+    where = settings.http.where
+    if isinstance(where, UnixAddress):
+        return bind_unix(where, held)
+    return held.enter_context(closing(_bind(where, "--http")))
 
 
 def _bind(address: Address, option: str) -> socket.socket:
@@ -173,7 +177,12 @@ def _watch(root: Path, baseline: PolicyBundle, publisher: Publisher, say: _Say) 
 
 
 def _listener(
-    settings: Settings, trust: TrustStore, service: DecisionService, health: Health, beside: list[Beside]
+    settings: Settings,
+    trust: TrustStore,
+    service: DecisionService,
+    health: Health,
+    beside: list[Beside],
+    local: Local | None,
 ) -> Listener:
     try:
         return Listener(
@@ -182,6 +191,7 @@ def _listener(
             key=settings.http.key,
             trust=trust,
             clock=clock,
+            local=local,
             beside=beside,
             health=health,
             # Without a listener for probes nobody learns that it is ending, so nobody is waited for.
@@ -193,12 +203,13 @@ def _listener(
 
 
 def _metrics(settings: Settings, trust: TrustStore, service: DecisionService) -> MetricsPage | None:
-    if not settings.metrics.readers:
+    if not settings.metrics.readers or settings.http.plaintext:
         return None
+    certificate = settings.http.credentials.certificate
     return MetricsPage(
         service,
         readers=settings.metrics.readers,
-        expiries=lambda: ends(settings.http.certificate, trust),
+        expiries=lambda: ends(certificate, trust),
     )
 
 
@@ -233,8 +244,8 @@ def _grpc(
         return GrpcListener(
             service,
             address=parse_address(grpc.listen),
-            certificate=settings.http.certificate,
-            key=settings.http.key,
+            certificate=settings.http.credentials.certificate,
+            key=settings.http.credentials.key,
             trust=trust,
             clock=clock,
             say=say,
