@@ -25,6 +25,7 @@ from pdp.adapters.schemas import BadQuestionError, error_body
 from pdp.adapters.strict_json import BadJsonError
 from pdp.adapters.watching import begin_watch
 from pdp.identity.caller import Caller
+from pdp.identity.local import LocalCaller
 from pdp.identity.refusal import UntrustedCertificateError
 from pdp.limits import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES
 from pdp.service.decision_service import DecisionService
@@ -77,7 +78,8 @@ def build_app(service: DecisionService, metrics: "MetricsPage | None" = None) ->
 
     async def counts(request: Request) -> Response:
         caller = _caller(request.scope)
-        if metrics is None or caller.id not in metrics.readers or service.now() > caller.not_after:
+        listed = metrics is not None and caller.id in metrics.readers and service.now() <= caller.not_after
+        if metrics is None or not listed or isinstance(caller, LocalCaller):
             raise NotPermittedError("metrics_not_permitted", "this caller may not read metrics")
         return Response(metrics.render(), media_type=METRICS_TYPE)
 
@@ -182,6 +184,8 @@ def _caller(scope: Scope) -> Caller:
         raise _StatusError(
             403, "caller_untrusted", f"the client certificate is not accepted: {caller.message}"
         )
+    if isinstance(caller, NotPermittedError):  # of a plaintext listener: pdp.adapters.local
+        raise _StatusError(403, caller.code, caller.message)
     raise _StatusError(403, "caller_untrusted", "the connection has no authenticated caller")
 
 

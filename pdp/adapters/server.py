@@ -16,7 +16,8 @@ import uvicorn
 
 from pdp.adapters.accepting import Balance
 from pdp.adapters.app import build_app
-from pdp.adapters.connection import CallerProtocol, protocol_class
+from pdp.adapters.connection import BoundedProtocol, CallerProtocol, protocol_class
+from pdp.adapters.local import Local, local_protocol_class
 from pdp.adapters.metrics_page import MetricsPage
 from pdp.adapters.tls import ServerTls
 from pdp.adapters.uvicorn_server import Server, event_loops
@@ -83,15 +84,23 @@ class Beside(Protocol):
         """Accept no more, and end; calls in flight have these seconds."""
 
 
+def _protocol(
+    peers: ServerTls | Local, service: DecisionService, clock: Callable[[], Millis]
+) -> type[BoundedProtocol]:
+    if isinstance(peers, Local):
+        return local_protocol_class(peers, service.connection_seconds)
+    return protocol_class(KnownCallers(peers.trust, clock), service.connection_seconds)
+
+
 @final
 class Listener:
-    """The decision listener over mTLS."""
+    """The decision listener: over mTLS, or in plaintext for peers that are known otherwise."""
 
     def __init__(  # noqa: PLR0913 -- what a listener is made of
         self,
         service: DecisionService,
         *,
-        tls: ServerTls,
+        peers: ServerTls | Local,
         clock: Callable[[], Millis],
         beside: Sequence[Beside] = (),
         health: Health | None = None,
@@ -103,7 +112,8 @@ class Listener:
 
         Args:
             service: Who decides.
-            tls: Our certificate, and the roots that callers are verified to; both may be replaced.
+            peers: How callers are told: over mTLS, by our certificate and roots that may be replaced; or in
+                plaintext, by the machine or a sidecar.
             clock: The wall clock.
             beside: Other listeners, started before this one and stopped with it, the first one last.
             health: What is told to probes.
@@ -118,10 +128,10 @@ class Listener:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._draining: list[asyncio.Future[None]] = []
         self._rechecking: asyncio.Future[None] | None = None
-        self._tls = tls
+        self._tls = None if isinstance(peers, Local) else peers
         self._config = uvicorn.Config(
             build_app(service, metrics),
-            http=protocol_class(KnownCallers(tls.trust, clock), service.connection_seconds),
+            http=_protocol(peers, service, clock),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -134,7 +144,7 @@ class Listener:
         )
         self._server = Server(
             self._config,
-            context=lambda: tls.current.context,
+            context=lambda: None if self._tls is None else self._tls.current.context,
             ending=self._end,
             drain=self._drain,
             balance=balance,
@@ -150,7 +160,8 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         for beside in self._beside:
             await beside.start()
-        self._tls.on_trust(self._trust_changed)
+        if self._tls is not None:
+            self._tls.on_trust(self._trust_changed)
         announcing = asyncio.create_task(self._announce(ready))
         await self._server.serve(sockets=[listener])
         announcing.cancel()

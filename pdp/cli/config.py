@@ -94,7 +94,8 @@ def _report(settings: Settings | None, found: list[Diagnostic]) -> dict[str, Any
 
 
 def _summary(settings: Settings) -> str:
-    listeners = {"https": settings.http, "grpc": settings.grpc, "health": settings.health}
+    http = "http" if settings.http.plaintext else "https"
+    listeners = {http: settings.http, "grpc": settings.grpc, "health": settings.health}
     shown = ", ".join(
         f"{name} on {section.listen}" for name, section in listeners.items() if section is not None
     )

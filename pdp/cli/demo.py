@@ -20,7 +20,7 @@ from pdp.identity import authority
 from pdp.identity.authority import AuthorityError
 from pdp.identity.authority_folder import read_certificates
 from pdp.identity.trust import TrustError, load_trust
-from pdp.process.parts import AddressTakenError, CannotStartError
+from pdp.process.cannot_start import AddressTakenError, CannotStartError
 from pdp.process.start import start
 from pdp.store.versions import Versions
 
@@ -69,7 +69,7 @@ def demo(policies: Path, address: str, state: Path) -> None:
         start(
             settings,
             load_trust(roots),
-            ready=lambda at, versions: _begin(at, versions, folder, policies),
+            ready=lambda at, versions: _begin(at.removeprefix("https://"), versions, folder, policies),
             say=click.echo,
         )
     except AddressTakenError as error:

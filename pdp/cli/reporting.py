@@ -37,12 +37,11 @@ class Reporter:
         """Tell of a saved edit."""
         self._print(_edit(event) if self._as_json else describe(event))
 
-    def serving(self, address: str, versions: Versions) -> None:
-        """Tell that questions are answered."""
+    def serving(self, where: str, versions: Versions) -> None:
+        """Tell that questions are answered, and where."""
         snapshot = versions.current.snapshot
         services = len(snapshot.index.services)
         if self._as_json:
-            where = f"https://{address}"
             self._print(
                 _json(
                     "serving", revision=snapshot.revision, rules=snapshot.rules, services=services, url=where
@@ -50,7 +49,7 @@ class Reporter:
             )
         else:
             counted = f"{snapshot.rules} rules, {services} services"
-            self._print(f"serving revision {snapshot.revision} ({counted}) on https://{address}")
+            self._print(f"serving revision {snapshot.revision} ({counted}) on {where}")
 
     def _print(self, text: str) -> None:
         with self._lock, suppress(OSError):

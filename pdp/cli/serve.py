@@ -1,4 +1,4 @@
-"""`pdp serve`: a policy set behind mTLS, kept current while its files are edited.
+"""`pdp serve`: a policy set behind mTLS, or for this machine alone, kept current while its files are edited.
 
 This module holds the options. How the service is put together and run is the business of
 `pdp.process`, what can be set that of `pdp.config`.
@@ -14,11 +14,11 @@ import click
 from pdp.cli.config import diagnose, read
 from pdp.cli.output import ExitCode, show_diagnostics
 from pdp.cli.reporting import Reporter
-from pdp.config.model import LogTarget, Settings, parse_address
+from pdp.config.model import LogTarget, Settings, parse_address, parse_http_address
 from pdp.diagnostics import Diagnostic, has_errors
 from pdp.identity.trust import TrustError, load_trust, trust_warnings
 from pdp.limits import MAX_WORKERS
-from pdp.process.parts import CannotStartError
+from pdp.process.cannot_start import CannotStartError
 from pdp.process.start import start
 
 __all__ = ["serve"]
@@ -32,6 +32,8 @@ Example:
   pdp serve policies --cert .pdp/pki/pdp.pem --key .pdp/pki/pdp-key.pem \\
       --trust prod.example.org=.pdp/pki/root.pem
   pdp serve --config pdp.toml
+  pdp serve policies --plaintext --http unix:/run/pdp/pdp.sock \\
+      --caller spiffe://prod.example.org/ns/edge/sa/proxy
 """
 
 
@@ -39,6 +41,13 @@ Example:
 @click.argument("policies", type=click.Path(path_type=Path), required=False)
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="A file of settings, TOML.")
 @click.option("--http", "address", metavar="HOST:PORT", help="Where to answer HTTPS.  [127.0.0.1:8443]")
+@click.option(
+    "--plaintext",
+    is_flag=True,
+    default=None,
+    help="Answer without TLS: on a loopback address, or with --http unix:/PATH.",
+)
+@click.option("--caller", metavar="ID", help="Who asks in plaintext: an id that a caller entry names.")
 @click.option("--grpc", "grpc_address", metavar="HOST:PORT", help="Answer gRPC as well, here.")
 @click.option("--health", "health_address", metavar="HOST:PORT", help="Answer probes in plaintext, here.")
 @click.option("--workers", type=click.IntRange(1, MAX_WORKERS), help="How many processes answer.  [1]")
@@ -55,6 +64,8 @@ def serve(  # noqa: PLR0913 -- one for each option
     as_json: bool,
     config_file: Path | None,
     address: str | None,
+    plaintext: bool | None,
+    caller: str | None,
     grpc_address: str | None,
     health_address: str | None,
     workers: int | None,
@@ -63,6 +74,8 @@ def serve(  # noqa: PLR0913 -- one for each option
     trust: tuple[str, ...],
 ) -> None:
     """Answer questions about POLICIES over HTTPS, and gRPC if asked to; callers come by mTLS.
+
+    With --plaintext, questions come without TLS, from this machine alone and from one named caller.
 
     Settings come from the file, from variables that begin with PDP_, and from the options, the later
     over the earlier; `pdp config check` looks at them. A saved edit is live a moment later. An edit
@@ -77,6 +90,8 @@ def serve(  # noqa: PLR0913 -- one for each option
             ("process", "workers"): workers,
             ("policies", "path"): policies,
             ("http", "listen"): address,
+            ("http", "plaintext"): plaintext,
+            ("local", "caller"): caller,
             ("grpc", "listen"): grpc_address,
             ("health", "listen"): health_address,
             ("http", "certificate"): cert,
@@ -113,7 +128,7 @@ def _settings(file: Path | None, options: dict[tuple[str, ...], object]) -> tupl
 
 def _require_address(text: str, option: str) -> None:
     try:
-        parse_address(text)
+        (parse_http_address if option == "--http" else parse_address)(text)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from error
 

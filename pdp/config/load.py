@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from pdp.config.locate import locate
 from pdp.config.model import Settings
+from pdp.config.unix import is_unix
 from pdp.diagnostics import Diagnostic, Source, Span, did_you_mean
 
 __all__ = ["OPTIONS", "PREFIX", "Loaded", "load_settings", "read_file"]
@@ -29,14 +30,18 @@ OPTIONS: Final = MappingProxyType(
     {
         ("policies", "path"): "POLICIES",
         ("http", "listen"): "--http",
+        ("http", "plaintext"): "--plaintext",
         ("http", "certificate"): "--cert",
         ("http", "key"): "--key",
         ("grpc", "listen"): "--grpc",
         ("health", "listen"): "--health",
         ("process", "workers"): "--workers",
         ("trust",): "--trust",
+        ("local", "caller"): "--caller",
     }
 )
+#: What TLS needs: set, unless nothing listens over TLS.
+_FOR_TLS: Final = (("http", "certificate"), ("http", "key"), ("trust",))
 _NOWHERE: Final = "settings"  # named where there is no file
 _POSITION: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _PATHS: Final = (
@@ -98,12 +103,32 @@ def load_settings(
         if given is not None:
             _set(tree, keys, given)
             origins[keys] = OPTIONS.get(keys, ".".join(keys))
+    errors: list[dict[str, Any]] = [{"type": "missing", "loc": keys, "msg": ""} for keys in _lacking(tree)]
+    settings = None
     try:
-        return Loaded(Settings.model_validate(tree), (), source)
+        settings = Settings.model_validate(tree)
     except ValidationError as error:
-        errors = [part for each in error.errors(include_url=False) for part in _parts(dict(each))]
+        errors += [part for each in error.errors(include_url=False) for part in _parts(dict(each))]
+    if settings is None or errors:
         found = [_diagnostic(source, each, origins) for each in errors]
         return Loaded(None, tuple(sorted(found, key=lambda d: d.span)), source)
+    return Loaded(settings, (), source)
+
+
+def _lacking(tree: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """What TLS needs and is not set, where something listens over TLS."""
+    http = tree.get("http", {})
+    # A Unix socket that is not said to be plaintext is another mistake: pdp.config.local tells of it.
+    plain = isinstance(http, dict) and (http.get("plaintext") is True or is_unix(str(http.get("listen"))))
+    if plain and "grpc" not in tree:
+        return []
+    return [keys for keys in _FOR_TLS if not _is_set(tree, keys)]
+
+
+def _is_set(tree: object, keys: tuple[str, ...]) -> bool:
+    if not keys or not isinstance(tree, dict):
+        return True  # what stands where a table should is a mistake of its own
+    return (keys[0] in tree or len(keys) > 1) and _is_set(tree.get(keys[0], {}), keys[1:])
 
 
 def _set(tree: dict[str, Any], keys: tuple[str, ...], value: object) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Final, NamedTuple, final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pdp.audit.decision_log import LogMode
+from pdp.config.unix import UnixAddress, is_unix, parse_unix
 from pdp.limits import (
     DEFAULT_CONNECTION_SECONDS,
     DEFAULT_GRACE_SECONDS,
@@ -27,22 +28,27 @@ from pdp.principals import dns_principal, spiffe_principal
 
 __all__ = [
     "Address",
+    "Credentials",
     "DecisionLogSettings",
     "DrainSettings",
+    "Forwarded",
     "GrpcSettings",
     "HealthSettings",
     "HttpSettings",
     "LimitSettings",
+    "LocalSettings",
     "LogTarget",
     "MetricsSettings",
     "PolicySettings",
     "ProcessSettings",
     "Settings",
     "parse_address",
+    "parse_http_address",
 ]
 
 _MAX_PORT: Final = 65535
 _DAY_SECONDS: Final = 86_400
+_MAX_UID: Final = 2**32 - 1  # stands for nobody at all
 
 
 class Address(NamedTuple):
@@ -77,8 +83,24 @@ def parse_address(text: str) -> Address:
     return Address(host.strip("[]"), int(port))
 
 
+def parse_http_address(text: str) -> Address | UnixAddress:
+    """The same, or `unix:/PATH`: where decisions are answered over HTTP.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    return parse_unix(text) if is_unix(text) else parse_address(text)
+
+
 def _address(text: str) -> str:
+    if is_unix(text):
+        raise ValueError("write HOST:PORT; a Unix socket is for `http.listen` alone")
     parse_address(text)
+    return text
+
+
+def _http_address(text: str) -> str:
+    parse_http_address(text)
     return text
 
 
@@ -88,7 +110,15 @@ def _identity(text: str) -> str:
     return dns_principal(text.removeprefix("dns:")).id
 
 
+def _spiffe_id(text: str) -> str:
+    return spiffe_principal(text).id
+
+
 Listen = Annotated[str, AfterValidator(_address)]
+Identity = Annotated[str, AfterValidator(_identity)]
+Uid = Annotated[int, Field(ge=0, lt=_MAX_UID)]
+#: As it stands in the header `host`: a name or an address, and most often a port.
+HostHeader = Annotated[str, Field(pattern=r"^(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$")]
 TrustDomain = Annotated[str, Field(min_length=1, max_length=MAX_TRUST_DOMAIN_BYTES)]
 Seconds = Annotated[float, Field(ge=0, le=_DAY_SECONDS, allow_inf_nan=False)]
 
@@ -106,18 +136,60 @@ class PolicySettings(_Section):
     path: Path = Field(strict=False)
 
 
+class Credentials(NamedTuple):
+    """Our certificate chain and its private key."""
+
+    certificate: Path
+    key: Path
+
+
 @final
 class HttpSettings(_Section):
-    """The decision listener over mTLS."""
+    """The decision listener: over mTLS, or, where that is said, in plaintext to this machine alone."""
 
-    listen: Listen = "127.0.0.1:8443"
-    certificate: Path = Field(strict=False)
-    key: Path = Field(strict=False)
+    listen: Annotated[str, AfterValidator(_http_address)] = "127.0.0.1:8443"
+    plaintext: bool = False
+    certificate: Path | None = Field(default=None, strict=False)
+    key: Path | None = Field(default=None, strict=False)
+
+    @property
+    def where(self) -> Address | UnixAddress:
+        """Where to listen."""
+        return parse_http_address(self.listen)
+
+    @property
+    def credentials(self) -> Credentials:
+        """What TLS needs. `load_settings` lets no settings pass that need it and do not name it.
+
+        Raises:
+            ValueError: One of the two is not set.
+        """
+        if self.certificate is None or self.key is None:
+            raise ValueError("`http.certificate` and `http.key` are not set")
+        return Credentials(self.certificate, self.key)
+
+
+class Forwarded(Enum):
+    """Where a plaintext question says who asks it."""
+
+    NONE = "none"
+    XFCC = "xfcc"
+
+
+@final
+class LocalSettings(_Section):
+    """Who asks where the decision listener is plaintext. What goes with what: `pdp.config.local`."""
+
+    caller: Identity | None = None
+    uids: frozenset[Uid] | None = Field(default=None, strict=False, min_length=1)
+    hosts: frozenset[HostHeader] | None = Field(default=None, strict=False, min_length=1)
+    forwarded: Annotated[Forwarded, Field(strict=False)] = Forwarded.NONE
+    identity: Annotated[str, AfterValidator(_spiffe_id)] | None = None
 
 
 @final
 class GrpcSettings(_Section):
-    """The same over gRPC, with the certificate of `[http]`."""
+    """The same over gRPC, with the certificate of `[http]`; always over mTLS."""
 
     listen: Listen
 
@@ -134,7 +206,7 @@ class HealthSettings(_Section):
 class MetricsSettings(_Section):
     """Who may read `/metrics` on the decision listener."""
 
-    readers: frozenset[Annotated[str, AfterValidator(_identity)]] = Field(default=frozenset(), strict=False)
+    readers: frozenset[Identity] = Field(default=frozenset(), strict=False)
 
 
 class LogTarget(Enum):
@@ -198,8 +270,9 @@ class Settings(_Section):
     """Everything."""
 
     policies: PolicySettings
-    http: HttpSettings
-    trust: dict[TrustDomain, Annotated[Path, Field(strict=False)]] = Field(min_length=1)
+    http: HttpSettings = HttpSettings()
+    trust: dict[TrustDomain, Annotated[Path, Field(strict=False)]] = Field(default={}, min_length=1)
+    local: LocalSettings | None = None
     grpc: GrpcSettings | None = None
     health: HealthSettings | None = None
     metrics: MetricsSettings = MetricsSettings()
@@ -214,7 +287,7 @@ class Settings(_Section):
         sections = {"http": self.http, "grpc": self.grpc, "health": self.health}
         seen: dict[Address, str] = {}
         for name, section in sections.items():
-            if section is None:
+            if section is None or is_unix(section.listen):
                 continue
             address = parse_address(section.listen)
             if address.port and (first := seen.setdefault(address, name)) != name:

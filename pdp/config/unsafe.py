@@ -1,15 +1,18 @@
 """Settings that the service does not start with, because of what they name.
 
-Types and bounds are checked in `pdp.config.model`; here the files are looked at.
+Types and bounds are checked in `pdp.config.model`, what goes with plaintext in `pdp.config.local`; here
+the files are looked at.
 """
 
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
+from pdp.config.local import local_problems
 from pdp.config.model import Settings
+from pdp.config.problem import Problem
 
 __all__ = ["Problem", "problems"]
 
@@ -17,19 +20,13 @@ _LEAST_KEY_BYTES: Final = 16
 _WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
-class Problem(NamedTuple):
-    """A setting and why it is refused, or only doubtful."""
-
-    setting: tuple[str, ...]
-    message: str
-    help: str = ""
-    refused: bool = True
-
-
 def problems(settings: Settings) -> list[Problem]:
     """Everything wrong or doubtful with the files that settings name."""
-    found = list(_readable(("http", "certificate"), settings.http.certificate))
-    found += _secret(("http", "key"), settings.http.key)
+    found = local_problems(settings)
+    if settings.http.certificate is not None:
+        found += _readable(("http", "certificate"), settings.http.certificate)
+    if settings.http.key is not None:
+        found += _secret(("http", "key"), settings.http.key)
     for domain, roots in settings.trust.items():
         found += _readable(("trust", domain), roots)
     found += _decision_log(settings)

@@ -1,8 +1,8 @@
 """The identity of whoever talks to us.
 
 This module holds the type alone. It is made by `pdp.identity.x509` from a verified
-certificate chain and by nothing else; what a caller may ask is the business of
-`pdp.service`.
+certificate chain, and by nothing else; `pdp.identity.local` makes the lesser kind that
+plaintext listeners have. What a caller may ask is the business of `pdp.service`.
 
 INVARIANT: a `Caller` never equals, and is never used as, a `pdp.principals.Principal`.
 The caller is who asks; the principal is whom the question is about. A request that

@@ -5,12 +5,13 @@ from contextlib import ExitStack, closing
 
 from pdp.adapters.health_listener import HealthListener
 from pdp.adapters.server import Beside, CannotListenError
-from pdp.config.model import Address, Settings, parse_address
+from pdp.config.model import Settings, parse_address
 from pdp.counters import Counters
 from pdp.identity.trust import TrustStore
+from pdp.process.cannot_start import CannotStartError
 from pdp.process.edits import outcome
+from pdp.process.local import local_of, require_entry, shown_at
 from pdp.process.parts import (
-    CannotStartError,
     Say,
     clock,
     make_digest_key,
@@ -20,7 +21,9 @@ from pdp.process.parts import (
     make_log,
     make_service,
     make_tls,
+    peers_of,
     take_address,
+    take_http,
 )
 from pdp.process.policies import follow_policies, make_publisher
 from pdp.process.renewal import follow_files
@@ -46,7 +49,8 @@ def serve_alone(
         CannotStartError: A setting or the policy set keeps the service from starting.
     """
     with ExitStack() as held:
-        listener = held.enter_context(closing(take_address(parse_address(settings.http.listen), "--http")))
+        listener = take_http(settings, held)
+        local = local_of(settings, listener)
         if settings.grpc is not None:
             # grpcio binds for itself, and much later: whether it can is found out here.
             take_address(parse_address(settings.grpc.listen), "--grpc").close()
@@ -54,6 +58,7 @@ def serve_alone(
         bundle = read_bundle(settings.policies.path)
         told: list[Callable[[Event], None]] = []
         publisher = make_publisher(bundle, trust.digest, told=told)
+        require_entry(local, publisher)
         counters = Counters()
         log = make_log(settings, make_digest_key(settings), counters, say, held)
         service = make_service(settings, publisher, log, Metrics(counters))
@@ -67,16 +72,17 @@ def serve_alone(
         if settings.health is not None:
             probes = take_address(parse_address(settings.health.listen), "--health")
             beside.append(HealthListener(held.enter_context(closing(probes)), health, say=say))
-        if settings.grpc is not None:
+        if settings.grpc is not None and tls is not None:
             beside.append(make_grpc(parse_address(settings.grpc.listen), tls, service, say))
-        server = make_listener(settings, tls, service, health, beside)
-        renewal = follow_files(
-            settings, tls, restate=publisher.restate, metrics=service.metrics, clock=clock, say=say
-        )
-        held.enter_context(renewal)
+        server = make_listener(settings, peers_of(local, tls), service, health, beside)
+        if tls is not None:
+            renewal = follow_files(
+                settings, tls, restate=publisher.restate, metrics=service.metrics, clock=clock, say=say
+            )
+            held.enter_context(renewal)
         held.callback(follow_policies(settings.policies.path, bundle, publisher, say).stop)
-        address = str(Address(*listener.getsockname()[:2]))
+        where = shown_at(listener, plaintext=local is not None)
         try:
-            server.run(listener, ready=lambda: ready(address, publisher))
+            server.run(listener, ready=lambda: ready(where, publisher))
         except CannotListenError as error:
             raise CannotStartError(str(error)) from error

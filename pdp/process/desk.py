@@ -10,10 +10,20 @@ from typing import Final, final
 from pdp.adapters.server import Beside
 from pdp.config.model import Settings, parse_address
 from pdp.limits import MAX_HELD_SECONDS
+from pdp.process.local import local_of
 from pdp.process.messages import Begin
 from pdp.process.panel import Panel
 from pdp.process.parcel import unpack_tls
-from pdp.process.parts import Say, clock, make_grpc, make_health, make_listener, make_log, make_service
+from pdp.process.parts import (
+    Say,
+    clock,
+    make_grpc,
+    make_health,
+    make_listener,
+    make_log,
+    make_service,
+    peers_of,
+)
 from pdp.process.renewal import follow_files
 from pdp.service.metrics import Metrics
 from pdp.store.versions import Published, Versions
@@ -49,18 +59,20 @@ class Desk:
         log = make_log(settings, begin.digest_key, counters, say, held, lock=panel.file)
         self._service: Final = make_service(settings, self._versions, log, Metrics(counters, panel.total))
         beside: list[Beside] = []
-        if begin.grpc:
+        if begin.grpc and tls is not None:
             address = parse_address(begin.grpc)
             beside.append(make_grpc(address, tls, self._service, lambda _: None, shared=True))
         health = make_health(settings, self._versions)
         self._socket = held.enter_context(socket.socket(fileno=files[0]))
+        peers = peers_of(local_of(settings, self._socket), tls)
         share = panel.share(begin.slot)
-        self._listener: Final = make_listener(settings, tls, self._service, health, beside, share)
+        self._listener: Final = make_listener(settings, peers, self._service, health, beside, share)
         # The supervisor follows the same files: it publishes new revisions, and tells of what is wrong.
-        following = follow_files(
-            settings, tls, restate=lambda _: None, metrics=Metrics(), clock=clock, say=lambda _: None
-        )
-        held.enter_context(following)
+        if tls is not None:
+            following = follow_files(
+                settings, tls, restate=lambda _: None, metrics=Metrics(), clock=clock, say=lambda _: None
+            )
+            held.enter_context(following)
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Answer until a signal ends it; `ready` is called once connections are accepted.

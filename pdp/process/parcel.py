@@ -27,7 +27,7 @@ class _Tls(msgspec.Struct, frozen=True):
 
 
 _policies: Final[msgspec.msgpack.Decoder[Mapping[str, bytes]]] = msgspec.msgpack.Decoder(Mapping[str, bytes])
-_tls: Final = msgspec.msgpack.Decoder(_Tls)
+_tls: Final[msgspec.msgpack.Decoder[_Tls | None]] = msgspec.msgpack.Decoder(_Tls | None)
 
 
 def pack_policies(bundle: PolicyBundle) -> int:
@@ -40,17 +40,21 @@ def unpack_policies(file: int) -> PolicyBundle:
     return make_bundle(_unpack(file, _policies))
 
 
-def pack_tls(tls: ServerTls) -> int:
+def pack_tls(tls: ServerTls | None) -> int:
     """An open file that holds our certificate, its key, and the roots of callers; the caller's to close."""
+    if tls is None:
+        return _pack(None)
     credential, trust = tls.current.credential, tls.current.trust
     domains = {name: _encoded(roots) for name, roots in trust.domains.items()}
     dns = None if trust.dns is None else _encoded(trust.dns)
     return _pack(_Tls(credential.chain, credential.key, domains, dns))
 
 
-def unpack_tls(file: int) -> ServerTls:
-    """Certificate, key and roots as a file holds them."""
+def unpack_tls(file: int) -> ServerTls | None:
+    """Certificate, key and roots as a file holds them, if there are any."""
     found = _unpack(file, _tls)
+    if found is None:
+        return None
     domains = {name: _decoded(roots) for name, roots in found.domains.items()}
     dns = None if found.dns is None else _decoded(found.dns)
     return ServerTls(Credential(chain=found.chain, key=found.key), TrustStore(domains=domains, dns=dns))

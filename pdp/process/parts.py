@@ -7,10 +7,11 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from typing import Final, TypeAlias, final
+from contextlib import ExitStack, closing
+from typing import Final, TypeAlias
 
 from pdp.adapters.accepting import Balance
+from pdp.adapters.local import Local
 from pdp.adapters.metrics_page import MetricsPage
 from pdp.adapters.server import AddressInUseError, Beside, Listener, bind
 from pdp.adapters.tls import ServerCredentialError, ServerTls, read_credential
@@ -18,10 +19,13 @@ from pdp.audit.decision_log import DecisionLog
 from pdp.audit.record import Recorder
 from pdp.audit.sinks import FileSink, StreamSink
 from pdp.config.model import Address, LogTarget, Settings
+from pdp.config.unix import UnixAddress
 from pdp.counters import Counters
 from pdp.diagnostics import escape
 from pdp.identity.expiry import ends
 from pdp.identity.trust import TrustStore
+from pdp.process.cannot_start import AddressTakenError, CannotStartError
+from pdp.process.local import bind_unix
 from pdp.service.admission import Admission
 from pdp.service.decision_service import DecisionService
 from pdp.service.health import Health
@@ -30,8 +34,8 @@ from pdp.store.versions import Versions
 from pdp.vocabulary import Millis
 
 __all__ = [
-    "AddressTakenError", "CannotStartError", "Say", "clock", "make_digest_key", "make_grpc", "make_health",
-    "make_listener", "make_log", "make_service", "make_tls", "take_address",
+    "Say", "clock", "make_digest_key", "make_grpc", "make_health", "make_listener", "make_log",
+    "make_service", "make_tls", "peers_of", "take_address", "take_http",
 ]  # fmt: skip
 
 #: Gets what is to be told to whoever runs the service, a paragraph at a time, from any thread.
@@ -39,15 +43,6 @@ Say: TypeAlias = Callable[[str], None]
 
 _DIGEST_KEY_BYTES: Final = 32
 _STDOUT: Final = 1
-
-
-class CannotStartError(Exception):
-    """Why the service does not start, in words, with what to do about it."""
-
-
-@final
-class AddressTakenError(CannotStartError):
-    """Something else listens on the address; the message names the option that changes it."""
 
 
 def clock() -> Millis:
@@ -71,16 +66,42 @@ def take_address(address: Address, option: str) -> socket.socket:
         raise CannotStartError(msg) from error
 
 
-def make_tls(settings: Settings, trust: TrustStore) -> ServerTls:
-    """Our certificate, and the roots of callers.
+def take_http(settings: Settings, held: ExitStack) -> socket.socket:
+    """The socket on which decisions are answered over HTTP; `held` closes it.
+
+    Raises:
+        CannotStartError: It is taken, or not to be had.
+    """
+    where = settings.http.where
+    if isinstance(where, UnixAddress):
+        return bind_unix(where, held)
+    return held.enter_context(closing(take_address(where, "--http")))
+
+
+def make_tls(settings: Settings, trust: TrustStore) -> ServerTls | None:
+    """Our certificate, and the roots of callers; None where nothing listens over TLS.
 
     Raises:
         CannotStartError: Certificate and key cannot be used.
     """
+    if settings.http.certificate is None:
+        return None
     try:
-        return ServerTls(read_credential(settings.http.certificate, settings.http.key), trust)
+        return ServerTls(read_credential(*settings.http.credentials), trust)
     except ServerCredentialError as error:
         raise CannotStartError(str(error)) from error
+
+
+def peers_of(local: Local | None, tls: ServerTls | None) -> ServerTls | Local:
+    """How callers of the decision listener are told.
+
+    Raises:
+        CannotStartError: There is no way.
+    """
+    peers = local or tls
+    if peers is None:
+        raise CannotStartError("without a certificate and its key there is no mTLS")
+    return peers
 
 
 def make_service(
@@ -112,7 +133,7 @@ def make_health(settings: Settings, versions: Versions) -> Health:
 
 def make_listener(
     settings: Settings,
-    tls: ServerTls,
+    peers: ServerTls | Local,
     service: DecisionService,
     health: Health,
     beside: Sequence[Beside],
@@ -121,24 +142,24 @@ def make_listener(
     """The decision listener, with what listens beside it."""
     return Listener(
         service,
-        tls=tls,
+        peers=peers,
         clock=clock,
         beside=beside,
         health=health,
-        metrics=_metrics(settings, tls, service),
+        metrics=_metrics(settings, peers, service),
         # Without a listener for probes nobody learns that it is ending, so nobody is waited for.
         grace_seconds=settings.drain.grace_seconds if settings.health is not None else 0,
         balance=balance,
     )
 
 
-def _metrics(settings: Settings, tls: ServerTls, service: DecisionService) -> MetricsPage | None:
-    if not settings.metrics.readers:
+def _metrics(settings: Settings, peers: ServerTls | Local, service: DecisionService) -> MetricsPage | None:
+    if not settings.metrics.readers or isinstance(peers, Local):
         return None
     return MetricsPage(
         service,
         readers=settings.metrics.readers,
-        expiries=lambda: ends(tls.current.credential.chain, tls.trust()),
+        expiries=lambda: ends(peers.current.credential.chain, peers.trust()),
     )
 
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pdp.diagnostics import Severity, escape
+from pdp.process.cannot_start import CannotStartError
 from pdp.process.edits import shown
-from pdp.process.parts import CannotStartError, Say, clock
+from pdp.process.parts import Say, clock
 from pdp.store.bundle import PolicyBundle
 from pdp.store.publish import ChangeOver, Event, Publisher, at_once
 from pdp.store.snapshot import Loader

@@ -45,7 +45,7 @@ def follow_files(
         say: Told of what changes, and of what is wrong.
     """
     trust = _Trust(settings.trust, tls, restate, metrics, clock=clock, say=say)
-    ours = _Certificate(settings.http.certificate, settings.http.key, tls, metrics, clock=clock, say=say)
+    ours = _Certificate(*settings.http.credentials, tls, metrics, clock=clock, say=say)
     watchers = (
         FileWatcher(
             name="trust-watch", paths=list(settings.trust.values()), consider=trust.consider, tell=trust.tell

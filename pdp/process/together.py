@@ -16,19 +16,22 @@ from pdp.adapters.server import DRAIN_SECONDS, bind
 from pdp.config.model import Address, Settings, parse_address
 from pdp.identity.trust import TrustStore
 from pdp.limits import WORKER_BEAT_SECONDS
+from pdp.process.cannot_start import CannotStartError
 from pdp.process.colleague import Colleague, start
 from pdp.process.edits import outcome
+from pdp.process.local import local_of, require_entry, shown_at
 from pdp.process.messages import Begin
 from pdp.process.panel import Panel
 from pdp.process.parcel import pack_policies, pack_tls
 from pdp.process.parts import (
-    CannotStartError,
     Say,
     clock,
     make_digest_key,
     make_health,
     make_tls,
+    peers_of,
     take_address,
+    take_http,
 )
 from pdp.process.policies import follow_policies, make_publisher
 from pdp.process.renewal import follow_files
@@ -75,11 +78,13 @@ class _Supervisor:
         edited: Callable[[Event], None],
     ) -> None:
         self._settings, self._held, self._ready, self._say = settings, held, ready, say
-        self._listener = self._take(settings.http.listen, "--http")
+        self._listener = take_http(settings, held)
+        self._local = local_of(settings, self._listener)
         self._probes = None if settings.health is None else self._take(settings.health.listen, "--health")
         self._grpc = None if settings.grpc is None else self._reserve(settings.grpc.listen)
         self._digest_key = make_digest_key(settings)
         self._tls = make_tls(settings, trust)  # answers nobody: its files are followed, and told of
+        peers_of(self._local, self._tls)
         self._panel = Panel.make(settings.process.workers + 1)
         self._metrics = Metrics(self._panel.counters(settings.process.workers))
         self._bundle = read_bundle(settings.policies.path)
@@ -89,6 +94,7 @@ class _Supervisor:
             told=[lambda event: self._metrics.reloaded(outcome(event)), edited],
             change_over=self._change_over,
         )
+        require_entry(self._local, self._publisher)
         self._health = make_health(settings, self._publisher)
         self._signal = signal.SIGTERM
         self._announced = False
@@ -146,14 +152,17 @@ class _Supervisor:
 
     def _follow(self) -> ExitStack:
         """Publish what changes, until what is returned is closed."""
-        following = follow_files(
-            self._settings,
-            self._tls,
-            restate=self._publisher.restate,
-            metrics=self._metrics,
-            clock=clock,
-            say=self._say,
-        )
+        following = ExitStack()
+        if self._tls is not None:
+            renewal = follow_files(
+                self._settings,
+                self._tls,
+                restate=self._publisher.restate,
+                metrics=self._metrics,
+                clock=clock,
+                say=self._say,
+            )
+            following.enter_context(renewal)
         path = self._settings.policies.path
         following.callback(follow_policies(path, self._bundle, self._publisher, self._say).stop)
         return following
@@ -200,7 +209,7 @@ class _Supervisor:
         self._announced = True
         if self._grpc is not None:
             self._say(f"answering gRPC on {self._address(self._grpc)}")
-        self._ready(self._address(self._listener), self._publisher)
+        self._ready(shown_at(self._listener, plaintext=self._local is not None), self._publisher)
 
     def _failed(self, trouble: str) -> None:
         """A worker cannot serve what is served. At first that is the end: nobody would ever answer."""

@@ -16,6 +16,7 @@ from typing import TypeAlias, cast, final
 from pdp.adapters.server import CannotListenError
 from pdp.adapters.uvicorn_server import event_loops
 from pdp.limits import WORKER_BEAT_SECONDS
+from pdp.process.cannot_start import CannotStartError
 from pdp.process.channel import Channel, ChannelClosedError
 from pdp.process.desk import Desk
 from pdp.process.messages import (
@@ -33,7 +34,7 @@ from pdp.process.messages import (
     ToWorker,
 )
 from pdp.process.parcel import unpack_policies
-from pdp.process.parts import CannotStartError, clock
+from pdp.process.parts import clock
 from pdp.store.snapshot import Loader
 from pdp.store.versions import Published
 

@@ -10,6 +10,7 @@ from typing import Final, final
 
 from pdp.compiler.callers import CallerEntry
 from pdp.identity.caller import Caller, CallerKind
+from pdp.identity.local import LocalCaller
 from pdp.index.rule_index import RuleIndex
 from pdp.principals import Principal, PrincipalKind
 from pdp.service.errors import NotPermittedError
@@ -136,7 +137,8 @@ def rights_of(caller: Caller, entries: tuple[CallerEntry, ...], index: RuleIndex
                 asserts=entry.asserts,
                 itself=caller.id if entry.itself else None,
                 claims=entry.claims,
-                explain=entry.explain,
+                # Whoever shows no certificate is told nothing of rules, whatever its entry says.
+                explain=entry.explain and not isinstance(caller, LocalCaller),
                 supplies=entry.supplies,
             )
         )

@@ -55,7 +55,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         publisher = Publisher(loader, snapshot, on_event=lambda _: None, now=now())
         listener = Listener(
             DecisionService(publisher, clock=now, connection_seconds=CONNECTION),
-            tls=ServerTls(
+            peers=ServerTls(
                 read_credential(pki.folder / "server.pem", pki.folder / "server-key.pem"),
                 load_trust({PROD: pki.folder / "prod.pem"}),
             ),

@@ -156,6 +156,15 @@ def test_the_defaults_on_the_page_hold() -> None:
         assert str(field.default) in {stated, f"{stated}.0"}, heading
 
 
+@pytest.mark.parametrize("number", range(2))
+def test_the_examples_without_tls_would_start(folder: Path, number: int) -> None:
+    examples = re.findall(r"^```toml local\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (folder / "pdp.toml").write_text(examples[number])
+
+    assert len(examples) == 2
+    assert check(folder).exit_code == 0
+
+
 def test_the_example_of_the_page_would_start(folder: Path) -> None:
     (example,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     (folder / "pdp.toml").write_text(example)

@@ -11,11 +11,14 @@ import pytest
 from pdp import limits
 from pdp.adapters import connection as connection_module
 from pdp.adapters.grpc.refusals import status_of
+from pdp.adapters.local import Local
 from pdp.adapters.schemas import BadQuestionError
+from pdp.identity.local import named_caller
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
+from pdp.identity.xfcc import XFCC
 from pdp.service.decision_service import DecisionService
 from pdp.service.errors import CannotAnswerError, NotPermittedError, OverloadedError
-from tests.docs.application import ASKED, ERRORS, WEB, asking, broken, caller, post, sending, service
+from tests.docs.application import ASKED, ERRORS, PROXY, WEB, asking, broken, caller, post, sending, service
 from tests.docs.pages import MODULES, TEXTS
 from tests.docs.sets import NOW
 
@@ -157,6 +160,18 @@ def asking_beside_a_full_log(to: DecisionService) -> httpx.Response:
         return asking()(to)
 
 
+LOCAL = {"caller": named_caller(PROXY), "identity": None, "uids": None, "hosts": frozenset({b"pdp"})}
+SIDECAR = {**LOCAL, "caller": None, "identity": WEB}
+
+
+def in_plaintext(how: dict, *headers: tuple[bytes, bytes]) -> Callable[[DecisionService], httpx.Response]:
+    """Ask with what a plaintext listener finds out about a request with these headers."""
+    try:
+        return sending(b"{}", who=Local(**how).identify(None, [(b"host", b"pdp"), *headers]))
+    except NotPermittedError as refused:
+        return sending(b"{}", who=refused)
+
+
 BIG = b" " * (limits.MAX_BODY_BYTES + 1)
 PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
     "attribute_type": asking(context={"source.ip": 1}),
@@ -165,6 +180,7 @@ PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
         json.dumps({"questions": [ASKED] * (limits.MAX_BATCH_ITEMS + 1)}).encode(), path="/v1/decide/batch"
     ),
     "body_too_large": sending(BIG),
+    "browser_not_permitted": in_plaintext(LOCAL, (b"origin", b"null")),
     "caller_expired": sending(b"{}", who=caller(not_after=NOW - 1)),
     "caller_not_listed": sending(b"{}", who=caller(WEB)),
     "caller_untrusted": sending(b"{}", who="nobody"),
@@ -172,6 +188,11 @@ PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
     "duplicate_key": sending(b'{"path": "/a", "path": "/b"}'),
     "evidence_not_accepted": asking(principal={"jwt": "eyJ"}),
     "explain_not_permitted": asking(explain=True),
+    "forwarded_elsewhere": in_plaintext(SIDECAR, (XFCC, f"By={PROXY};URI={PROXY}".encode())),
+    "forwarded_invalid": in_plaintext(SIDECAR, (XFCC, b"x")),
+    "forwarded_missing": in_plaintext(SIDECAR),
+    "forwarded_unexpected": in_plaintext(LOCAL, (XFCC, b"x")),
+    "host_not_permitted": in_plaintext(LOCAL, (b"host", b"pdp")),
     "internal": broken,
     "invalid_attribute": asking(context={"header.X-A": ["1"]}),
     "invalid_host": asking(service=None, host="a b"),
@@ -193,6 +214,7 @@ PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
     "number_out_of_range": sending(b'{"path": 9223372036854775808}'),
     "overloaded": asking_among_others,
     "path_too_long": asking(path="/" + "a" * 2 * limits.MAX_PATH_BYTES),
+    "peer_not_permitted": in_plaintext({**LOCAL, "uids": frozenset({0}), "hosts": None}),
     "principal_not_permitted": asking(principal="spiffe://other.example/x"),
     "rate_limited": asking_too_often,
     "revision_not_seen": asking(at_least="0" * 16),

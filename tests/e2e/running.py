@@ -163,7 +163,8 @@ class Service:
         except AssertionError:
             self.stop()
             raise
-        self.port = int(line.rpartition(":")[2].rstrip('"}'))
+        port = line.rpartition(":")[2].rstrip('"}')
+        self.port = int(port) if port.isdecimal() else 0  # a Unix socket has none
 
     def _read(self) -> None:
         assert self.process.stdout is not None
