@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple, final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pdp.audit.decision_log import LogMode
 from pdp.limits import (
@@ -85,7 +85,19 @@ def _identity(text: str) -> str:
     return dns_principal(text.removeprefix("dns:")).id
 
 
+def _file_name(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("no file's name holds a NUL character")
+    return text
+
+
+def _path(path: Path) -> Path:
+    _file_name(str(path))
+    return path
+
+
 Listen = Annotated[str, AfterValidator(_address)]
+FilePath = Annotated[Path, Field(strict=False), AfterValidator(_path)]
 TrustDomain = Annotated[str, Field(min_length=1, max_length=MAX_TRUST_DOMAIN_BYTES)]
 Seconds = Annotated[float, Field(ge=0, le=_DAY_SECONDS, allow_inf_nan=False)]
 
@@ -100,7 +112,7 @@ class _Section(BaseModel):
 class PolicySettings(_Section):
     """Where policies come from."""
 
-    path: Path = Field(strict=False)
+    path: FilePath
 
 
 @final
@@ -108,8 +120,8 @@ class HttpSettings(_Section):
     """The decision listener over mTLS."""
 
     listen: Listen = "127.0.0.1:8443"
-    certificate: Path = Field(strict=False)
-    key: Path = Field(strict=False)
+    certificate: FilePath
+    key: FilePath
 
 
 @final
@@ -145,7 +157,7 @@ class LogTarget(Enum):
 class DecisionLogSettings(_Section):
     """The decision log."""
 
-    to: str = Field(default="none", min_length=1)
+    to: Annotated[str, Field(min_length=1), AfterValidator(_file_name)] = "none"
     mode: Annotated[LogMode, Field(strict=False)] = LogMode.DROP
     one_in: int = Field(default=100, ge=1, le=1_000_000)
     max_bytes: int = Field(default=DEFAULT_LOG_BYTES, ge=1 << 16, le=1 << 40)
@@ -154,6 +166,11 @@ class DecisionLogSettings(_Section):
         default=frozenset(), strict=False
     )
     digest_key: Path | None = Field(default=None, strict=False)
+
+    @field_validator("digest_key")
+    @classmethod
+    def _digest_key(cls, path: Path | None) -> Path | None:
+        return None if path is None else _path(path)
 
     @property
     def target(self) -> LogTarget | Path:
@@ -186,7 +203,7 @@ class Settings(_Section):
 
     policies: PolicySettings
     http: HttpSettings
-    trust: dict[TrustDomain, Annotated[Path, Field(strict=False)]] = Field(min_length=1)
+    trust: dict[TrustDomain, FilePath] = Field(min_length=1)
     grpc: GrpcSettings | None = None
     health: HealthSettings | None = None
     metrics: MetricsSettings = MetricsSettings()
