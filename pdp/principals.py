@@ -113,7 +113,8 @@ def dns_principal(text: str) -> Principal:
     """
     name = text.lower().removesuffix(".")
     labels = tuple(name.split("."))
-    if len(name) > 253 or not all(_DNS_LABEL.fullmatch(label) for label in labels):
+    # Lower-casing reaches beyond ASCII: the Kelvin sign would become `k`, and one name another's.
+    if not text.isascii() or len(name) > 253 or not all(_DNS_LABEL.fullmatch(label) for label in labels):
         raise InvalidIdentityError(
             "a DNS identity is a host name: labels of letters, digits and `-`, joined by dots"
         )

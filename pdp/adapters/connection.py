@@ -10,7 +10,9 @@ arrive. Both are bounded here, and what is refused so is refused in the shape of
 
 import asyncio
 import random
+import re
 import ssl
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
@@ -44,6 +46,7 @@ _Identified: TypeAlias = Caller | UntrustedCertificateError
 _Refused: TypeAlias = tuple[HTTPStatus, str, str]
 
 _VERSIONS: Final = frozenset({"1.0", "1.1"})  # the parser would take HTTP/0.9 as well
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?").fullmatch
 _NOT_HTTP: Final = (HTTPStatus.BAD_REQUEST, "invalid_http", "this is not an HTTP/1.1 request")
 _HEAD_TOO_LARGE: Final = (
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -105,7 +108,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.headers) > MAX_HEADER_LINES or size > MAX_HEAD_BYTES:
             self._refusal = _HEAD_TOO_LARGE
             raise _RefusedError
-        if self.parser.get_http_version() not in _VERSIONS:
+        version = self.parser.get_http_version()
+        if version not in _VERSIONS or not _names_one_host(version, self.headers):
             raise _RefusedError
         super().on_headers_complete()
         self._in_head = False
@@ -185,6 +189,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def _abort_after(self, seconds: float) -> None:
         """Whether or not the peer ever says goodbye: until it does, all it sends would be read."""
         self.loop.call_later(seconds, self.transport.abort)
+
+
+def _names_one_host(version: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """RFC 9112, section 3.2: exactly one `Host`, which HTTP/1.0 may leave out, and a host in it."""
+    hosts = [value for name, value in headers if name == b"host"]
+    return len(hosts) <= 1 and all(map(_HOST, hosts)) and (bool(hosts) or version == "1.0")
 
 
 def _response(status: HTTPStatus, code: str, message: str) -> bytes:

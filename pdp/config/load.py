@@ -87,9 +87,9 @@ def load_settings(
         folder: What relative paths in the file are relative to; None for where the command runs.
     """
     try:
-        tree: dict[str, Any] = tomllib.loads(source.text)
-    except tomllib.TOMLDecodeError as error:
-        return Loaded(None, (_not_toml(source, error),), source)
+        tree = _toml(source.text)
+    except ValueError as error:
+        return Loaded(None, (_not_toml(source, str(error)),), source)
     if folder is not None:
         _anchor(tree, folder)
     origins: dict[tuple[str, ...], str] = {}
@@ -131,6 +131,21 @@ def _is_set(tree: object, keys: tuple[str, ...]) -> bool:
     return (keys[0] in tree or len(keys) > 1) and _is_set(tree.get(keys[0], {}), keys[1:])
 
 
+def _toml(text: str) -> dict[str, Any]:
+    """The document, or a ValueError that says why there is none.
+
+    The parser recurses, and leaves it to Python how many digits a number may have.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:
+        raise ValueError("a number has too many digits") from None
+    except RecursionError:
+        raise ValueError("it nests too deep") from None
+
+
 def _set(tree: dict[str, Any], keys: tuple[str, ...], value: object) -> None:
     *tables, last = keys
     for key in tables:
@@ -147,9 +162,10 @@ def _from_text(keys: tuple[str, ...], value: str) -> object:
     if keys[-1] not in fields or _holds_text(fields[keys[-1]].annotation):
         return value
     try:
-        return tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        tree = _toml(f"value = {value}")
+    except ValueError:
         return value
+    return tree["value"] if len(tree) == 1 else value  # else a line break in it began another setting
 
 
 def _holds_text(annotation: Any) -> bool:
@@ -182,14 +198,13 @@ def _anchor(tree: dict[str, Any], folder: Path) -> None:
 # -- what is wrong -------------------------------------------------------------------------
 
 
-def _not_toml(source: Source, error: tomllib.TOMLDecodeError) -> Diagnostic:
-    message = str(error)
+def _not_toml(source: Source, message: str) -> Diagnostic:
     at = len(source.text)
     if match := _POSITION.search(message):
         message = message[: match.start()]
         if match[1]:
-            lines = source.text.splitlines(keepends=True)
-            at = sum(len(line) for line in lines[: int(match[1]) - 1]) + int(match[2]) - 1
+            lines = source.text.split("\n")
+            at = sum(len(line) + 1 for line in lines[: int(match[1]) - 1]) + int(match[2]) - 1
     at = min(at, len(source.text))
     span = Span(file=source.path, start=at, end=at + 1)
     return Diagnostic(code="toml", message=f"this is not TOML: {message[:1].lower()}{message[1:]}", span=span)

@@ -13,8 +13,10 @@ from pdp.diagnostics import Source, Span
 
 __all__ = ["locate"]
 
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")  # TOML, section 2: lines end at a line feed, and nowhere else
 _TABLE = re.compile(r"^[ \t]*\[[^\[\]].*?\][ \t]*(?:#.*)?$")
-_KEY = re.compile(r"^([ \t]*)((?:[A-Za-z0-9_-]+|\"[^\"\n]*\"|'[^'\n]*'|[ \t]*\.[ \t]*)+)[ \t]*=")
+# Nothing is given back: a long word in a text of several lines would be taken apart in every way there is.
+_KEY = re.compile(r"^([ \t]*+)((?:[A-Za-z0-9_-]++|\"[^\"\n]*+\"|'[^'\n]*+'|[ \t]*+\.[ \t]*+)++)[ \t]*+=")
 
 
 def locate(source: Source, path: Sequence[str | int]) -> Span:
@@ -31,7 +33,7 @@ def _places(source: Source) -> Iterator[tuple[tuple[str, ...], Span]]:
     """Tables and keys, with the paths they stand for."""
     table: tuple[str, ...] = ()
     start = 0
-    for line in source.text.splitlines(keepends=True):
+    for line in _LINE.findall(source.text):
         stripped = line.strip()
         if _TABLE.match(line.rstrip("\r\n")):
             table = _path_of(stripped)
@@ -52,7 +54,7 @@ def _path_of(text: str) -> tuple[str, ...]:
     """The keys that a line of TOML opens, one within the other."""
     try:
         inner: Any = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         return ()
     keys = []
     while isinstance(inner, dict) and inner:

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple, final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pdp.audit.decision_log import LogMode
 from pdp.config.unix import UnixAddress, is_unix, parse_unix
@@ -114,11 +114,23 @@ def _spiffe_id(text: str) -> str:
     return spiffe_principal(text).id
 
 
+def _file_name(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("no file's name holds a NUL character")
+    return text
+
+
+def _path(path: Path) -> Path:
+    _file_name(str(path))
+    return path
+
+
 Listen = Annotated[str, AfterValidator(_address)]
 Identity = Annotated[str, AfterValidator(_identity)]
 Uid = Annotated[int, Field(ge=0, lt=_MAX_UID)]
 #: As it stands in the header `host`: a name or an address, and most often a port.
 HostHeader = Annotated[str, Field(pattern=r"^(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$")]
+FilePath = Annotated[Path, Field(strict=False), AfterValidator(_path)]
 TrustDomain = Annotated[str, Field(min_length=1, max_length=MAX_TRUST_DOMAIN_BYTES)]
 Seconds = Annotated[float, Field(ge=0, le=_DAY_SECONDS, allow_inf_nan=False)]
 
@@ -133,7 +145,7 @@ class _Section(BaseModel):
 class PolicySettings(_Section):
     """Where policies come from."""
 
-    path: Path = Field(strict=False)
+    path: FilePath
 
 
 class Credentials(NamedTuple):
@@ -149,8 +161,8 @@ class HttpSettings(_Section):
 
     listen: Annotated[str, AfterValidator(_http_address)] = "127.0.0.1:8443"
     plaintext: bool = False
-    certificate: Path | None = Field(default=None, strict=False)
-    key: Path | None = Field(default=None, strict=False)
+    certificate: FilePath | None = None
+    key: FilePath | None = None
 
     @property
     def where(self) -> Address | UnixAddress:
@@ -220,7 +232,7 @@ class LogTarget(Enum):
 class DecisionLogSettings(_Section):
     """The decision log."""
 
-    to: str = Field(default="none", min_length=1)
+    to: Annotated[str, Field(min_length=1), AfterValidator(_file_name)] = "none"
     mode: Annotated[LogMode, Field(strict=False)] = LogMode.DROP
     one_in: int = Field(default=100, ge=1, le=1_000_000)
     max_bytes: int = Field(default=DEFAULT_LOG_BYTES, ge=1 << 16, le=1 << 40)
@@ -229,6 +241,11 @@ class DecisionLogSettings(_Section):
         default=frozenset(), strict=False
     )
     digest_key: Path | None = Field(default=None, strict=False)
+
+    @field_validator("digest_key")
+    @classmethod
+    def _digest_key(cls, path: Path | None) -> Path | None:
+        return None if path is None else _path(path)
 
     @property
     def target(self) -> LogTarget | Path:
@@ -271,7 +288,7 @@ class Settings(_Section):
 
     policies: PolicySettings
     http: HttpSettings = HttpSettings()
-    trust: dict[TrustDomain, Annotated[Path, Field(strict=False)]] = Field(default={}, min_length=1)
+    trust: dict[TrustDomain, FilePath] = Field(default={}, min_length=1)
     local: LocalSettings | None = None
     grpc: GrpcSettings | None = None
     health: HealthSettings | None = None

@@ -16,6 +16,7 @@ from pdp.config.problem import Problem
 
 __all__ = ["Problem", "problems"]
 
+# The functions of `os.path` are asked where those of `Path` raise: about a name that is too long, for one.
 _LEAST_KEY_BYTES: Final = 16
 _WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
 
@@ -61,13 +62,13 @@ def _decision_log(settings: Settings) -> Iterator[Problem]:
     log = settings.decision_log
     if log.digest_key is not None:
         yield from _secret(("decision_log", "digest_key"), log.digest_key)
-        if log.digest_key.is_file() and log.digest_key.stat().st_size < _LEAST_KEY_BYTES:
+        if os.path.isfile(log.digest_key) and log.digest_key.stat().st_size < _LEAST_KEY_BYTES:  # noqa: PTH113
             message = f"{log.digest_key} holds fewer than {_LEAST_KEY_BYTES} bytes"
             yield Problem(("decision_log", "digest_key"), message, "head -c 32 /dev/urandom > FILE")
     if not isinstance(log.target, Path):
         return
     folder = log.target.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):  # noqa: PTH112
         yield Problem(("decision_log", "to"), f"{folder} is no directory that can be written to")
     elif settings.policies.path.resolve() in (folder.resolve() / "x").parents:
         message = f"{log.target} lies in the policy set, which would be read again with every line"

@@ -52,11 +52,21 @@ def read_pem(data: bytes) -> tuple[x509.Certificate, ...]:
 def _read_block(block: bytes, number: int) -> x509.Certificate:
     try:
         certificate = x509.load_pem_x509_certificate(block)
-        _ = certificate.extensions  # parsed lazily: find out now, not at the first handshake
-    except (ValueError, x509.DuplicateExtension) as error:
+        _parse_all(certificate)
+    except Exception as error:  # whatever the parsers raise, and several are not even a `ValueError`
         msg = f"certificate {number} in it is malformed"
         raise CertificateTextError(msg) from error
     return certificate
+
+
+def _parse_all(certificate: x509.Certificate) -> None:
+    """Have every part parsed that is asked for later: find out now, not at the first handshake."""
+    _ = certificate.extensions
+    for name in (certificate.subject, certificate.issuer):
+        name.rfc4514_string()
+    _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    certificate.public_key()
+    all_names(certificate)
 
 
 def fingerprint(certificate: x509.Certificate) -> str:

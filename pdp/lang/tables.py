@@ -27,8 +27,11 @@ _NEEDED: Final = (
     "write `GET POST`, or `any`",
     "write a path, such as `/v1/orders/**`",
 )
-# Where the fields of a line stand; what they hold is for the `csv` module to say.
-_PLACES: Final = re.compile(r'(?:\A|,)\s*("(?:[^"]|"")*"|[^,]*?)\s*(?=,|\Z)')
+# Lines end where those of a `Source` end: elsewhere, places would be others than those that are shown.
+_LINE: Final = re.compile(r"[^\r\n]+")
+# Where the fields of a line stand, with the spaces behind them; what they hold is for the `csv` module
+# to say. Nothing is given back, so that a line of spaces takes no longer than another.
+_PLACES: Final = re.compile(r'(?:\A|,)\s*+("(?:[^"]|"")*+"(?=\s*+(?:,|\Z))|[^,]*+)')
 
 
 class Cells(NamedTuple):
@@ -159,18 +162,15 @@ def _term(text: str, span: Span) -> ast.PrincipalTerm:
 
 def _lines(source: Source) -> Iterator[tuple[str, Span]]:
     """Each line that is not empty, with its place."""
-    start = 0
-    for line in source.text.splitlines(keepends=True):
-        text = line.rstrip("\r\n")
-        if text.strip():
-            yield text, Span(file=source.path, start=start, end=start + len(text))
-        start += len(line)
+    for line in _LINE.finditer(source.text):
+        if line[0].strip():
+            yield line[0], Span(file=source.path, start=line.start(), end=line.end())
 
 
 def _fields(line: str, span: Span) -> list[_Field]:
     """The fields of a line with their places; none if it is not CSV."""
     texts = _texts(line)
-    places = [match.span(1) for match in _PLACES.finditer(line)]
+    places = [(match.start(1), match.start(1) + len(match[1].rstrip())) for match in _PLACES.finditer(line)]
     if len(places) != len(texts):
         return [_Field(text, span, plain=False) for text in texts]
     return [

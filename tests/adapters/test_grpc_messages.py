@@ -123,6 +123,28 @@ def test_a_question_with_some_bytes_changed_is_a_question_or_a_refusal(data: st.
     assert sorted(message) in [sorted(again.SerializeToString()) for again in written]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [b"\x48\x02", b"\x48\x7f", b"\x3a\x07\x0a\x03a.b\x20\x03"],
+    ids=["explain is 2", "explain is 127", "an attribute is 3"],
+)
+def test_a_truth_value_is_0_or_1(more: bytes) -> None:
+    """Written again, others have the same length and another value."""
+    with pytest.raises(BadQuestionError) as refused:
+        read_question(ASKED.SerializeToString() + more)
+
+    assert refused.value.code == "ambiguous_encoding"
+
+
+def test_fields_may_stand_in_any_order() -> None:
+    parts = [v1.Question(explain=True), v1.Question(path="/x"), v1.Question(method="GET", service="s")]
+    principal = v1.Question(principal=v1.Principal(dns="a.example"))
+
+    question = read_question(b"".join(part.SerializeToString() for part in [*parts, principal]))
+
+    assert (question.method, question.path, question.service, question.explain) == ("GET", "/x", "s", True)
+
+
 @given(
     value=st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 63) - 1) | st.text(alphabet="aé\n") |
     st.lists(st.text(alphabet="aé"))

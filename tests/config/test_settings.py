@@ -1,5 +1,6 @@
 """Settings: what is taken from where, and what is said of a mistake."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from pdp.audit.decision_log import LogMode
 from pdp.config.load import Loaded, load_settings
 from pdp.config.model import Address, LogTarget, Settings, parse_address
+from pdp.config.unsafe import problems
 from pdp.diagnostics import Source, render
 
 FILE = """\
@@ -128,6 +130,23 @@ MISTAKES = {
     "no table at all": ("", "pdp.toml:1:1:", "`policies.path` is not set"),
     "no TOML": (FILE + "[http\n", "pdp.toml:12:6: error[toml]:", "this is not TOML"),
     "a table twice": (FILE + "[http]\n", "pdp.toml:12:6: error[toml]:", "this is not TOML"),
+    "nothing but brackets": (FILE + f"x = {'[' * 10_000}\n", "error[toml]:", "it nests too deep"),
+    "a number without end": (FILE + f"x = {'9' * 10_000}\n", "error[toml]:", "a number has too many digits"),
+    "line ends of Unicode": (
+        FILE.replace("service", "\u2028\x85").replace("9443", "x"), "pdp.toml:6:1:", "write HOST:PORT",
+    ),
+    "line ends of Unicode before what is no TOML": (
+        FILE.replace("service", "\u2028\x85") + "[http\n", "pdp.toml:12:6: error[toml]:", "this is not TOML",
+    ),
+    "a file name with a NUL": (
+        FILE.replace("tls.key", "tls\\u0000"), "pdp.toml:8:1:", "`http.key`: no file's name holds a NUL",
+    ),
+    "a secret's name with a NUL": (
+        FILE + '[decision_log]\ndigest_key = "\\u0000"\n', "pdp.toml:13:1:", "no file's name holds a NUL",
+    ),
+    "a log's name with a NUL": (
+        FILE + '[decision_log]\nto = "\\u0000"\n', "pdp.toml:13:1:", "no file's name holds a NUL",
+    ),
     "one address twice": (
         FILE + '[health]\nlisten = "127.0.0.1:9443"\n',
         "pdp.toml:1:1:",
@@ -142,6 +161,34 @@ def test_a_mistake_is_told_with_its_place(text: str, place: str, message: str) -
 
     assert place in found
     assert message in found
+
+
+@pytest.mark.parametrize("value", ["[" * 10_000, "9" * 10_000, "7\nmax_age_ms = 1"])
+def test_a_variable_that_is_no_value_is_a_mistake_and_no_defect(value: str) -> None:
+    found = said(environment={"PDP_LIMITS__IN_FLIGHT": value})
+
+    assert found.startswith("PDP_LIMITS__IN_FLIGHT: error[setting]: `limits.in_flight`")
+
+
+def test_a_long_word_in_a_long_text_takes_no_time_to_pass() -> None:
+    """It was taken apart in every way there is, once some other setting was wrong."""
+    began = time.process_time()
+
+    said(f'{FILE}[limits]\nx = """\n{"a" * 10_000}\n{"a.b " * 10_000}\n{"[" * 10_000}\n"""\n')
+
+    assert time.process_time() - began < 5
+
+
+def test_a_name_that_is_too_long_is_told_like_any_other_that_cannot_be_read() -> None:
+    name = "a" * 5000
+    log = f'[decision_log]\nto = "{name}/x"\ndigest_key = "{name}"\n'
+
+    found = problems(settings(FILE.replace("tls.crt", name) + log))
+
+    assert [problem.setting for problem in found if problem.refused] == [
+        ("http", "certificate"), ("http", "key"), ("trust", "prod.example.org"),
+        ("decision_log", "digest_key"), ("decision_log", "to"),
+    ]  # fmt: skip
 
 
 def test_what_is_missing_is_told_with_the_ways_to_set_it() -> None:

@@ -352,6 +352,12 @@ NOT_HTTP: dict[str, bytes] = {
     "unknown method": request_bytes(BODY, LENGTH, line="FROB /v1/decide HTTP/1.1"),
     "space in the target": request_bytes(BODY, LENGTH, line="POST /v1/decide /x HTTP/1.1"),
     "bytes beyond ASCII in the target": request_bytes(BODY, LENGTH, line="POST /v1/d\xe9cide HTTP/1.1"),
+    "no host": request_bytes(BODY, LENGTH).replace(b"host: pdp\r\n", b""),
+    "two hosts": request_bytes(BODY, LENGTH, "host: pdp"),
+    "two hosts in HTTP/1.0": request_bytes(BODY, LENGTH, "Host: b", line="POST /v1/decide HTTP/1.0"),
+    "no host in the host": request_bytes(BODY, LENGTH).replace(b"host: pdp", b"host: a b"),
+    "a user in the host": request_bytes(BODY, LENGTH).replace(b"host: pdp", b"host: a@pdp"),
+    "a path in the host": request_bytes(BODY, LENGTH).replace(b"host: pdp", b"host: pdp/v1"),
     "CONNECT": b"CONNECT pdp:443 HTTP/1.1\r\nhost: pdp:443\r\n\r\n",
 }
 
@@ -363,6 +369,16 @@ def test_what_is_not_http_ends_the_connection(service: Service, data: bytes) -> 
     assert replies
     assert_error(replies[0], 400, "invalid_http")
     assert len(replies) == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "host"),
+    [("1.0", b""), ("1.1", b"host:\r\n"), ("1.1", b"Host: [::1]:8443\r\n"), ("1.1", b"host: 127.0.0.1:\r\n")],
+)
+def test_host_is_one_and_nothing_rests_on_it(service: Service, version: str, host: bytes) -> None:
+    data = request_bytes(BODY, LENGTH, line=f"POST /v1/decide HTTP/{version}")
+
+    assert only(service.raw(data.replace(b"host: pdp\r\n", host))).json["decision"] == "allow"
 
 
 def test_length_that_is_too_short_ends_the_connection(service: Service) -> None:

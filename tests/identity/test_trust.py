@@ -1,5 +1,6 @@
 """Roots are kept for each trust domain by itself."""
 
+import ssl
 from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
@@ -32,6 +33,29 @@ def test_each_trust_domain_has_the_roots_of_its_own_file(tmp_path: Path, root: P
 
     assert dict(trust.domains) == {DOMAIN: (root.certificate,), PARTNER: (partner.certificate,)}
     assert trust.dns is None
+
+
+MALFORMED_INSIDE = {
+    "a version that does not exist": (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x0a"),
+    "a point on no curve": (b"\x03\x42\x00\x04", b"\x03\x42\x00\x05"),
+    "a name of a kind that is not supported": (b"\x86\x19spiffe", b"\xa3\x19spiffe"),
+    "a date that does not exist": (b"270228120000Z", b"270230120000Z"),
+    "no object identifier": (b"\x06\x03\x55\x1d\x13", b"\x06\x03\x80\x1d\x13"),
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED_INSIDE)
+def test_a_root_malformed_in_any_part_is_said_to_be_so_at_once(
+    tmp_path: Path, root: Party, case: str
+) -> None:
+    """Parts are parsed as they are asked for: some of them long after the service has begun."""
+    was, is_ = MALFORMED_INSIDE[case]
+    assert was in root.der
+    text = ssl.DER_cert_to_PEM_cert(root.der.replace(was, is_))
+    (tmp_path / "roots.pem").write_text(text)
+
+    with pytest.raises(TrustError, match="certificate 1 in it is malformed"):
+        load_trust({DOMAIN: tmp_path / "roots.pem"})
 
 
 def test_file_may_hold_several_roots_text_between_them_and_the_same_one_twice(

@@ -2,7 +2,7 @@
 
 Parsers of protocol buffers take the last of two values, merge messages and keep what they do not
 know. Two readers of which one knows more, or reads less, come apart there. So whatever is read is
-written again: a message that has another length then holds something that we did not read.
+written again: a message that has another length then, or other bytes, holds something that we did not read.
 
 What the values mean is checked by `pdp.adapters.question`, the same for every protocol.
 """
@@ -78,7 +78,10 @@ def _read(type_: type[_M], data: bytes, most: int) -> _M:
     except DecodeError as error:
         _refuse_malformed(message, error)
     message.DiscardUnknownFields()
-    if message.ByteSize() != len(data):
+    written = message.SerializeToString()
+    # Fields may stand in any order. A truth value that is neither 0 nor 1 has the length of one that
+    # is, and is written smaller: then the bytes have another sum.
+    if len(written) != len(data) or (written != data and sum(written) != sum(data)):
         _refuse_ambiguous(type_, data)
     return message
 
@@ -99,7 +102,9 @@ def _refuse_ambiguous(type_: type[Message], data: bytes) -> NoReturn:
     message.ParseFromString(data)
     if (unknown := _unknown(message, "")) is not None:
         raise BadQuestionError("unknown_field", unknown)
-    what = "a field stands twice, or something is written longer than it needs to be"
+    what = (
+        "a field stands twice, something is longer than it needs to be, or a truth value is neither 0 nor 1"
+    )
     raise BadQuestionError("ambiguous_encoding", f"this can be read in several ways: {what}")
 
 
