@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from enum import Enum
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple, get_args
+from types import MappingProxyType, UnionType
+from typing import Annotated, Any, Final, NamedTuple, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -169,8 +169,12 @@ def _from_text(keys: tuple[str, ...], value: str) -> object:
 
 
 def _holds_text(annotation: Any) -> bool:
-    options = (annotation, *get_args(annotation))
-    return any(isinstance(each, type) and issubclass(each, str | Path | Enum) for each in options)
+    origin, inside = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _holds_text(inside[0])
+    if origin is UnionType or origin is Union:
+        return any(map(_holds_text, inside))
+    return isinstance(annotation, type) and issubclass(annotation, str | Path | Enum)
 
 
 def _fields(keys: tuple[str, ...]) -> Mapping[str, FieldInfo]:
