@@ -69,7 +69,7 @@ def canonical(target: str) -> CanonicalPath:
 def readings(target: str, relaxations: Relaxation) -> tuple[CanonicalPath, ...]:
     """Every reading of `target` under `relaxations`: distinct, sorted, at least one.
 
-    At most `MAX_PATH_READINGS` (in fact eight): merging replaces, the others double.
+    At most eight, each of which is decided: merging replaces, the others double.
 
     Raises:
         AmbiguousPathError: some reading has a problem that no enabled relaxation covers.

@@ -365,10 +365,14 @@ def test_the_parts_of_a_caller_entry():
         ("namespace prod/web", "prod/ns/web/sa/*"),
         ("prod/{n}", "prod/*"),
         ("pair", "trio"),
+        ("lone", "prod/a"),
+        ("outer", "prod/a"),
+        ("only", "pair"),
     ],
 )
 def test_terms_that_mean_the_same_share_one_atom(one, other):
     groups = "group pair = { prod/a, prod/b }\ngroup trio = { prod/b, prod/a, prod/a }\n"
+    groups += "group lone = { prod/a }\ngroup outer = { lone, prod/a }\ngroup only = { trio }\n"
     index = index_of(f"{groups}service s {{ allow {one} to GET /x\nallow {other} to GET /y }}")
 
     first, second = index.service("s").columns.atoms
