@@ -327,6 +327,12 @@ def test_a_service_whose_own_statement_is_damaged_is_not_called_unknown():
     assert codes("service t { allow anyone GET /x }\nservice s {}\ncaller prod/p fronts t") == ["PDP101"]
 
 
+def test_an_issuer_whose_own_statement_is_damaged_is_not_called_unknown():
+    text = "issuer nowhere =\nservice s { allow anyone on behalf of nowhere/x to GET /x }"
+
+    assert codes(text) == ["PDP101"]
+
+
 def test_an_entry_with_several_callers_is_one_for_each():
     loaded = load("service s {}\ncaller prod/a, dev/x fronts s may assert itself")
 

@@ -141,3 +141,10 @@ def test_roles_of_a_rule_count_together():
 
     assert problems(f"{roles}service s {{ allow anyone to r0, r1 }}") == []
     assert [code for code, _ in problems(f"{roles}service s {{ allow anyone to r0, r1, r2 }}")] == ["PDP922"]
+
+
+def test_what_follows_a_role_that_is_as_large_as_a_rule_may_be_is_not_left_out():
+    role = f"role r = {{ {', '.join(f'GET /{n}' for n in range(MAX_RULE_ROWS))} }}\n"
+
+    assert problems(f"{role}service s {{ allow anyone to r }}") == []
+    assert [code for code, _ in problems(f"{role}service s {{ allow anyone to r, GET /x }}")] == ["PDP922"]

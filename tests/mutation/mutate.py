@@ -122,6 +122,7 @@ TESTS = {
         "tests/compiler/test_any_case_told.py",
         *_SAID,
     ),
+    "pdp/compiler/lower": (*_MEANT, "tests/compiler/test_unfolding.py", *_SAID),
     "pdp/compiler/matchers": ("tests/compiler/test_matchers.py", "tests/compiler/test_lowering.py"),
     "pdp/compiler/meetings": (
         "tests/compiler/test_meetings.py",
@@ -144,7 +145,7 @@ TESTS = {
         "tests/identity/test_chain.py",
         "tests/identity/test_x509_fuzz.py",
     ),
-    "pdp/paths": ("tests/leaves/test_paths.py", "tests/leaves/test_paths_corpus.py"),
+    "pdp/paths": ("tests/leaves/test_paths_corpus.py", "tests/leaves/test_paths.py"),
 }
 _QUICK = ("pdp/engine", "pdp/index", "pdp/compiler")  # where agreement with the oracle says something
 _TOLD = (  # and where it does not: what is only told, or only refused
