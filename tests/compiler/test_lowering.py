@@ -236,6 +236,9 @@ def test_captures_of_a_rule_are_bounded(more):
     path = "".join(f"/{{c{n}}}" for n in range(MAX_CAPTURES - 1 + more))
 
     assert codes(f"service s {{ allow prod/{{c}} to GET {path} }}") == (["PDP916"] if more else [])
+    if not more:
+        index = service(f"allow prod/{{c}} to GET {path}")
+        assert decide(index, ask(f"prod/a GET {path.replace('{', '').replace('}', '')}")).rules != ()
 
 
 @pytest.mark.parametrize("more", [0, 1])

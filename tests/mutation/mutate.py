@@ -122,7 +122,12 @@ TESTS = {
         "tests/compiler/test_any_case_told.py",
         *_SAID,
     ),
-    "pdp/compiler/lower": (*_MEANT, "tests/compiler/test_unfolding.py", *_SAID),
+    "pdp/compiler/lower": (
+        *_MEANT,
+        "tests/compiler/test_unfolding.py",
+        *_SAID,
+        "tests/engine/test_explained_parts.py",
+    ),
     "pdp/compiler/matchers": ("tests/compiler/test_matchers.py", "tests/compiler/test_lowering.py"),
     "pdp/compiler/meetings": (
         "tests/compiler/test_meetings.py",
