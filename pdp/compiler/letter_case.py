@@ -87,8 +87,6 @@ def _literal(segment: ast.Segment) -> str:
 @lru_cache(maxsize=1 << 16)  # the segments of a set are the same few words
 def _lowered(text: str) -> str:
     """The text as every reading of a request may have it; empty if none may."""
-    if not text or is_canonical_segment(text, Relaxation.IGNORE_CASE):
-        return text
     lower = _in_lower_case(text)
     return lower if is_canonical_segment(lower, Relaxation.IGNORE_CASE) else ""
 

@@ -385,6 +385,19 @@ def test_whatever_a_relaxed_server_does_is_among_the_readings(
     assert spelled(segments) in found
 
 
+@pytest.mark.parametrize("kept", list(Relaxation))
+def test_what_a_relaxation_is_about_is_left_alone_without_it(kept):
+    """The others together do nothing of what it does."""
+    target, one = {
+        Relaxation.ENCODED_SLASH: ("/A%2FB", PathProblem.ENCODED_SLASH),
+        Relaxation.MERGE_SLASHES: ("/A//B", PathProblem.EMPTY_SEGMENT),
+        Relaxation.IGNORE_TRAILING_SLASH: ("/a", ("/a",)),
+        Relaxation.IGNORE_CASE: ("/A/B", ("/A/B", "/A/B/")),
+    }[kept]
+
+    assert outcome(readings, target, ~kept) == one
+
+
 def test_no_target_has_more_than_eight_readings():
     found = readings("/A%2F/B", ~Relaxation.NONE)
 
