@@ -23,7 +23,6 @@ MAX_PKI_AUTHORITY_DAYS: Final = 3650  # longer outlives the key sizes of today
 # -- requests --------------------------------------------------------------------------
 MAX_PATH_BYTES: Final = 8192  # what the proxies before us accept as a request line
 MAX_PATH_SEGMENTS: Final = 128  # bounds the walk of the index
-MAX_PATH_READINGS: Final = 16  # every reading of a relaxed path is decided: law 6
 MAX_METHOD_CHARS: Final = 64  # longer than any registered method
 MAX_HOST_CHARS: Final = 253  # RFC 1035 section 2.3.4: 255 octets on the wire, without length bytes
 MAX_SERVICE_NAME_CHARS: Final = 256  # longer than any host name, which is the longest kind of service name

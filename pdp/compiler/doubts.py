@@ -5,6 +5,7 @@ service that a directory owns.
 """
 
 from collections.abc import Callable, Iterator
+from functools import reduce
 from typing import Final, TypeAlias
 
 from pdp.compiler.environment import Environment
@@ -86,10 +87,7 @@ def _reads(operand: ast.Operand) -> bool:
 
 
 def _join(parts: list[_Truths], how: Callable[[Truth, Truth], Truth]) -> _Truths:
-    found = parts[0]
-    for part in parts[1:]:
-        found = frozenset(how(one, two) for one in found for two in part)
-    return found
+    return reduce(lambda some, more: frozenset(how(one, two) for one in some for two in more), parts)
 
 
 def _and(one: Truth, two: Truth) -> Truth:

@@ -71,7 +71,7 @@ def _row(row: Row, unit: Unit, service: str, environment: Environment, heads: He
         else:
             span = rule.span
             directory = unit.texts.file.rpartition("/")[0]
-            places = _Statement(environment, directory, service).paths(rule.targets, ())
+            places = _Statement(environment, directory, service).paths(rule.targets)
             span = next((path.span for path in places if path.segments == pattern), span)
         yield _problem(_shown(pattern), _shown(pattern, lowered=True), service, span)
 
@@ -87,8 +87,6 @@ def _literal(segment: ast.Segment) -> str:
 @lru_cache(maxsize=1 << 16)  # the segments of a set are the same few words
 def _lowered(text: str) -> str:
     """The text as every reading of a request may have it; empty if none may."""
-    if not text or is_canonical_segment(text, Relaxation.IGNORE_CASE):
-        return text
     lower = _in_lower_case(text)
     return lower if is_canonical_segment(lower, Relaxation.IGNORE_CASE) else ""
 
@@ -150,7 +148,7 @@ class _Statement:
 
     def problems(self, item: ast.Rule | ast.Invariant) -> Iterator[Diagnostic]:
         """What no row shows: the paths of invariants, and values that captures are compared with."""
-        paths = list(self.paths(item.targets, ()))
+        paths = list(self.paths(item.targets))
         captures = {s.name for path in paths for s in path.segments if isinstance(s, ast.Capture)}
         if isinstance(item, ast.Invariant):
             conditions = [item.when]
@@ -161,38 +159,37 @@ class _Statement:
         else:
             conditions = [item.clause.when, item.clause.unless]
         for expr in conditions:
-            for value in self._compared(expr, captures, ()):
+            for value in self._compared(expr, captures):
                 lower = _lowered(value.value)
                 if lower != value.value and is_canonical_segment(value.value):
                     quoted = f'"{lower}"' if lower else ""
                     yield _problem(f'"{value.value}"', quoted, self.service, value.span)
 
-    def paths(
-        self, targets: Sequence[ast.Target | ast.RoleRef], active: tuple[str, ...]
-    ) -> Iterator[ast.PathPattern]:
-        """Every path of some targets, those of roles and exceptions included."""
+    def paths(self, targets: Sequence[ast.Target | ast.RoleRef]) -> Iterator[ast.PathPattern]:
+        """Every path of some targets, those of roles and exceptions included.
+
+        Roles and conditions that lead back to themselves are in no environment, so this ends.
+        """
         for target in targets:
             if isinstance(target, ast.Target):
                 yield target.path
                 yield from target.excluded
                 continue
             role = self.environment.role(target.name, self.directory)
-            if role is not None and target.name not in active:
-                yield from self.paths(role.targets, (*active, target.name))
+            if role is not None:
+                yield from self.paths(role.targets)
 
-    def _compared(
-        self, expr: ast.Expr | None, captures: set[str], active: tuple[str, ...]
-    ) -> Iterator[ast.StringValue]:
+    def _compared(self, expr: ast.Expr | None, captures: set[str]) -> Iterator[ast.StringValue]:
         """The texts that captures of the path are compared with."""
         match expr:
             case ast.And(items=items) | ast.Or(items=items):
                 for item in items:
-                    yield from self._compared(item, captures, active)
+                    yield from self._compared(item, captures)
             case ast.Not(item=item):
-                yield from self._compared(item, captures, active)
-            case ast.NamedCondition(name=name) if name not in active:
+                yield from self._compared(item, captures)
+            case ast.NamedCondition(name=name):
                 declared = self.environment.condition(name, self.directory)
-                yield from self._compared(declared and declared.expr, captures, (*active, name))
+                yield from self._compared(declared and declared.expr, captures)
             case ast.Comparison(left=ast.CaptureOperand(name=name), right=ast.ValueOperand(value=value)) | (
                 ast.Comparison(right=ast.CaptureOperand(name=name), left=ast.ValueOperand(value=value))
             ) if name in captures and isinstance(value, ast.StringValue):

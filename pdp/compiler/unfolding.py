@@ -6,6 +6,7 @@ may cost. What passes a bound is found here, before anything is unfolded.
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
+from graphlib import TopologicalSorter
 from typing import NamedTuple, TypeVar
 
 from pdp.lang import ast
@@ -34,7 +35,7 @@ class Excess(NamedTuple):
 
 
 def excesses(uses: Mapping[K, Counter[K]], own: Callable[[K], int], most: int) -> Mapping[K, Excess]:
-    """The declarations that pass a bound, in the order in which they are met.
+    """The declarations that pass a bound, each after those that it uses.
 
     A declaration that uses one of them is measured as if that were one test or target, so that each is
     reported once, where it begins, and still nothing grows without bound.
@@ -46,25 +47,15 @@ def excesses(uses: Mapping[K, Counter[K]], own: Callable[[K], int], most: int) -
     """
     measured: dict[K, Excess] = {}
     found: dict[K, Excess] = {}
-    for key in uses:
-        pending = [key]
-        while pending:
-            last = pending[-1]
-            missing = [used for used in uses[last] if used not in measured]
-            if missing and last not in measured:
-                pending += missing
-                continue
-            pending.pop()
-            if last in measured:
-                continue
-            parts = [(measured[used], times) for used, times in uses[last].items()]
-            measure = Excess(
-                depth=1 + max((part.depth for part, _ in parts), default=0),
-                size=own(last) + sum(part.size * times for part, times in parts),
-            )
-            if measure.too_deep or measure.size > most:
-                found[last], measure = measure, Excess(0, 1)
-            measured[last] = measure
+    for key in TopologicalSorter(uses).static_order():
+        parts = [(measured[used], times) for used, times in uses[key].items()]
+        measure = Excess(
+            depth=1 + max((part.depth for part, _ in parts), default=0),
+            size=own(key) + sum(part.size * times for part, times in parts),
+        )
+        if measure.too_deep or measure.size > most:
+            found[key], measure = measure, Excess(0, 1)
+        measured[key] = measure
     return found
 
 

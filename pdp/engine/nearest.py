@@ -45,10 +45,9 @@ def _denied(reading: Reading, decision: Decision) -> Sequence[Difference]:
     """The deny that stands in the way of every allow."""
     if decision.reason is not Reason.DENIED_BY_RULE:
         return ()
-    rule = decision.rules[0]
-    given = reading.columns.text(rule).name
-    told = next((entry for entry in considered([reading], decision) if entry.rule == rule), None)
-    if told is not None and told.differences:
+    told = considered([reading], decision)[0]  # deciding ones come first
+    given = reading.columns.text(told.rule).name
+    if told.differences:
         missing = ", ".join(one.given for one in told.differences)
         given = f"{given}, whose condition is unknown: {missing}"
     return (Difference(coordinate=Coordinate.DENIED, given=given, wanted="no deny"),)
@@ -93,7 +92,7 @@ class _Search:
         """
         atoms = self.columns.atoms
         beside = islice(self.reading.about_others(), MAX_NEAREST_COMPARED)
-        near = (found.row for found in neighbours(self.reading.service.root, self.reading.segments))
+        near = neighbours(self.reading.service.root, self.reading.segments)
         first = dict.fromkeys((*self.reading.rows, *beside, *near))
         scanned = range(min(len(atoms), MAX_NEAREST_SCANNED))
         about = (row for row in scanned if atoms[row] in self.atoms)
@@ -103,18 +102,21 @@ class _Search:
         yield from islice(filter(self.columns.is_enforced_allow, rest), MAX_NEAREST_COMPARED)
 
     def rank(self, row: int, most: int | None) -> _Rank | None:
-        """How near a row is but for its rare parts; None if it is more than so many steps away."""
+        """How near a row is but for its rare parts; None if its length shows that it is too far away.
+
+        Args:
+            row: The row.
+            most: How many steps the nearest of those seen so far is away.
+        """
         pattern, segments = self.reading.patterns[row], self.reading.segments
         other = self.columns.atoms[row] not in self.atoms
         elsewhere, distance = not matches(pattern, segments), 0
         steps = other + (not self.columns.masks[row] & self.reading.bit)
         if elsewhere:
-            if most is not None and steps + max(1, fewest_steps(pattern, segments)) > most:
+            if most is not None and steps + fewest_steps(pattern, segments) > most:
                 return None
             steps += path_steps(pattern, segments)
             distance = differs_before_the_end(pattern, segments)
-        if most is not None and steps > most:
-            return None
         return steps, elsewhere, other, distance, self.columns.rules[row]
 
     def differences(self, row: int) -> list[Difference]:

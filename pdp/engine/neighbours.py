@@ -4,134 +4,114 @@ The search is bounded, and what it finds first is what a person would look for f
 differ late, then paths that differ early.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Final, final
+from typing import Final
 
 from pdp.index.cells import PACK_ROW, LeafOrRow, Lone, State
 
-__all__ = ["Neighbour", "neighbours"]
+__all__ = ["neighbours"]
 
 _STATES: Final = 2000  # states visited for one explanation
 _SIBLINGS: Final = 200  # other segments tried in one place
 _ROWS: Final = 500  # rows reported
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Neighbour:
-    """A row at another path.
-
-    Attributes:
-        row: The row.
-        pattern: Its path, `*` for what any segment matches.
-        distance: How much of the request's path had to change, in segments from the end.
-    """
-
-    row: int
-    pattern: str
-    distance: int
-
-
-def neighbours(root: State, segments: list[str]) -> Iterator[Neighbour]:
-    """Rows one step away from a path."""
+def neighbours(root: State, segments: list[str]) -> Iterator[int]:
+    """Rows one step away from a path; one may come more than once."""
     return islice(_search(root, segments), _ROWS)
 
 
-def _search(root: State, segments: list[str]) -> Iterator[Neighbour]:
-    trail: list[tuple[State, list[str]]] = [(root, [])]
+def _search(root: State, segments: list[str]) -> Iterator[int]:
+    trail = [root]
     state: State | Lone | None = root
     for depth, segment in enumerate(segments, 1):
         if not isinstance(state, State):
             break
-        state, label = _step(state, segment)
+        state = _step(state, segment)
         if isinstance(state, State):
-            trail.append((state, [*trail[-1][1], label]))
+            trail.append(state)
         elif state is not None:
-            yield from _beside(state, [*trail[-1][1], label], segments[depth:])
+            yield from _beside(state, segments[depth:])
     budget = _STATES
     for depth in range(len(trail) - 1, -1, -1):
-        at, labels = trail[depth]
-        distance = len(segments) - depth
+        at = trail[depth]
         if depth < len(segments):
-            yield from _ends(at, labels, distance)  # one segment too many
-        for label, following in islice(
-            _ways(at, segments[depth] if depth < len(segments) else None), _SIBLINGS
-        ):
+            yield from _ends(at)  # one segment too many
+        ways = _ways(at, segments[depth] if depth < len(segments) else None)
+        for following in islice(ways, _SIBLINGS):
             budget -= 1
             if budget < 0:
                 return
-            rest = segments[depth + 1 :]
-            yield from _follow(following, [*labels, label], rest, distance)
+            yield from _follow(following, segments[depth + 1 :], at.rests)
 
 
-def _step(state: State, segment: str) -> tuple[State | Lone | None, str]:
+def _step(state: State, segment: str) -> State | Lone | None:
     following = state.literals.get(segment)
     if following is not None:
-        return following, segment
+        return following
     if state.affixes is not None and segment and (affixed := state.affixes.match(segment)) is not None:
-        return affixed, segment
-    return (state.other, "*") if segment else (None, "")
+        return affixed
+    return state.other if segment else None
 
 
-def _ways(state: State, taken: str | None) -> Iterator[tuple[str, State | Lone]]:
-    for label, following in state.literals.items():
-        if label != taken:
-            yield label, following
+def _ways(state: State, taken: str | None) -> Iterator[State | Lone]:
+    for literal, following in state.literals.items():
+        if literal != taken:
+            yield following
     if state.other is not None and taken == "":
-        yield "*", state.other
+        yield state.other
 
 
-def _follow(state: State | Lone, labels: list[str], rest: list[str], distance: int) -> Iterator[Neighbour]:
-    """Go on along the request's own segments after one that differs."""
+def _follow(state: State | Lone, rest: list[str], known: Sequence[LeafOrRow]) -> Iterator[int]:
+    """Go on along the request's own segments after one that differs.
+
+    Args:
+        state: What is behind that one.
+        rest: The segments that follow.
+        known: What `**` covers whichever segment stands there: the rows are on the path itself.
+    """
     for position, segment in enumerate(rest):
         if not isinstance(state, State):
-            yield from _lone(state, labels, rest[position:], distance)
+            yield from _lone(state, len(rest) - position)
             return
-        following, label = _step(state, segment)
+        following = _step(state, segment)
         if following is None:
-            yield from _rests(state, [*labels, "**"], distance)
-            return
-        state, labels = following, [*labels, label]
-    if isinstance(state, State):
-        yield from _ends(state, labels, distance)
+            break
+        state = following
     else:
-        yield from _lone(state, labels, [], distance)
+        if not isinstance(state, State):
+            yield from _lone(state, 0)
+            return
+        yield from _ends(state)
+    for leaf in state.rests:
+        if leaf not in known:
+            yield from _leaf(leaf)
 
 
-def _beside(lone: Lone, labels: list[str], rest: list[str]) -> Iterator[Neighbour]:
+def _beside(lone: Lone, rest: list[str]) -> Iterator[int]:
     """A lone row on the way, where what is left of the path is too long for it, or one too short."""
     count, is_open = lone >> 1 & 0xFF, bool(lone & 1)
     excess = len(rest) - count
-    if excess == -1 or (excess == 0 and rest[-1:] == [""]):
-        yield from _lone(lone, labels, ["*"] * count, excess + 1)
-    elif excess > 0 and not is_open:
-        yield from _lone(lone, labels, ["*"] * count, excess)
+    if excess == -1 or (excess == 0 and rest[-1:] == [""]) or (excess > 0 and not is_open):
+        yield lone >> PACK_ROW
 
 
-def _lone(lone: Lone, labels: list[str], rest: list[str], distance: int) -> Iterator[Neighbour]:
+def _lone(lone: Lone, given: int) -> Iterator[int]:
+    """A lone row, if it takes so many segments more."""
     count, is_open = lone >> 1 & 0xFF, bool(lone & 1)
-    if len(rest) == count or (is_open and len(rest) > count):
-        pattern = "/".join([*labels, *["*"] * count, *(["**"] if is_open else [])])
-        yield Neighbour(row=lone >> PACK_ROW, pattern=f"/{pattern}", distance=distance)
+    if given >= count if is_open else given == count:
+        yield lone >> PACK_ROW
 
 
-def _ends(state: State, labels: list[str], distance: int) -> Iterator[Neighbour]:
+def _ends(state: State) -> Iterator[int]:
     if state.leaf is not None:
-        yield from _leaf(state.leaf, labels, distance)
+        yield from _leaf(state.leaf)
 
 
-def _rests(state: State, labels: list[str], distance: int) -> Iterator[Neighbour]:
-    for leaf in state.rests:
-        yield from _leaf(leaf, labels, distance)
-
-
-def _leaf(leaf: LeafOrRow, labels: list[str], distance: int) -> Iterator[Neighbour]:
-    pattern = "/" + "/".join(labels)
+def _leaf(leaf: LeafOrRow) -> Iterator[int]:
     if isinstance(leaf, int):
-        yield Neighbour(row=leaf, pattern=pattern, distance=distance)
+        yield leaf
         return
     for rows in islice(leaf.rows.values(), _ROWS):
-        for row in (rows,) if isinstance(rows, int) else rows:
-            yield Neighbour(row=row, pattern=pattern, distance=distance)
+        yield from (rows,) if isinstance(rows, int) else rows

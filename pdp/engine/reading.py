@@ -37,7 +37,7 @@ class Reading:
         self._cell = walk(service.root, self.segments)[0]
         self.rows = [row for atom, row in _rows(self._cell, self.columns) if atom in self.atoms]
         self.unmet = Unmet(index, self.evaluation, request.principal.id)
-        self.patterns = Patterns(service.name if service.declared else None, self.columns)
+        self.patterns = Patterns(service.name, self.columns)
 
     def about_others(self) -> Iterator[int]:
         """The rows on the path about other principals."""

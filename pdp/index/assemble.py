@@ -101,7 +101,7 @@ def _service(
     name: str, used: tuple[Unit, ...], environment: Environment, problems: list[Diagnostic]
 ) -> ServiceIndex:
     info = environment.services.get(name)
-    columns, patterns = build_columns(name if info is not None else None, used)
+    columns, patterns = build_columns(name, used)
     try:
         root = build_cells(columns, patterns)
     except TooManyCellsError as error:

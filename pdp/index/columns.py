@@ -53,7 +53,7 @@ class Patterns:
     The index has no need of them; explanations do.
     """
 
-    def __init__(self, service: str | None, columns: Columns) -> None:
+    def __init__(self, service: str, columns: Columns) -> None:
         self._rows = [_rows(service, unit) for unit in columns.units]
         ends = accumulate(sum(map(len, rows)) for rows in self._rows)
         self._starts = [0, *ends]
@@ -66,17 +66,17 @@ class Patterns:
         return (own[at] if at < len(own) else on_any[at - len(own)]).path
 
 
-def _rows(service: str | None, unit: Unit) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+def _rows(service: str, unit: Unit) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
     """The rows of a unit that are about a service: its own, and those on every service."""
-    return unit.by_service.get(service, ()) if service is not None else (), unit.on_any
+    return unit.by_service.get(service, ()), unit.on_any
 
 
 def build_columns(
-    service: str | None, units: Sequence[Unit]
+    service: str, units: Sequence[Unit]
 ) -> tuple[Columns, list[tuple[int, tuple[ast.Segment, ...]]]]:
     """Columns of a service's rows, those on every service among them, and each row's path pattern.
 
-    `service` is None for services that are not declared.
+    `service` is empty for services that are not declared: no unit has rules of its own for that.
     """
     atoms, masks, rules = array("I"), array("Q"), array("Q")
     kinds = bytearray()

@@ -69,7 +69,7 @@ def canonical(target: str) -> CanonicalPath:
 def readings(target: str, relaxations: Relaxation) -> tuple[CanonicalPath, ...]:
     """Every reading of `target` under `relaxations`: distinct, sorted, at least one.
 
-    At most `MAX_PATH_READINGS` (in fact eight): merging replaces, the others double.
+    At most eight, each of which is decided: merging replaces, the others double.
 
     Raises:
         AmbiguousPathError: some reading has a problem that no enabled relaxation covers.
@@ -109,9 +109,7 @@ def _read(target: str, relaxations: Relaxation) -> tuple[CanonicalPath, ...]:
     received = _decoded_once(_path_of(target), keep_slash=Relaxation.ENCODED_SLASH in relaxations)
     # In this order because the slashes that decoding reveals are merged, and the trailing slash
     # that merging leaves is ignored; letter case commutes with all of them.
-    found = {received}
-    if Relaxation.ENCODED_SLASH in relaxations:
-        found |= {received.replace("%2F", "/")}
+    found = {received, received.replace("%2F", "/")}  # the same but for `Relaxation.ENCODED_SLASH`
     if any(text.startswith("//") for text in found):
         # Not even when merging: to some parsers `//admin/x` is the path `/x` of the host `admin`.
         raise AmbiguousPathError(PathProblem.LEADING_DOUBLE_SLASH)

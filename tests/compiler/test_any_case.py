@@ -54,6 +54,7 @@ WRONG = {
 RIGHT = {
     "lower case": {"inside": "deny prod/x to any /admin/**"},
     "another service": {"ledger": "deny anyone to any /Admin/**"},
+    "another service, and a capture": {"ledger": 'deny anyone to any /{a}/** when {a} == "Admin"'},
     "another service by name": {"outside": "deny anyone to any /Admin/** on ledger"},
     "digits of an encoded byte": {"inside": "deny prod/x to any /a%5Bb"},
     "a capture of the principal alone": {"inside": 'deny prod/{a} to any /x when {a} == "Admin"'},

@@ -51,6 +51,28 @@ def test_letters_whose_lower_case_servers_do_not_agree_on() -> None:
     assert help_ == "servers do not agree on the lower case of its letters"
 
 
+def test_letters_of_a_value_whose_lower_case_servers_do_not_agree_on() -> None:
+    rule = 'deny anyone to any /{a} when {a} == "%C3%89"'
+
+    ((place, _, help_),) = said(HEAD + f"service files {{ paths may have any-case\n {rule} }}\n")
+    assert (place, help_) == ('"%C3%89"', "servers do not agree on the lower case of its letters")
+
+
+@pytest.mark.parametrize(
+    ("declared", "rule", "code"),
+    [
+        ("", "deny anyone to nowhere", "PDP227"),
+        ("", "deny anyone to any /{a} when nowhere", "PDP204"),
+        ("role a = { b }\nrole b = { a }", "deny anyone to a", "PDP228"),
+        ("condition a = b\ncondition b = a", "deny anyone to any /{a} when a", "PDP205"),
+    ],
+)
+def test_names_that_stand_for_nothing_are_told_as_elsewhere(declared: str, rule: str, code: str) -> None:
+    text = f"{HEAD}{declared}\nservice files {{ paths may have any-case\n {rule} }}\n"
+
+    assert [found.code for found in load({"a.policy": text}).diagnostics] == [code]
+
+
 def test_each_service_is_told_of_its_own_rules() -> None:
     text = HEAD + (
         "service files { paths may have any-case\n deny anyone to any /A }\n"

@@ -39,6 +39,16 @@ def test_a_name_of_the_platform_is_free_in_a_service():
     assert codes(files) == []
 
 
+def test_a_name_of_a_service_is_free_among_the_rules_of_the_platform():
+    files = {
+        "a.policy": DOMAIN
+        + "service t { deny anyone to GET /x as closed }\ndeny anyone to GET /y on s as own\n",
+        "b.policy": HEAD + "deny anyone to GET /z on s as closed\n",
+    }
+
+    assert codes(files) == []
+
+
 def test_two_files_of_the_platform_say_the_same():
     files = {
         "a.policy": DOMAIN + "deny anyone to GET /x on s\n",
@@ -118,3 +128,16 @@ def test_the_name_of_a_table_is_given_once_in_the_statement():
 
     assert shown(files) == [("PDP226", "n", "n")]
     assert [d.span.file for d in load(files).diagnostics] == ["a.policy"]
+
+
+def test_of_several_statements_that_read_a_table_the_one_that_gives_the_name_is_shown():
+    text = (
+        TABLE
+        + 'service s {\n allow prod/a to GET /x as n\n allow from "t.csv"\n'
+        + ' allow from "t.csv" as m when has header.m\n allow from "t.csv" as n when has header.n\n}\n'
+    )
+    files = {"a.policy": text, "t.csv": "principal,methods,path\nprod/b,GET,/x\n"}
+
+    found = [d for d in load(files).diagnostics if d.code == "PDP226"]
+
+    assert [d.span.start for d in found] == [text.rindex("n when")]

@@ -14,6 +14,7 @@ from pdp.lang.parser import parse
 from pdp.store.bundle import make_bundle
 from pdp.store.snapshot import Loader
 from pdp.vocabulary import User
+from tests.docs.sets import load
 from tests.engine.asking import HEAD, NOW, ask, index_of
 
 DECLARED = """
@@ -475,3 +476,9 @@ def test_a_rule_whose_condition_was_refused_has_no_row(condition, clause):
 
     assert not any(unit.by_service.values())
     assert REFUSED[condition] in {found.code for found in unit.diagnostics}
+
+
+def test_an_attribute_whose_own_statement_is_damaged_is_not_called_unknown():
+    text = 'attribute mesh.zone is text\nservice s { allow anyone to GET /x when mesh.zone == "a" }'
+
+    assert [found.code for found in load({"a.policy": f"language 1\n{text}"}).diagnostics] == ["PDP208"]

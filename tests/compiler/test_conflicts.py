@@ -196,6 +196,14 @@ def test_what_two_allows_demand_of_one_header_is_compared(one: str, other: str, 
     assert [d.code for d in load({"a.policy": text}).diagnostics] == found
 
 
+@pytest.mark.parametrize("effect", ["deny", "shadow allow"])
+def test_of_a_rule_that_can_demand_nothing_no_more_than_that_is_said(effect: str) -> None:
+    rules = f'{effect} anyone to GET /x set header x-a = "1"\nallow anyone to GET /x set header x-a = "2"'
+    text = f"language 1\nservice s {{\n{rules}\n}}\n"
+
+    assert [d.code for d in load({"a.policy": text}).diagnostics] == ["PDP338"]
+
+
 def test_a_rule_that_contradicts_itself_is_shown_where_it_does() -> None:
     headers = 'set header x-a = "1" set header x-a = "2" set header x-b = "1" reuse at most 1s'
     other = 'allow anyone to GET /* set header x-a = "3"'

@@ -23,6 +23,13 @@ SAID = {
     "never prod/a may GET /x on t": ["PDP225"],
     "never nowhere/a may GET /x on s": ["PDP219"],
     "never prod/a may nothing on s": ["PDP227"],
+    # and all of it at once, whatever else is wrong
+    'never prod/a on behalf of nowhere/x may nothing on t when like == "x"': [
+        "PDP206",
+        "PDP225",
+        "PDP227",
+        "PDP229",
+    ],
     # conditions that no rule uses
     "condition c = principal in none": ["PDP223"],
     "condition c = principal in prod/a": [],

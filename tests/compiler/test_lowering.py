@@ -236,6 +236,9 @@ def test_captures_of_a_rule_are_bounded(more):
     path = "".join(f"/{{c{n}}}" for n in range(MAX_CAPTURES - 1 + more))
 
     assert codes(f"service s {{ allow prod/{{c}} to GET {path} }}") == (["PDP916"] if more else [])
+    if not more:
+        index = service(f"allow prod/{{c}} to GET {path}")
+        assert decide(index, ask(f"prod/a GET {path.replace('{', '').replace('}', '')}")).rules != ()
 
 
 @pytest.mark.parametrize("more", [0, 1])
@@ -327,6 +330,12 @@ def test_a_service_whose_own_statement_is_damaged_is_not_called_unknown():
     assert codes("service t { allow anyone GET /x }\nservice s {}\ncaller prod/p fronts t") == ["PDP101"]
 
 
+def test_an_issuer_whose_own_statement_is_damaged_is_not_called_unknown():
+    text = "issuer nowhere =\nservice s { allow anyone on behalf of nowhere/x to GET /x }"
+
+    assert codes(text) == ["PDP101"]
+
+
 def test_an_entry_with_several_callers_is_one_for_each():
     loaded = load("service s {}\ncaller prod/a, dev/x fronts s may assert itself")
 
@@ -365,10 +374,14 @@ def test_the_parts_of_a_caller_entry():
         ("namespace prod/web", "prod/ns/web/sa/*"),
         ("prod/{n}", "prod/*"),
         ("pair", "trio"),
+        ("lone", "prod/a"),
+        ("outer", "prod/a"),
+        ("only", "pair"),
     ],
 )
 def test_terms_that_mean_the_same_share_one_atom(one, other):
     groups = "group pair = { prod/a, prod/b }\ngroup trio = { prod/b, prod/a, prod/a }\n"
+    groups += "group lone = { prod/a }\ngroup outer = { lone, prod/a }\ngroup only = { trio }\n"
     index = index_of(f"{groups}service s {{ allow {one} to GET /x\nallow {other} to GET /y }}")
 
     first, second = index.service("s").columns.atoms

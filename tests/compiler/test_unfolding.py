@@ -52,6 +52,54 @@ def test_whoever_uses_what_is_too_large_is_not_told_that_it_is_unknown():
     ]
 
 
+@pytest.mark.parametrize("kind", ["condition", "role"])
+def test_it_does_not_matter_which_is_written_first(kind):
+    """A name may be used above the line that declares it, and in several others."""
+    first, following = ("has header.x", "not n{}") if kind == "condition" else ("{ GET /x }", "{{ n{} }}")
+
+    def backwards(length):
+        return "\n".join(reversed(chain(kind, first, following, length).splitlines())) + "\n"
+
+    assert problems(backwards(MAX_NAME_NESTING)) == []
+    assert [code for code, _ in problems(backwards(MAX_NAME_NESTING + 1))] == ["PDP913"]
+    both = 'condition d = b and c\ncondition b = a\ncondition c = a and b\ncondition a = header.x == "1"\n'
+    assert problems(both) == []
+
+
+def test_what_goes_too_far_is_told_where_it_begins_and_counts_as_one_for_others():
+    def too_deep(length):
+        return [code for code, _ in problems(chain("condition", "has header.x", "not n{}", length))]
+
+    assert too_deep(2 * MAX_NAME_NESTING + 1) == ["PDP913"]
+    assert too_deep(2 * MAX_NAME_NESTING + 2) == ["PDP913"] * 2
+
+    def too_large(more):
+        tests = " or ".join(f'header.x == "{n}"' for n in range(MAX_CONDITION_TESTS + 1))
+        others = "".join(f' or header.y == "{n}"' for n in range(more))
+        return [code for code, _ in problems(f"condition c = {tests}\ncondition d = c{others}\n")]
+
+    assert too_large(MAX_CONDITION_TESTS - 1) == ["PDP921"]
+    assert too_large(MAX_CONDITION_TESTS) == ["PDP921"] * 2
+
+
+def test_what_leads_back_to_itself_is_told_as_that_and_no_more():
+    tests = " or ".join(f'header.x == "{n}"' for n in range(MAX_CONDITION_TESTS + 1))
+    circle = f"condition a = b or {tests}\ncondition b = a\n"
+
+    assert [code for code, _ in problems(circle)] == ["PDP205"]
+    assert [code for code, _ in problems(f"{circle}condition c = a and b and has header.y\n")] == ["PDP205"]
+
+
+def test_a_name_of_the_platform_counts_in_a_directory_too():
+    condition = " or ".join(f'header.x == "{n}"' for n in range(MAX_CONDITION_TESTS // 2 + 1))
+    files = {
+        "a.policy": f'language 1\ndelegate "teams" owns service s\ncondition c = {condition}\n',
+        "teams/s.policy": "language 1\nservice s {}\ncondition twice = c and c\n",
+    }
+
+    assert [(each.code, each.span.file) for each in load(files).diagnostics] == [("PDP921", "teams/s.policy")]
+
+
 @pytest.mark.parametrize("word", ["when", "unless"])
 def test_a_rule_makes_so_many_tests_and_no_more(word):
     def rule(count):
@@ -93,3 +141,10 @@ def test_roles_of_a_rule_count_together():
 
     assert problems(f"{roles}service s {{ allow anyone to r0, r1 }}") == []
     assert [code for code, _ in problems(f"{roles}service s {{ allow anyone to r0, r1, r2 }}")] == ["PDP922"]
+
+
+def test_what_follows_a_role_that_is_as_large_as_a_rule_may_be_is_not_left_out():
+    role = f"role r = {{ {', '.join(f'GET /{n}' for n in range(MAX_RULE_ROWS))} }}\n"
+
+    assert problems(f"{role}service s {{ allow anyone to r }}") == []
+    assert [code for code, _ in problems(f"{role}service s {{ allow anyone to r, GET /x }}")] == ["PDP922"]

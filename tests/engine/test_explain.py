@@ -2,7 +2,6 @@
 
 import pytest
 
-from pdp.engine import neighbours
 from pdp.engine.decide import decide
 from pdp.engine.explain import Coordinate, Outcome, explain
 from pdp.vocabulary import Effect, User
@@ -309,44 +308,6 @@ def test_the_path_with_the_fewest_segments_to_change_is_found(targets, path):
     found = nearest(rules, f"prod/a GET {path}")
 
     assert found[1] == [(Coordinate.PATH, path, STEPS[targets, path])]
-
-
-def one_step_away(path, *targets):
-    rules = "\n".join(f"allow prod/a to GET {target}" for target in targets)
-    root = index_of(f"service s {{\n{rules}\n}}").service("s").root
-    return [(found.pattern, found.distance) for found in neighbours.neighbours(root, path[1:].split("/"))]
-
-
-@pytest.mark.parametrize(
-    ("path", "targets", "found"),
-    [
-        (
-            "/x/y",
-            "/x /x/y /x/y/z /x/q /q/y /q",
-            [("/x/y/z", 0), ("/x", 1), ("/x/q", 1), ("/q/y", 2)],
-        ),
-        ("/a/", "/a/* /a/b", [("/a/b", 1), ("/a/b", 1), ("/a/*", 1)]),
-        ("/a/", "/a/*/b", []),
-        # a row alone in its place
-        ("/a", "/a/*", [("/a/*", 0)]),
-        ("/a/", "/a/*", [("/a/*", 1)]),
-        ("/a/x/y", "/a/*", [("/a/*", 1)]),
-        # what matches is no other path
-        ("/x", "/x /*", []),
-        ("/a/x", "/a/*", []),
-        ("/a/x/y", "/a/*/**", []),
-    ],
-)
-def test_rules_on_other_paths_are_found_with_their_distance_from_the_end(path, targets, found):
-    assert one_step_away(path, *targets.split()) == found
-
-
-@pytest.mark.parametrize("bound", ["_STATES", "_SIBLINGS", "_ROWS"])
-@pytest.mark.parametrize("count", [0, 1, 3])
-def test_the_search_for_other_paths_is_bounded(monkeypatch, bound, count):
-    monkeypatch.setattr(neighbours, bound, count)
-
-    assert len(one_step_away("/x", "/x", "/a", "/b", "/c", "/d")) == count
 
 
 @pytest.mark.parametrize("path", ["/a/x", "/a/x/y", "/a/x/"])

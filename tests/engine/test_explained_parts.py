@@ -2,8 +2,11 @@
 
 import pytest
 
-from pdp.engine.explain import Coordinate, Outcome, Verdict
+from pdp.engine.decide import decide
+from pdp.engine.explain import Coordinate, Outcome, Verdict, explain
 from pdp.vocabulary import User
+from tests.docs.sets import load
+from tests.engine.asking import ask
 from tests.engine.explaining import explained, told
 
 A = Coordinate
@@ -94,6 +97,32 @@ def test_a_named_condition_is_named_by_the_name_in_the_rule():
     assert found == [(*IP[:2], "source.ip in 10.0.0.0/8 (condition fit)", FALSE)]
 
 
+@pytest.mark.parametrize("given", [True, False])
+def test_truth_values_are_told_in_the_words_of_the_language(given):
+    said, other = ("true", "false") if given else ("false", "true")
+
+    found = unmet(f"when user.email_verified == {other}", context={"user.email_verified": given})
+
+    text = f"user.email_verified == {other}"
+    assert found == [(A.ATTRIBUTE, f"user.email_verified = {said}", text, FALSE)]
+
+
+def test_a_condition_of_a_delegated_directory_is_taken_apart_as_well():
+    files = {
+        "a.policy": 'language 1\ndelegate "teams/pay" owns service s\n',
+        "teams/pay/s.policy": "language 1\ncondition local = source.ip in 10.0.0.0/8 and has tls.sni\n"
+        "service s { allow anyone to GET /x when local }\n",
+    }
+    snapshot = load(files).snapshot
+    request = ask("prod/a GET /x", context={"source.ip": "192.0.2.1", "tls.sni": "x"})
+
+    found = explain(snapshot.index, request, decide(snapshot.index, request))
+
+    assert told(found.nearest.differences) == [
+        (A.ATTRIBUTE, IP[1], "source.ip in 10.0.0.0/8 (condition local)", FALSE)
+    ]
+
+
 @pytest.mark.parametrize(
     ("clause", "wanted"),
     [
@@ -155,6 +184,24 @@ def test_the_user_is_named(user, supplied, given, truth):
     assert told(found.nearest.differences) == [(A.USER, given, wanted, truth)]
 
 
+def test_of_a_user_who_is_meant_nothing_is_told():
+    rules = "allow anyone on behalf of corp/bob to GET /x when inside"
+    bob = User(issuer="https://corp.test", subject="bob")
+
+    _, found = explained(rules, "prod/a GET /x", user=bob, context={"source.ip": "192.0.2.1"})
+
+    assert [one.coordinate for one in found.nearest.differences] == [A.ATTRIBUTE]
+
+
+def test_a_deny_that_holds_because_no_user_is_supplied_says_so():
+    found = only("deny anyone on behalf of corp/bob to GET /x")
+
+    assert found.outcome is Outcome.SATISFIED
+    assert told(found.differences) == [
+        (A.USER, "the user is not supplied", "not on behalf of corp/bob", UNKNOWN)
+    ]
+
+
 def test_the_tests_are_named_where_other_things_differ_as_well():
     _, found = explained(
         f"allow prod/b to POST /y when {WHEN}", "prod/a GET /x", context={**GOOD, "tls.version": "1"}
@@ -175,6 +222,10 @@ CAPTURES = {
     ("prod/{t} to GET /**/{t}", "prod/a GET /x/y/b"): "{t} is a in the principal and b in the path",
     ("anyone to GET /{t}/{t}", "prod/a GET /x/y"): "{t} is x and y in the path",
     ("prod/{t}/{t} to GET /x", "prod/a/b GET /x"): "{t} is a and b in the principal",
+    # what is equal is not told
+    ("prod/{u}/{t} to GET /{u}/{t}", "prod/a/b GET /a/c"): "{t} is b in the principal and c in the path",
+    ("anyone to GET /{u}/{u}/{t}/{t}", "prod/a GET /x/x/x/y"): "{t} is x and y in the path",
+    ("prod/{u}/{u}/{t}/{t} to GET /x", "prod/a/a/a/b GET /x"): "{t} is a and b in the principal",
 }
 
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from pdp.engine.explain import Coordinate, Outcome, Problem
+from pdp.engine.decide import decide
+from pdp.engine.explain import Coordinate, Outcome, Problem, explain
 from pdp.paths import MethodProblem, PathProblem
-from tests.engine.asking import NOW
+from tests.engine.asking import NOW, ask, index_of
 from tests.engine.explaining import explained, told
 
 A = Coordinate
@@ -91,5 +92,9 @@ def test_readings_with_contradictory_obligations_are_the_problem():
 
 def test_a_service_that_is_not_declared_has_nothing_to_explain():
     _, found = explained("allow anyone to any /**", "prod/a GET /x", service="nowhere", now=NOW)
+    index = index_of("allow anyone to any /** on any service")
+    request = ask("prod/a GET /x", service="nowhere")
+    everywhere = explain(index, request, decide(index, request))
 
-    assert (found.considered, found.nearest, found.problem, found.reading) == ((), None, None, None)
+    for each in (found, everywhere):
+        assert (each.considered, each.nearest, each.problem, each.reading) == ((), None, None, None)

@@ -83,6 +83,63 @@ def test_only_so_many_conditions_are_taken_apart(monkeypatch):
     assert [found(most) for most in (0, 3, 4)] == [None, "s/h0", "s/easy"]
 
 
+def test_a_rule_without_a_condition_takes_no_room_among_those_that_are_taken_apart(monkeypatch):
+    monkeypatch.setattr(search, "MAX_NEAREST_TAKEN_APART", 1)
+
+    index, found = explained(
+        "allow prod/a to GET /x when inside and live as hard\nallow prod/a to POST /x as plain",
+        "prod/a GET /x",
+    )
+
+    assert index.rule("s", found.nearest.rule).name == "s/plain"
+
+
+def test_a_rule_with_a_condition_that_holds_is_as_near_as_one_without():
+    """Of as many steps the one about the same principal; here there is a deny in the way of both."""
+    rules = """
+        allow prod/b to GET /x as other
+        allow prod/a to POST /x when has header.x as own
+        deny anyone to any /** as no
+    """
+
+    index, found = explained(rules, "prod/a GET /x", context={"header.x": ("1",)})
+
+    assert index.rule("s", found.nearest.rule).name == "s/own"
+
+
+def test_the_principals_own_rows_are_not_compared_twice(monkeypatch):
+    monkeypatch.setattr(search, "MAX_NEAREST_COMPARED", 2)
+    monkeypatch.setattr(search, "neighbours", lambda *_: ())
+
+    index, found = explained(
+        "allow prod/a to GET /far/away/from as own\nallow prod/b to GET /y as other", "prod/a GET /x"
+    )
+
+    assert index.rule("s", found.nearest.rule).name == "s/other"
+
+
+def test_the_principals_own_rows_on_the_path_leave_room_for_those_of_others(monkeypatch):
+    monkeypatch.setattr(search, "MAX_NEAREST_SCANNED", 0)
+    monkeypatch.setattr(search, "MAX_NEAREST_COMPARED", 1)
+
+    index, found = explained(
+        "allow prod/a to POST /x when inside as own\nallow prod/b to GET /x as other", "prod/a GET /x"
+    )
+
+    assert index.rule("s", found.nearest.rule).name == "s/other"
+
+
+def test_in_a_service_of_many_rules_one_that_goes_on_below_a_path_beside_is_found(monkeypatch):
+    monkeypatch.setattr(search, "MAX_NEAREST_SCANNED", 0)
+
+    index, found = explained(
+        "allow prod/a to GET /v1/charges/** as below\nallow prod/a to GET /v1/charges/x/y",
+        "prod/a GET /v1/charge",
+    )
+
+    assert index.rule("s", found.nearest.rule).name == "s/below"
+
+
 def test_many_rows_on_the_path_about_others_are_compared_up_to_a_bound(monkeypatch):
     rules = "allow prod/b to POST /x as far\nallow prod/c to GET /x as near"
     monkeypatch.setattr(search, "MAX_NEAREST_SCANNED", 0)
