@@ -75,7 +75,7 @@ LIBRARIES: Final = {
         "vocabulary.py", "principals.py", "compiler/evaluation.py", "identity/caller.py", "adapters/", "cli/",
         "process/",
         "audit/record.py", "diagnostics.py", "lang/ast/",
-        "compiler/rows.py", "compiler/resolve.py", "analysis/lowered.py",
+        "compiler/rows.py", "compiler/resolve.py", "compiler/terms.py", "analysis/lowered.py",
     ),
     "prometheus_client": ("adapters/metrics_page.py",),
     "pydantic": ("config/model.py", "config/load.py"),

@@ -10,13 +10,12 @@ from typing import TypeAlias, cast
 
 from pdp.compiler.attributes import address
 from pdp.compiler.evaluation import Evaluation, Place, Truth
-from pdp.lang import ast
+from pdp.compiler.terms import Constant, Key
 from pdp.lang.ast import AttributeType, Operator
 
-__all__ = ["compare_constant", "compare_two", "contains", "member_of"]
+__all__ = ["compare_constant", "contains", "equal", "member_of"]
 
 Test: TypeAlias = Callable[[Evaluation], Truth]
-Key: TypeAlias = str | Place
 #: A value in comparable form; a tuple for a list; None where it is missing or malformed.
 Reader: TypeAlias = Callable[[Evaluation], object]
 
@@ -51,10 +50,8 @@ def _as_list(value: object) -> tuple[object, ...] | None:
     return None
 
 
-def _constant(value: ast.Value) -> object:
-    if isinstance(value, ast.AddressValue):
-        return address(value.text)
-    return value.value
+def _comparable(value: Constant, type_: AttributeType) -> object:
+    return address(value) if type_ is AttributeType.ADDRESS else value
 
 
 def _negated(test: Test) -> Test:
@@ -81,10 +78,10 @@ def _one_of(read: Reader, inside: Callable[[object], bool]) -> Test:
     return test
 
 
-def compare_constant(key: Key, operator: Operator, type_: AttributeType, value: ast.Value) -> Test:
+def compare_constant(key: Key, operator: Operator, type_: AttributeType, value: Constant) -> Test:
     """`key OP value`."""
     read = _reader(key, type_)
-    constant = _constant(value)
+    constant = _comparable(value, type_)
     if operator in {Operator.EQ, Operator.NE}:
         equal = _one_of(read, lambda item: item == constant)
         return equal if operator is Operator.EQ else _negated(equal)
@@ -107,13 +104,13 @@ def compare_constant(key: Key, operator: Operator, type_: AttributeType, value: 
     return test
 
 
-def member_of(key: Key, type_: AttributeType, values: tuple[ast.Value, ...]) -> Test:
+def member_of(key: Key, type_: AttributeType, values: tuple[Constant, ...]) -> Test:
     """`key in { values }`; for addresses the values are addresses and blocks."""
     read = _reader(key, type_)
     if type_ is AttributeType.ADDRESS:
-        blocks = [_block(value.text) for value in values if isinstance(value, ast.AddressValue)]
+        blocks = [_block(str(value)) for value in values]
         return _one_of(read, lambda item: any(_inside(item, block) for block in blocks))
-    constants = frozenset(_constant(value) for value in values)
+    constants = frozenset(values)
     return _one_of(read, lambda item: item in constants)
 
 
@@ -140,12 +137,8 @@ def contains(name: str, text: str) -> Test:
     return test
 
 
-def compare_two(
-    operator: Operator, left: tuple[Key, AttributeType], right: tuple[Key, AttributeType]
-) -> Test:
-    """`left == right` or `left != right`, where at most one side is a list."""
-    if right[1] is AttributeType.STRINGS:
-        left, right = right, left
+def equal(left: tuple[Key, AttributeType], right: tuple[Key, AttributeType]) -> Test:
+    """`left == right`, where the right side is no list."""
     read_left, read_right = _reader(*left), _reader(*right)
 
     def test(evaluation: Evaluation) -> Truth:
@@ -154,4 +147,4 @@ def compare_two(
             return None
         return _one_of(read_left, lambda item: item == wanted)(evaluation)
 
-    return test if operator is Operator.EQ else _negated(test)
+    return test

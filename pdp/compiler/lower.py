@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import final
 
 from pdp.compiler.atoms import Atom, SetAtom
-from pdp.compiler.conditions import Condition, ConditionCompiler, conjoin, negate, user_condition
+from pdp.compiler.conditions import Condition, ConditionCompiler, closure, conjoin, negate, user_condition
 from pdp.compiler.details import AnyCapture, bind, excepted, obligations, pairs, written
 from pdp.compiler.environment import Environment
 from pdp.compiler.evaluation import Place
@@ -241,6 +241,7 @@ class Lowerer:
             return _NO_DETAIL
         return Detail(
             condition=condition,
+            test=None if condition is None else closure(condition.term),
             equalities=pairs(equalities, principal=True),
             path_equalities=pairs(equalities, principal=False),
             principal_equalities=pairs(within, principal=True),

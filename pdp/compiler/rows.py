@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, final
 
 import msgspec
 
-from pdp.compiler.conditions import Condition
+from pdp.compiler.conditions import Condition, Test
 from pdp.compiler.evaluation import Place
 from pdp.diagnostics import Diagnostic
 from pdp.lang import ast
@@ -70,6 +70,7 @@ class Detail:
 
     Attributes:
         condition: `when`, `unless` and the user, or None.
+        test: What decides the condition.
         equalities: Pairs of a path index and the index of a principal's segment that must be equal.
         path_equalities: Pairs of path indexes that must be equal.
         principal_equalities: Pairs of indexes of the principal's segments that must be equal.
@@ -81,6 +82,7 @@ class Detail:
     """
 
     condition: Condition | None = None
+    test: Test | None = None
     equalities: tuple[tuple[int, int], ...] = ()
     path_equalities: tuple[tuple[int, int], ...] = ()
     principal_equalities: tuple[tuple[int, int], ...] = ()

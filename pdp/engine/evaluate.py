@@ -45,7 +45,7 @@ def truth(detail: Detail | None, evaluation: Evaluation) -> Truth:
         return False
     if detail.until is not None and evaluation.now >= detail.until:
         return False
-    return True if detail.condition is None else detail.condition.test(evaluation)
+    return True if detail.test is None else detail.test(evaluation)
 
 
 @final

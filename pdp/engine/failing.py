@@ -7,7 +7,7 @@ know nothing of its parts. Slower than deciding by far.
 from collections.abc import Iterable, Iterator
 from typing import Final, final
 
-from pdp.compiler.conditions import ConditionCompiler, user_condition
+from pdp.compiler.conditions import ConditionCompiler, closure, user_condition
 from pdp.compiler.evaluation import Evaluation, Truth
 from pdp.compiler.resolve import Resolver
 from pdp.compiler.rows import Written
@@ -72,7 +72,7 @@ class FailingTests:
                 if declared is not None:
                     return self._of(compiler, declared.expr, name or own, wanted=wanted)
         condition = compiler.compile(expr)
-        truth = None if condition is None else condition.test(self._evaluation)
+        truth = None if condition is None else closure(condition.term)(self._evaluation)
         if truth is wanted:
             return ()
         text = print_expr(expr if wanted else ast.Not(item=expr, span=expr.span))
@@ -86,7 +86,7 @@ class FailingTests:
         )
 
     def _users(self, users: tuple[ast.UserPattern, ...], *, wanted: bool) -> tuple[Difference, ...]:
-        truth = user_condition(users, self._environment).test(self._evaluation)
+        truth = closure(user_condition(users, self._environment).term)(self._evaluation)
         if truth is wanted:
             return ()
         user = self._evaluation.user

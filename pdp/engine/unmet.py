@@ -77,8 +77,8 @@ class Unmet:
 
     def tests(self, detail: Detail, *, wanted: bool) -> tuple[Difference, ...]:
         """The fewest tests that keep the condition from being true, or from being false."""
-        condition, written = detail.condition, detail.written
-        if condition is None or written is None or condition.test(self._evaluation) is wanted:
+        test, written = detail.test, detail.written
+        if test is None or written is None or test(self._evaluation) is wanted:
             return ()
         return self._failing.of(written, wanted=wanted)
 

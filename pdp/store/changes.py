@@ -108,7 +108,7 @@ def _methods(index: RuleIndex, mask: int) -> frozenset[str] | None:
 
 
 def _detail(detail: Detail) -> tuple[Any, ...]:
-    condition = None if detail.condition is None else detail.condition.meaning
+    condition = None if detail.condition is None else detail.condition.term
     return (
         condition,
         detail.equalities,

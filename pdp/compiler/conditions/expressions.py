@@ -5,13 +5,14 @@ This module takes an expression apart. What reads an attribute or a capture is l
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import final
 
+from pdp.compiler.conditions.closures import window
 from pdp.compiler.conditions.logic import Condition, conjoin, disjoin, negate
 from pdp.compiler.conditions.operands import OperandCompiler
-from pdp.compiler.evaluation import Evaluation, Truth
-from pdp.compiler.windows import UnknownZoneError, WeekWindow
+from pdp.compiler.terms import During, PrincipalIn
+from pdp.compiler.windows import UnknownZoneError
 from pdp.diagnostics import Span, did_you_mean
 from pdp.lang import ast
 
@@ -48,12 +49,6 @@ class ConditionCompiler(OperandCompiler):
                 return self._named(name, span)
             case ast.PrincipalIn(term=term):
                 return self._principal_in(term)
-            case _:
-                found = self._test(expr)
-                return None if found is None else replace(found, meaning=hash(expr))
-
-    def _test(self, expr: ast.During | ast.Has | ast.Contains | ast.In | ast.Comparison) -> Condition | None:
-        match expr:
             case ast.During():
                 return self._during(expr)
             case ast.Has(attribute=attribute):
@@ -84,24 +79,13 @@ class ConditionCompiler(OperandCompiler):
 
     def _principal_in(self, term: ast.PrincipalTerm) -> Condition | None:
         number = self.atom(term)
-        if number is None:
-            return None
-        wanted = number
-
-        def test(evaluation: Evaluation) -> Truth:
-            return wanted in evaluation.atoms
-
-        return Condition(test=test, principal=True, meaning=hash(("principal in", number)))
+        return None if number is None else Condition(term=PrincipalIn(number), principal=True)
 
     def _during(self, expr: ast.During) -> Condition | None:
+        term = During(expr.days, expr.start, expr.end, expr.zone)
         try:
-            window = WeekWindow(expr.days, expr.start, expr.end, expr.zone)
+            return Condition(term=term, windows=(window(term),))
         except UnknownZoneError:
             help_ = "write an IANA name such as `Europe/Berlin`, or `UTC`"
             self._report("PDP207", f"unknown time zone `{expr.zone}`", expr.span, help_)
             return None
-
-        def test(evaluation: Evaluation) -> Truth:
-            return window.holds(evaluation.now)
-
-        return Condition(test=test, windows=(window,))

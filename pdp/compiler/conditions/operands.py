@@ -1,7 +1,7 @@
 """Tests of attributes and captures, type-checked: `has`, `in` and the comparisons.
 
 This module finds the type of each side and reports what does not fit. The closures are made
-by `pdp.compiler.comparisons`, which may rely on it.
+later (`pdp.compiler.conditions.closures`), and may rely on it.
 """
 
 from collections.abc import Mapping
@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from pdp.compiler.attributes import attribute_type, how_to_write
-from pdp.compiler.comparisons import compare_constant, compare_two, contains, member_of
-from pdp.compiler.conditions.logic import Condition, Test, together
+from pdp.compiler.conditions.logic import Condition, negate, together
 from pdp.compiler.environment import Environment
-from pdp.compiler.evaluation import Evaluation, Place, Truth
+from pdp.compiler.evaluation import Place
+from pdp.compiler.terms import Compared, Constant, Contains, Has, Key, MemberOf, SameAs, Term
 from pdp.diagnostics import Diagnostic, Span, did_you_mean
 from pdp.lang import ast
 from pdp.lang.ast import AttributeType, Operator
 
 __all__ = ["OperandCompiler"]
-
-_MISSING: Final = (None, ())  # an empty list is absent
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,14 +53,7 @@ class OperandCompiler:
     def _has(self, attribute: ast.AttributeOperand) -> Condition | None:
         if self._type(attribute) is None:
             return None
-        name, family = attribute.name, attribute.name.partition(".")[0]
-
-        def test(evaluation: Evaluation) -> Truth:
-            if evaluation.context.get(name) not in _MISSING:
-                return True
-            return False if family in evaluation.supplied else None
-
-        return Condition(test=test, reads=frozenset({name}))
+        return Condition(term=Has(attribute.name), reads=frozenset({attribute.name}))
 
     def _contains(self, expr: ast.Contains) -> Condition | None:
         type_ = self._type(expr.attribute)
@@ -75,9 +66,8 @@ class OperandCompiler:
         if not isinstance(expr.value, ast.StringValue):
             self._report("PDP332", "a list of strings holds text", expr.value.span, "write it in quotes")
             return None
-        return Condition(
-            test=contains(expr.attribute.name, expr.value.value), reads=frozenset({expr.attribute.name})
-        )
+        name = expr.attribute.name
+        return Condition(term=Contains(name, expr.value.value), reads=frozenset({name}))
 
     def _in(self, expr: ast.In) -> Condition | None:
         if isinstance(expr.operand, ast.ValueOperand):
@@ -87,13 +77,11 @@ class OperandCompiler:
             place = self._place(expr.operand)
             if place is None or not self._all_fit(AttributeType.STRING, expr.values):
                 return None
-            return self._of_place(place, member_of(place, AttributeType.STRING, expr.values))
+            return _of(place, MemberOf(place, AttributeType.STRING, _constants(expr.values)))
         type_ = self._type(expr.operand)
         if type_ is None or not self._all_fit(type_, expr.values, blocks=True):
             return None
-        return Condition(
-            test=member_of(expr.operand.name, type_, expr.values), reads=frozenset({expr.operand.name})
-        )
+        return _of(expr.operand.name, MemberOf(expr.operand.name, type_, _constants(expr.values)))
 
     def _all_fit(self, type_: AttributeType, values: tuple[ast.Value, ...], *, blocks: bool = False) -> bool:
         fitting = [self._fits(type_, value, blocks=blocks) for value in values]
@@ -128,10 +116,6 @@ class OperandCompiler:
             self._report("PDP218", f"capture `{{{operand.name}}}` is not bound", operand.span, help_)
         return place
 
-    def _of_place(self, place: Place, test: Test, reads: frozenset[str] = frozenset()) -> Condition:
-        places = frozenset() if place.principal else frozenset({place.index})
-        return Condition(test=test, reads=reads, places=places, principal=place.principal)
-
     def _comparison(self, expr: ast.Comparison) -> Condition | None:
         left, right, operator = expr.left, expr.right, expr.operator
         if isinstance(left, ast.ValueOperand):
@@ -160,7 +144,7 @@ class OperandCompiler:
                 return None
             if not self._fits(AttributeType.STRING, value, blocks=False):
                 return None
-            return self._of_place(place, compare_constant(place, operator, AttributeType.STRING, value))
+            return _of(place, Compared(place, operator, AttributeType.STRING, _constant(value)))
         type_ = self._type(left)
         if (
             type_ is None
@@ -168,9 +152,7 @@ class OperandCompiler:
             or not self._fits(type_, value, blocks=False)
         ):
             return None
-        return Condition(
-            test=compare_constant(left.name, operator, type_, value), reads=frozenset({left.name})
-        )
+        return _of(left.name, Compared(left.name, operator, type_, _constant(value)))
 
     def _ordered(self, operator: Operator, type_: AttributeType, span: Span) -> bool:
         if operator in {Operator.EQ, Operator.NE} or type_ is AttributeType.INT:
@@ -187,7 +169,7 @@ class OperandCompiler:
         right: ast.AttributeOperand | ast.CaptureOperand,
         span: Span,
     ) -> Condition | None:
-        sides: list[tuple[str | Place, AttributeType]] = []
+        sides: list[tuple[Key, AttributeType]] = []
         for side in (left, right):
             if isinstance(side, ast.CaptureOperand):
                 place = self._place(side)
@@ -205,17 +187,28 @@ class OperandCompiler:
             help_ = "attributes of one type are, and a list of strings with a string"
             self._report("PDP337", f"{shown} cannot be compared", span, help_)
             return None
-        parts = [
-            Condition(test=_never, reads=frozenset({key}))
-            if isinstance(key, str)
-            else self._of_place(key, _never)
-            for key, _ in sides
-        ]
-        return together(parts, compare_two(operator, sides[0], sides[1]))
+        (one, one_type), (two, two_type) = sides
+        if two_type is AttributeType.STRINGS:
+            one, one_type, two, two_type = two, two_type, one, one_type
+        same = SameAs(one, one_type, two, two_type)
+        found = together([_of(one, same), _of(two, same)], same)
+        return found if operator is Operator.EQ else negate(found)
 
 
-def _never(_: Evaluation) -> Truth:
-    return None
+def _of(key: Key, term: Term) -> Condition:
+    """A condition that reads an attribute or a capture."""
+    if isinstance(key, str):
+        return Condition(term=term, reads=frozenset({key}))
+    places = frozenset() if key.principal else frozenset({key.index})
+    return Condition(term=term, places=places, principal=key.principal)
+
+
+def _constants(values: tuple[ast.Value, ...]) -> tuple[Constant, ...]:
+    return tuple(map(_constant, values))
+
+
+def _constant(value: ast.Value) -> Constant:
+    return value.text if isinstance(value, ast.AddressValue) else value.value
 
 
 _MIRRORED: Final = {

@@ -2,7 +2,7 @@
 
 from pdp.compiler.conditions.logic import Condition
 from pdp.compiler.environment import Environment
-from pdp.compiler.evaluation import Evaluation, Truth
+from pdp.compiler.terms import OnBehalf
 from pdp.lang import ast
 
 __all__ = ["user_condition"]
@@ -17,20 +17,4 @@ def user_condition(patterns: tuple[ast.UserPattern, ...], environment: Environme
         reads.add("user.sub")
     if any(kind is ast.UserKind.GROUP for kind, _, _ in wanted):
         reads.add("user.groups")
-
-    def test(evaluation: Evaluation) -> Truth:
-        user = evaluation.user
-        if user is None:
-            return False if "user" in evaluation.supplied else None
-        for kind, issuer, name in wanted:
-            if kind is ast.UserKind.ANY:
-                return True
-            if user.issuer != issuer:
-                continue
-            if kind is ast.UserKind.ISSUER or (kind is ast.UserKind.SUBJECT and user.subject == name):
-                return True
-            if kind is ast.UserKind.GROUP and name in user.groups:
-                return True
-        return False
-
-    return Condition(test=test, reads=frozenset(reads), meaning=hash(wanted))
+    return Condition(term=OnBehalf(wanted), reads=frozenset(reads))
