@@ -92,13 +92,13 @@ def read_all(data: bytes) -> list[Node]:
 
 
 def change(rng: random.Random, data: bytes, other: bytes) -> bytes:
-    """One to four changes in the structure; `other` lends elements."""
+    """One change in the structure, or a few; `other` lends elements."""
     try:
         trees, lent = read_all(data), read_all(other)
     except NotDerError:
         return data
     lenders = [node for tree in lent for node in tree.all()]
-    for _ in range(rng.randint(1, 4)):
+    for _ in range(min(4, 1 + int(rng.expovariate(1.5)))):
         _change_once(rng, trees, lenders)
     return b"".join(tree.encode() for tree in trees)
 

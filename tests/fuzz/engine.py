@@ -7,6 +7,7 @@ seed: the same target, seed and number of inputs is the same run.
 
 import hashlib
 import random
+import re
 import signal
 import time
 import traceback
@@ -17,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Generic, TypeVar, final
 
-__all__ = ["FAILURES", "Failure", "Target", "TooLongError", "examine", "minimised", "run", "save"]
+__all__ = ["FAILURES", "Failure", "Target", "TooLongError", "examine", "minimised", "run", "save", "wording"]
 
 T = TypeVar("T", str, bytes)
 
@@ -78,6 +79,11 @@ class Failure:
         shown = shown if len(shown) <= 2000 else f"{shown[:2000]}... ({len(self.data)} in all)"
         told = "".join(traceback.format_exception(self.error, limit=-8))
         return f"{self.target} failed on {shown}\n{told}"
+
+
+def wording(message: str) -> str:
+    """A message without what it quotes and without numbers: the same for the same mistake."""
+    return re.sub("`[^`]*`|[0-9]+", "", message)
 
 
 @contextmanager

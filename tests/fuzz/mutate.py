@@ -36,6 +36,14 @@ _SLICE: Final = 24  # a slice is seldom longer than this: most changes are to st
 _WORDS_KEPT: Final = 2000
 
 
+def _a_letter(rng: random.Random) -> str:
+    return chr(rng.randrange(*rng.choice(((0x20, 0x7F), (0, 0x250), (0, 0xD800), (0xE000, 0x20000)))))
+
+
+def _a_byte(rng: random.Random) -> bytes:
+    return bytes([rng.randrange(256)])
+
+
 class Mutator(Generic[T]):
     """Changes inputs of one kind.
 
@@ -61,13 +69,15 @@ class Mutator(Generic[T]):
         numbers = NUMBERS if isinstance(words, str) else tuple(n.encode() for n in NUMBERS)
         self._numbers: Sequence[T] = numbers  # type: ignore[assignment]
         self._word = re.compile(words)
+        self._character: Callable[[random.Random], T] = _a_letter if isinstance(words, str) else _a_byte
         found = {word for seed in seeds for word in self._word.findall(seed)}
         self._words = [*sorted(found, key=lambda word: (len(word), word))[:_WORDS_KEPT], *extra]
         self._odd = odd
         self._largest = largest
         self._edits: Sequence[Callable[[random.Random, T, T], T]] = (
             self._insert, self._insert, self._replace, self._replace, self._delete, self._double, self._move,
-            self._cross, self._cut, self._renumber, self._swap_words, self._odd_character, self._stretch,
+            self._cross, self._cut, self._renumber, self._swap_words, self._odd_character, self._any_character,
+            self._stretch,
         )  # fmt: skip
 
     def __call__(self, rng: random.Random, data: T, other: T) -> T:
@@ -137,6 +147,10 @@ class Mutator(Generic[T]):
     def _odd_character(self, rng: random.Random, data: T, _: T) -> T:
         at = rng.randint(0, len(data))
         return data[:at] + rng.choice(self._odd) + data[at + rng.randint(0, 1) :]
+
+    def _any_character(self, rng: random.Random, data: T, _: T) -> T:
+        at = rng.randint(0, len(data))
+        return data[:at] + self._character(rng) + data[at + 1 :]
 
     def _stretch(self, rng: random.Random, data: T, _: T) -> T:
         """A piece many times over: what is quadratic shows, and so is what has no bound."""

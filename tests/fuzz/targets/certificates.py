@@ -1,7 +1,6 @@
 """What peers show and operators trust: certificates, properly signed whatever they hold, and PEM text."""
 
 import random
-import re
 from collections.abc import Hashable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -9,7 +8,8 @@ from typing import Final
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import RFC822Name, SubjectAlternativeName, UniformResourceIdentifier
+from cryptography.x509 import BasicConstraints, RFC822Name, SubjectAlternativeName, UniformResourceIdentifier
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pdp.diagnostics import escape
 from pdp.identity.caller import Caller
@@ -17,9 +17,9 @@ from pdp.identity.certificates import CertificateTextError, read_pem
 from pdp.identity.trust import TrustError, TrustStore, trust_warnings
 from pdp.identity.x509 import UntrustedCertificateError, verify_caller
 from tests.fuzz.der import Node, NotDerError, change, read_all
-from tests.fuzz.engine import Target
+from tests.fuzz.engine import Target, wording
 from tests.fuzz.mutate import ODD_BYTES, Mutator
-from tests.identity.mint import DOMAIN, NOW, WEB, Party, authority, leaf
+from tests.identity.mint import DAY, DOMAIN, NOW, WEB, Party, authority, leaf, usage
 
 __all__ = ["TARGETS"]
 
@@ -68,7 +68,7 @@ def _chain(data: bytes) -> Hashable:
     except UntrustedCertificateError as error:
         assert error.message == escape(error.message)
         assert error.message
-        return error.code, re.sub("`[^`]*`", "", error.message)[:60]
+        return error.code, wording(error.message)
     _require_leaf(leaf_tbs, caller)
     _require_signer(middle_tbs)
     return "caller", caller.id
@@ -175,7 +175,7 @@ def _trusted(pem: bytes) -> Hashable:
         store = TrustStore(domains={DOMAIN: certificates}, dns=None)
     except (CertificateTextError, TrustError) as error:
         assert str(error) == escape(str(error))
-        return re.sub("`[^`]*`", "", str(error))
+        return wording(str(error))
     warnings = trust_warnings(store, NOW)
     assert all(warning == escape(warning) for warning in warnings)
     assert len(certificates) == pem.count(b"-----BEGIN CERTIFICATE-----") > 0
@@ -192,14 +192,35 @@ def _pem(der: bytes) -> bytes:
 
 
 def _leaves() -> Iterator[Party]:
-    yield leaf(_MIDDLE, key=_KEYS[2])
-    yield leaf(_MIDDLE, key=_KEYS[2], dns=["web.shop"], ips=["10.0.0.1"], purposes=None)
-    mail = SubjectAlternativeName([RFC822Name("a@b.example"), UniformResourceIdentifier(WEB)])
-    yield leaf(_MIDDLE, key=_KEYS[2], extra=[(mail, True)], uris=())
+    """Right ones, and such as are wrong in one respect: they lend what is wrong with them."""
+    key = _KEYS[2]
+    yield leaf(_MIDDLE, key=key)
+    yield leaf(_MIDDLE, key=key, dns=["web.shop"], ips=["10.0.0.1"], purposes=None)
+    for names in (
+        [UniformResourceIdentifier(WEB), RFC822Name("a@b.example")],
+        [UniformResourceIdentifier(WEB)] * 2,
+    ):
+        yield leaf(_MIDDLE, key=key, extra=[(SubjectAlternativeName(names), True)], uris=())
+    yield leaf(_MIDDLE, key=key, purposes=[ExtendedKeyUsageOID.SERVER_AUTH])
+    yield leaf(_MIDDLE, key=key, key_usage=usage("digital_signature", "key_cert_sign"))
+    yield leaf(_MIDDLE, key=key, key_usage=usage("key_agreement"), key_usage_critical=False)
+    yield leaf(_MIDDLE, key=key, basic=BasicConstraints(ca=True, path_length=None))
+    yield leaf(_MIDDLE, key=key, end=NOW - DAY / 24)
+
+
+def _signers() -> Iterator[Party]:
+    yield _MIDDLE
+    yield authority("intermediate", _ROOT, key=_KEYS[1], basic=BasicConstraints(ca=False, path_length=None))
+    yield authority("intermediate", _ROOT, key=_KEYS[1], key_usage=usage("digital_signature"))
+    yield authority("intermediate", _ROOT, key=_KEYS[1], uris=[WEB])
 
 
 _SEEDS: Final = (_to_be_signed(_MIDDLE), _to_be_signed(_ROOT))
-_CHAINS: Final = tuple(_to_be_signed(each) + _to_be_signed(_MIDDLE) for each in _leaves())
+_CHAINS: Final = tuple(
+    _to_be_signed(below) + _to_be_signed(above)
+    for number, below in enumerate(_leaves())
+    for above in (_signers() if number < 2 else (_MIDDLE,))
+)
 _TEXTS: Final = (
     _ROOT.certificate.public_bytes(Encoding.PEM),
     b"# why\r\n" + _MIDDLE.pem.replace(b"\n", b"\r\n") + _ROOT.pem,
@@ -215,11 +236,11 @@ class _InStructure:
         self._bytes = Mutator(seeds, rb"[\x20-\x7e]{4,}", ODD_BYTES, largest=40_000)
 
     def __call__(self, rng: random.Random, data: bytes, other: bytes) -> bytes:
-        return change(rng, data, other) if rng.random() < 0.85 else self._bytes(rng, data, other)
+        return change(rng, data, other) if rng.random() < 0.95 else self._bytes(rng, data, other)
 
 
 TARGETS: Final = (
-    Target(name="chains", seeds=_CHAINS, mutate=_InStructure(_CHAINS), check=_chain, examples=2500, weight=2),
+    Target(name="chains", seeds=_CHAINS, mutate=_InStructure(_CHAINS), check=_chain, examples=5000, weight=2),
     Target(name="roots", seeds=(*_SEEDS, *_CHAINS), mutate=_InStructure(_SEEDS), check=_roots, examples=1000),
     Target(
         name="pem",

@@ -196,15 +196,37 @@ _EXTRA: Final = (
     b"Trailer: content-length\r\n", b" HTTP/1.1\r\n", b"Content-Type: text/plain\r\n", _INSIDE,
 )  # fmt: skip
 
+_BYTES: Final = Mutator(
+    _SEEDS, rb"[\w-]+:? ?|\r\n|[^\s\w]", (*ODD_BYTES, *_EXTRA), extra=_EXTRA, largest=200_000
+)
+
+
+def _change_request(rng: random.Random, data: bytes, other: bytes) -> bytes:
+    """In whole lines, or in bytes."""
+    if rng.random() < 0.6:
+        return _BYTES(rng, data, other)
+    lines, lent = data.split(b"\r\n"), other.split(b"\r\n")
+    for _ in range(min(4, 1 + int(rng.expovariate(1.5)))):
+        at = rng.randrange(len(lines))
+        match rng.randint(0, 3):
+            case 0:
+                lines.insert(at, rng.choice(lines))
+            case 1 if len(lines) > 1:
+                del lines[at]
+            case 2:
+                lines.insert(at, rng.choice(lent))
+            case _:
+                lines.insert(at, rng.choice(_EXTRA).strip(b"\r\n"))
+    return b"\r\n".join(lines)
+
+
 TARGETS: Final = (
     Target(
         name="http",
         seeds=_SEEDS,
-        mutate=Mutator(
-            _SEEDS, rb"[\w-]+:? ?|\r\n|[^\s\w]", (*ODD_BYTES, *_EXTRA), extra=_EXTRA, largest=200_000
-        ),
+        mutate=_change_request,
         check=_http,
-        examples=200,
+        examples=300,
         seconds=10,
         weight=4,
         finish=close,

@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 from collections.abc import Hashable
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.e2e.grpc_calls import to_question
 from tests.fuzz.corpora import documents, questions
 from tests.fuzz.engine import Target
 from tests.fuzz.mutate import ODD_BYTES, Mutator
+from tests.fuzz.records import change
 from tests.fuzz.wire import NotOneReadingError, fields_of_question
 
 __all__ = ["TARGETS", "request_of"]
@@ -229,6 +231,14 @@ _BATCHES: Final = tuple(
 _ON_THE_WIRE: Final = (*ODD_BYTES, *(bytes([n << 3 | kind]) for n in range(1, 11) for kind in (0, 1, 2, 5)),
                        b"\x0a\x00", b"\x0b\x0c", b"\x80\x00", b"\x48\x02", b"\xff" * 9 + b"\x01")  # fmt: skip
 
+_BYTES: Final = Mutator(_MESSAGES, rb"[\x20-\x7e]{3,}|[\x00-\x1f]", _ON_THE_WIRE, largest=70_000)
+
+
+def _change_message(rng: random.Random, data: bytes, other: bytes) -> bytes:
+    """Mostly in its structure, else in its bytes."""
+    return change(rng, data, other) if rng.random() < 0.6 else _BYTES(rng, data, other)
+
+
 TARGETS: Final = (
     Target(
         name="strict-json",
@@ -248,14 +258,14 @@ TARGETS: Final = (
     Target(
         name="messages",
         seeds=_MESSAGES,
-        mutate=Mutator(_MESSAGES, rb"[\x20-\x7e]{3,}|[\x00-\x1f]", _ON_THE_WIRE, largest=70_000),
+        mutate=_change_message,
         check=_message,
         examples=6000,
     ),
     Target(
         name="batches",
         seeds=_BATCHES,
-        mutate=Mutator(_BATCHES, rb"[\x20-\x7e]{3,}|[\x00-\x1f]", _ON_THE_WIRE, largest=70_000),
+        mutate=_change_message,
         check=_batch,
         examples=2000,
     ),

@@ -104,6 +104,7 @@ def _host(authority: str) -> Hashable:
     again = host if port is None else f"{host}:{port}"
     assert canonical_host(again) == (host, port)
     assert host == host.lower()
+    assert authority.isascii(), "folded to ASCII: two texts, one host"
     assert len(host) <= MAX_HOST_CHARS
     parts = urlsplit(f"//{authority}")
     assert (parts.username, parts.password, parts.port) == (None, None, port)

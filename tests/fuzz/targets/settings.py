@@ -12,7 +12,7 @@ from pdp.config.load import load_settings
 from pdp.diagnostics import Source, escape, has_errors, render
 from tests.docs.sets import blocks
 from tests.fuzz.corpora import ROOT
-from tests.fuzz.engine import Target
+from tests.fuzz.engine import Target, wording
 from tests.fuzz.mutate import ODD_TEXT, Mutator
 
 __all__ = ["TARGETS"]
@@ -86,14 +86,9 @@ def _settings(text: str) -> Hashable:
         shown = render(diagnostic, {source.path: source}).replace("\n", "")
         assert shown == escape(shown)
     if loaded.settings is None:
-        return frozenset(_kind(diagnostic.message) for diagnostic in found)
+        return frozenset(wording(diagnostic.message) for diagnostic in found)
     assert load_settings(source, environment, {}, folder=Path(folder)).settings == loaded.settings
     return frozenset(_set_in(loaded.settings.model_dump())), len(found)
-
-
-def _kind(message: str) -> str:
-    """The message without what it quotes."""
-    return "".join(message.split("`")[::2])
 
 
 def _set_in(tree: dict[str, Any], above: str = "") -> Iterator[str]:
