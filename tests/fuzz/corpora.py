@@ -61,6 +61,7 @@ _TABLES = (
     "principal,methods,path\nprod/ns/web/sa/frontend,GET HEAD,/v1/orders\ncheckout,any,/v1/**\n",
     'principal,methods,path\n"prod/ns/a/sa/*","GET POST","/v1/""x"""\nspiffe://prod.example.org/a/**,any,/*\n',
     "principal , methods, path\r\n dns *.example.org , GET , /a/{id}\r\n\r\n,,\r\n",
+    "principal,methods,path\na,GET,/\u2028b,any,/**\x0bc,GET\x1c,/\x85\n",
     "prod/ns/a/sa/b # why\n\nspiffe://prod.example.org/ns/a\ndns a.example.org\nothers\n",
 )
 
@@ -99,5 +100,5 @@ _DOCUMENTS = (
     b"[]", b"{}", b"null", b"-0", b"1.5e3", rb'"\ud83d\ude00"', b'{"a": [1, {"b": [true, false, null]}]}',
     b'{"a":1,"a":2}', rb'{"a":1,"\u0061":2}', b"[9223372036854775807, -9223372036854775808]",
     b"[1e308, 1e-400]", '{"é": "\\u0000"}'.encode(), b"[" * 16 + b"]" * 16, b'{":":1,":":2}',
-    b" \t\r\n[1 ,2]\n",
+    b'{"a" :1,"a":2}', rb'{"\u0061" : 1, "b": [], "a":2}', b" \t\r\n[1 ,2]\n",
 )  # fmt: skip

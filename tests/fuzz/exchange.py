@@ -104,6 +104,15 @@ def replies_in(received: bytes) -> list[Answered]:
     return replies
 
 
+def _is_whole(received: bytes) -> bool:
+    """Whether nothing of the last response is still to come, as far as its head says."""
+    try:
+        replies_in(received)
+    except AssertionError:
+        return False
+    return True
+
+
 def exchange(
     service: Service, context: ssl.SSLContext, data: bytes, rng: random.Random, expected: int
 ) -> tuple[bytes, bool]:
@@ -120,7 +129,8 @@ def exchange(
                 at += size
         deadline = time.monotonic() + DEADLINE
         while True:
-            waited = received.count(b"HTTP/1.1 ") < expected and time.monotonic() < deadline
+            there = received.count(b"HTTP/1.1 ") >= expected and _is_whole(received)
+            waited = not there and time.monotonic() < deadline
             sock.settimeout(1.0 if waited else _SILENCE)
             try:
                 chunk = sock.recv(65536)

@@ -75,9 +75,9 @@ class Mutator(Generic[T]):
         self._odd = odd
         self._largest = largest
         self._edits: Sequence[Callable[[random.Random, T, T], T]] = (
-            self._insert, self._insert, self._replace, self._replace, self._delete, self._double, self._move,
-            self._cross, self._cut, self._renumber, self._swap_words, self._odd_character, self._any_character,
-            self._stretch,
+            self._insert, self._insert, self._replace, self._replace, self._delete, self._double,
+            self._move, self._cross, self._cut, self._renumber, self._swap_words, self._odd_character,
+            self._any_character, self._stretch,
         )  # fmt: skip
 
     def __call__(self, rng: random.Random, data: T, other: T) -> T:

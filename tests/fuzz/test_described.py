@@ -8,6 +8,7 @@ from schemathesis import GenerationMode
 from tests.e2e.running import Pki, Service, make_policies
 from tests.fuzz.described import Described
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SEED = 1
 POSITIVE, NEGATIVE = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
 EXAMPLES = {

@@ -12,8 +12,12 @@ from tests.fuzz.engine import run
 from tests.fuzz.targets import http
 
 SEED = 1
-#: Of certificates that break RFC 5280 in a way that the library only warns of.
-pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+# Warnings: the library's, of certificates that break RFC 5280 in a way that it lets pass.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning"),
+]
 
 
 def test_the_page_on_fuzzing_has_a_row_for_every_target() -> None:

@@ -161,4 +161,6 @@ def fields_of_question(data: bytes) -> dict[str, Any]:
         "at_least": None,
         "explain": False,
     }
-    return {**nothing, **found, "context": dict(found.get("context", []))}
+    context = found.get("context", [])
+    _require(len({name for name, _ in context}) == len(context), "an attribute stands twice")
+    return {**nothing, **found, "context": dict(context)}

@@ -200,7 +200,7 @@ def _leaves() -> Iterator[Party]:
         [UniformResourceIdentifier(WEB), RFC822Name("a@b.example")],
         [UniformResourceIdentifier(WEB)] * 2,
     ):
-        yield leaf(_MIDDLE, key=key, extra=[(SubjectAlternativeName(names), True)], uris=())
+        yield leaf(_MIDDLE, key=key, extra=[(SubjectAlternativeName(names), False)], uris=())
     yield leaf(_MIDDLE, key=key, purposes=[ExtendedKeyUsageOID.SERVER_AUTH])
     yield leaf(_MIDDLE, key=key, key_usage=usage("digital_signature", "key_cert_sign"))
     yield leaf(_MIDDLE, key=key, key_usage=usage("key_agreement"), key_usage_critical=False)

@@ -117,10 +117,10 @@ TARGETS: Final = (
     Target(
         name="tables",
         seeds=tables(),
-        mutate=Mutator(tables(), r'"[^"\n]*"|[\w.*/{}-]+|,|\s+', ODD_TEXT, largest=40_000),
+        mutate=Mutator(tables(), r'"[^"\n]*"|[\w.*/{}-]+|,|\s+', ODD_TEXT, largest=20_000),
         check=_table,
-        examples=800,
-        seconds=3,
+        examples=1500,
+        seconds=1,
     ),
     Target(
         name="policy-sets",

@@ -167,7 +167,7 @@ def _question(body: bytes) -> Hashable:
 
 
 #: What is wrong with messages that have one reading.
-_MEANINGLESS: Final = {"missing_field", "nul_character", "duplicate_key", "attribute_type"}
+_MEANINGLESS: Final = {"missing_field", "nul_character", "attribute_type"}
 
 
 def _message(data: bytes) -> Hashable:
