@@ -6,7 +6,9 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 HTTP   ?= 127.0.0.1:8443
 GRPC   := pdp/adapters/grpc
 
-.PHONY: run test check install install-dev lock proto bench clean help
+MINUTES ?= 10
+
+.PHONY: run test check fuzz install install-dev lock proto bench clean help
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -28,6 +30,9 @@ check: $(VENV)/.installed-dev ## formatting, lint and types
 	$(BIN)/ruff format --check pdp tests loadtests
 	$(BIN)/ruff check pdp tests loadtests
 	$(BIN)/mypy
+
+fuzz: $(VENV)/.installed-dev ## hostile input for everything that is read from outside, for MINUTES=10; ONLY=name for one
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 bench: $(VENV)/.installed-dev ## decision latency against the floor, for all shapes
 	$(BIN)/pdp bench

@@ -8,7 +8,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from pdp.adapters.events import RevisionBody
+from pdp.adapters.openapi_bounds import refine
 from pdp.adapters.schemas import Answer, ErrorBody, Question
+from pdp.limits import MAX_BATCH_ITEMS
 
 __all__ = ["describe", "page"]
 
@@ -37,7 +39,7 @@ _PAGES: Final = {
 }
 _REVISIONS: Final = "/v1/revisions"
 _STATUSES: Final = {
-    "400": "The question has no meaning; the message says why.",
+    "400": "The request, or the question in it, has no meaning; the message says why.",
     "403": "The caller may not ask this. Never a decision.",
     "408": "The request did not arrive in time.",
     "413": "The body is too large.",
@@ -62,13 +64,14 @@ def describe(app: FastAPI) -> None:
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, routes=[])
     _, components = msgspec.json.schema_components(_TYPES, ref_template=_TEMPLATE)
+    refine(components)
     either = [_reference("Answer"), _reference("ErrorBody")]
     # By hand: msgspec describes no union of objects that only their fields tell apart.
     components[_BATCH_ANSWER] = {
         "title": _BATCH_ANSWER,
         "description": "The answers, in the order of the questions; an error stands where there is none.",
         "type": "object",
-        "properties": {"answers": {"type": "array", "items": {"anyOf": either}}},
+        "properties": {"answers": {"type": "array", "maxItems": MAX_BATCH_ITEMS, "items": {"anyOf": either}}},
         "required": ["answers"],
     }
     document["components"] = {
@@ -93,7 +96,7 @@ def _operation(path: str, summary: str, question: str, answer: str) -> dict[str,
         "requestBody": {"required": True, "content": _content(_reference(question))},
         "responses": {
             "200": {"description": "Answered.", "content": _content(_reference(answer))},
-            **{status: _refusal(text) for status, text in _STATUSES.items()},
+            **_refusals(),
         },
     }
 
@@ -104,19 +107,32 @@ def _revisions_operation() -> dict[str, Any]:
     events = {
         "description": "Events `revision`; the data of each is a `RevisionBody`. Comments are heartbeats."
     }
-    refused = {status: _refusal(_STATUSES[status]) for status in ("403", "500", "503")}
     return {
         "summary": summary,
         "operationId": _operation_id(_REVISIONS),
         "responses": {
             "200": {**events, "content": {"text/event-stream": {"schema": {"type": "string"}}}},
-            **refused,
+            **_refusals(without_body=True),
         },
     }
 
 
-def _refusal(text: str) -> dict[str, Any]:
-    return {"description": text, "content": _content(_reference("ErrorBody"))}
+def _refusals(*, without_body: bool = False) -> dict[str, Any]:
+    """Every status that is no answer. Where no body is read, none is of the wrong kind."""
+    return {
+        status: _refusal(status, text)
+        for status, text in _STATUSES.items()
+        if not (without_body and status == "415")
+    }
+
+
+def _refusal(status: str, text: str) -> dict[str, Any]:
+    refusal = {"description": text, "content": _content(_reference("ErrorBody"))}
+    if status == "503":
+        seconds = {"type": "integer", "minimum": 0}
+        retry = {"description": "Seconds after which to ask again.", "required": True, "schema": seconds}
+        refusal["headers"] = {"Retry-After": retry}
+    return refusal
 
 
 def _page_operation(path: str, summary: str, media_type: str) -> dict[str, Any]:
@@ -125,7 +141,7 @@ def _page_operation(path: str, summary: str, media_type: str) -> dict[str, Any]:
         "operationId": _operation_id(path),
         "responses": {
             "200": {"description": summary, "content": {media_type: {}}},
-            "403": _refusal(_STATUSES["403"]),
+            **_refusals(without_body=True),
         },
     }
 
