@@ -82,7 +82,7 @@ LIBRARIES: Final = {
     "rich": ("cli/output.py",),
     "starlette": ("adapters/app.py", "adapters/events.py", "adapters/health.py"),  # what FastAPI is made of
     "uvicorn": (
-        "adapters/server.py", "adapters/uvicorn_server.py", "adapters/connection.py",
+        "adapters/server.py", "adapters/uvicorn_server.py", "adapters/bounded.py", "adapters/connection.py",
         "adapters/health_listener.py",
     ),
     "watchfiles": ("store/places.py",),

@@ -9,7 +9,7 @@ from typing import Final, final
 
 import uvicorn
 
-from pdp.adapters.connection import BoundedProtocol
+from pdp.adapters.bounded import BoundedProtocol
 from pdp.adapters.health import HealthApp
 from pdp.limits import MAX_PROBE_CONNECTIONS
 from pdp.service.health import Health

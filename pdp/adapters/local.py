@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
-from pdp.adapters.connection import CALLER, BoundedProtocol
+from pdp.adapters.bounded import BoundedProtocol
+from pdp.adapters.connection import CALLER
 from pdp.adapters.unix_socket import peer_uid
 from pdp.identity.local import LocalCaller, forwarded_caller
 from pdp.identity.xfcc import XFCC, ForwardedError, ForwardedFault, forwarded_identity

@@ -16,7 +16,8 @@ import uvicorn
 
 from pdp.adapters.accepting import Balance
 from pdp.adapters.app import build_app
-from pdp.adapters.connection import BoundedProtocol, CallerProtocol, protocol_class
+from pdp.adapters.bounded import BoundedProtocol
+from pdp.adapters.connection import CallerProtocol, protocol_class
 from pdp.adapters.local import Local, local_protocol_class
 from pdp.adapters.metrics_page import MetricsPage
 from pdp.adapters.tls import ServerTls

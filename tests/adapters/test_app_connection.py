@@ -12,9 +12,11 @@ from typing import cast
 
 import pytest
 
-from pdp.adapters import connection, server
+from pdp.adapters import bounded, server
+from pdp.adapters.connection import authenticated
 from pdp.adapters.server import Listener, bind
 from pdp.adapters.tls import ServerTls, read_credential
+from pdp.identity.caller import Caller
 from pdp.identity.trust import load_trust
 from pdp.limits import CONNECTION_JITTER
 from pdp.service.decision_service import DecisionService
@@ -45,7 +47,7 @@ def now() -> Millis:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connection, "MAX_ARRIVAL_SECONDS", ARRIVAL)
+        patch.setattr(bounded, "MAX_ARRIVAL_SECONDS", ARRIVAL)
         patch.setattr(server, "_KEEP_ALIVE_SECONDS", KEEP_ALIVE)
         pki = Pki(tmp_path_factory.mktemp("pki"))
         policies = make_policies(tmp_path_factory.mktemp("policies") / "set")
@@ -161,9 +163,9 @@ def test_no_chain_is_no_caller() -> None:
     class Plain(asyncio.BaseTransport):
         pass
 
-    found = connection.authenticated(Plain(), KnownCallers(lambda: load_trust({}), now))
+    found = authenticated(Plain(), KnownCallers(lambda: load_trust({}), now))
 
-    assert not isinstance(found, connection.Caller)
+    assert not isinstance(found, Caller)
 
 
 def test_address_in_use_is_told_apart() -> None:

@@ -1,0 +1,194 @@
+"""One HTTP connection, and how much of it is listened to: bounds on a request, and on the connection's age.
+
+uvicorn bounds neither what a request may hold before a handler sees it nor how long it may take to
+arrive. Both are bounded here, and what is refused so is refused in the shape of every other error. Who
+is at the other end is the business of `pdp.adapters.connection` and `pdp.adapters.local`.
+"""
+
+import asyncio
+import random
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Final, TypeAlias
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from pdp.adapters.schemas import error_body
+from pdp.limits import (
+    CONNECTION_JITTER,
+    DEFAULT_CONNECTION_SECONDS,
+    LAST_CHANCE_SECONDS,
+    MAX_ARRIVAL_SECONDS,
+    MAX_HEAD_BYTES,
+    MAX_HEADER_LINES,
+    MAX_MESSAGE_BYTES,
+)
+
+__all__ = ["BoundedProtocol"]
+
+_GOODBYE_SECONDS: Final = 1.0  # how long a peer with next to nothing left to read may take to close
+_CUT_SECONDS: Final = 0.2  # what was written before may still leave
+_LINGER_SECONDS: Final = 5.0  # how long one may take to read its last answer, and then to close
+_Refused: TypeAlias = tuple[HTTPStatus, str, str]
+
+_VERSIONS: Final = frozenset({"1.0", "1.1"})  # the parser would take HTTP/0.9 as well
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?").fullmatch
+_NOT_HTTP: Final = (HTTPStatus.BAD_REQUEST, "invalid_http", "this is not an HTTP/1.1 request")
+_HEAD_TOO_LARGE: Final = (
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "head_too_large",
+    f"a request has at most {MAX_HEADER_LINES} header lines and {MAX_HEAD_BYTES} bytes before its body",
+)
+_TOO_LARGE: Final = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "the request is too large")
+_TOO_SLOW: Final = (HTTPStatus.REQUEST_TIMEOUT, "too_slow", "the request did not arrive in time")
+
+
+class _RefusedError(Exception):
+    """Ends the parsing of a request from within a call-back of the parser."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, with bounds on what one request may take to arrive, and on its own age."""
+
+    #: How old a connection becomes, give or take, in seconds.
+    age_seconds: float = DEFAULT_CONNECTION_SECONDS
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Called by asyncio: begin to count."""
+        super().connection_made(transport)
+        # Not all at once, lest all that began together come back together.
+        age = self.age_seconds * random.uniform(1 - CONNECTION_JITTER, 1 + CONNECTION_JITTER)  # noqa: S311
+        self._old = False
+        self._aging = self.loop.call_later(age, self._grow_old)
+        self._in_head = True
+        self._received = 0  # bytes of the request that is arriving
+        self._deaf = False  # after a refusal nothing is looked at
+        self._refusal: _Refused = _NOT_HTTP
+        self._arrival: asyncio.TimerHandle | None = None
+        # A connection that never asks anything is an idle one.
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by asyncio: nothing is waited for any more."""
+        self._arrived()
+        self._aging.cancel()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Called by asyncio: read on, within the bounds."""
+        if self._deaf:
+            return
+        if self._arrival is None:
+            self._arrival = self.loop.call_later(MAX_ARRIVAL_SECONDS, self._refuse, _TOO_SLOW)
+        self._received += len(data)
+        super().data_received(data)
+        if self._received > (MAX_HEAD_BYTES if self._in_head else MAX_MESSAGE_BYTES):
+            self._refuse(_HEAD_TOO_LARGE if self._in_head else _TOO_LARGE)
+
+    def on_headers_complete(self) -> None:
+        """Called by the parser: the head is here."""
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if len(self.headers) > MAX_HEADER_LINES or size > MAX_HEAD_BYTES:
+            self._refusal = _HEAD_TOO_LARGE
+            raise _RefusedError
+        version = self.parser.get_http_version()
+        if version not in _VERSIONS or not _names_one_host(version, self.headers):
+            raise _RefusedError
+        super().on_headers_complete()
+        self._in_head = False
+        if self._old:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        """Called by the parser: the request is here."""
+        self._in_head, self._received = True, 0
+        self._arrived()
+        super().on_message_complete()
+
+    def _arrived(self) -> None:
+        if self._arrival is not None:
+            self._arrival.cancel()
+            self._arrival = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Called by uvicorn where the parser gave up."""
+        del msg
+        self._refuse(self._refusal)
+
+    def _refuse(self, refused: _Refused) -> None:
+        """Answer what is arriving, unless it has an answer, and close; what came before it goes first."""
+        if self._deaf:
+            return
+        self._deaf = True
+        self._arrived()
+        before = self.cycle if self._in_head else None
+        if before is not None and not before.response_complete:
+            before.keep_alive = False  # its answer is the last
+            return
+        if self._in_head or not (self.cycle.response_started or self.pipeline):
+            self.transport.write(_response(*refused))
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # what is still being worked out for it is not sent
+            self.cycle.message_event.set()
+        self.transport.close()
+        self._abort_after(_GOODBYE_SECONDS)
+
+    def _grow_old(self) -> None:
+        """The next answer is the last. Who asks nothing more has a moment: a request may be on its way."""
+        self._old = True
+        self.timeout_keep_alive = min(self.timeout_keep_alive, LAST_CHANCE_SECONDS)
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        elif self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+
+    def cut_off(self) -> None:
+        """Read nothing more and answer nothing more: whoever is at the other end has no claim to it."""
+        self._deaf = True
+        self._arrived()
+        self._unset_keepalive_if_required()
+        self.pipeline.clear()
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.close()
+        self._abort_after(_CUT_SECONDS)
+
+    def on_response_complete(self) -> None:
+        """Called by uvicorn: the answer is written."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._abort_after(_LINGER_SECONDS)
+
+    def shutdown(self) -> None:
+        """Called by uvicorn when the service ends."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self._abort_after(_GOODBYE_SECONDS)
+
+    def _abort_after(self, seconds: float) -> None:
+        """Whether or not the peer ever says goodbye: until it does, all it sends would be read."""
+        self.loop.call_later(seconds, self.transport.abort)
+
+
+def _names_one_host(version: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """RFC 9112, section 3.2: exactly one `Host`, which HTTP/1.0 may leave out, and a host in it."""
+    hosts = [value for name, value in headers if name == b"host"]
+    return len(hosts) <= 1 and all(map(_HOST, hosts)) and (bool(hosts) or version == "1.0")
+
+
+def _response(status: HTTPStatus, code: str, message: str) -> bytes:
+    body = msgspec.json.encode(error_body(code, message))
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode("ascii") + body
