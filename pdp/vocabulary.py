@@ -57,6 +57,7 @@ class Reason(Enum):
     AMBIGUOUS_PATH = "ambiguous_path"
     AMBIGUOUS_METHOD = "ambiguous_method"
     UNKNOWN_SERVICE = "unknown_service"
+    STALE = "stale"  # the version was confirmed too long ago: whatever its rules say
 
 
 class ObligationKind(Enum):

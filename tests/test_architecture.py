@@ -78,7 +78,7 @@ LIBRARIES: Final = {
         "compiler/rows.py", "compiler/resolve.py", "compiler/terms.py", "analysis/lowered.py",
     ),
     "prometheus_client": ("adapters/metrics_page.py",),
-    "pydantic": ("config/model.py", "config/load.py"),
+    "pydantic": ("config/",),
     "rich": ("cli/output.py",),
     "starlette": ("adapters/app.py", "adapters/events.py", "adapters/health.py"),  # what FastAPI is made of
     "uvicorn": (

@@ -101,7 +101,7 @@ class ExplanationBody(msgspec.Struct, frozen=True, kw_only=True):
     """Why the answer came out as it did.
 
     `reading` is left out where the path was read as it stands in the request, `problem` where path
-    and method are not ambiguous.
+    and method are not ambiguous, and the version is not stale.
     """
 
     considered: list[ConsideredRule]

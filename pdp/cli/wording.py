@@ -32,6 +32,7 @@ _REASONS: Final = {
     Reason.AMBIGUOUS_PATH: "the path is ambiguous",
     Reason.AMBIGUOUS_METHOD: "the method is ambiguous",
     Reason.UNKNOWN_SERVICE: "the service is not declared",
+    Reason.STALE: "the policies were confirmed too long ago",
 }
 
 

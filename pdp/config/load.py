@@ -180,10 +180,15 @@ def _holds_text(annotation: Any) -> bool:
 def _fields(keys: tuple[str, ...]) -> Mapping[str, FieldInfo]:
     """The settings of a table."""
     fields: Mapping[str, FieldInfo] = Settings.model_fields
+    named = False  # whether the next key is a name that the operator gives, of a table among equals
     for key in keys:
+        if named:
+            named = False
+            continue
         annotation = fields[key].annotation if key in fields else None
         models = [each for each in (annotation, *get_args(annotation)) if hasattr(each, "model_fields")]
         fields = models[0].model_fields if models else {}
+        named = bool(models) and get_origin(annotation) is dict
     return fields
 
 

@@ -10,9 +10,12 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple, final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from pdp.audit.decision_log import LogMode
+from pdp.config.freshness import FreshnessSettings
+from pdp.config.section import DAY_SECONDS, Seconds
+from pdp.config.section import Section as _Section
 from pdp.config.unix import UnixAddress, is_unix, parse_unix
 from pdp.limits import (
     DEFAULT_CONNECTION_SECONDS,
@@ -47,7 +50,6 @@ __all__ = [
 ]
 
 _MAX_PORT: Final = 65535
-_DAY_SECONDS: Final = 86_400
 _MAX_UID: Final = 2**32 - 1  # stands for nobody at all
 
 
@@ -132,13 +134,6 @@ Uid = Annotated[int, Field(ge=0, lt=_MAX_UID)]
 HostHeader = Annotated[str, Field(pattern=r"^(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$")]
 FilePath = Annotated[Path, Field(strict=False), AfterValidator(_path)]
 TrustDomain = Annotated[str, Field(min_length=1, max_length=MAX_TRUST_DOMAIN_BYTES)]
-Seconds = Annotated[float, Field(ge=0, le=_DAY_SECONDS, allow_inf_nan=False)]
-
-
-class _Section(BaseModel):
-    """A table of the file: no key that is not known, no value of another type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 @final
@@ -263,7 +258,7 @@ class LimitSettings(_Section):
     in_flight: int = Field(default=DEFAULT_IN_FLIGHT, ge=1, le=1_000_000)
     per_caller_per_second: int = Field(default=0, ge=0, le=10_000_000)
     max_age_ms: int = Field(default=MAX_AGE_LIMIT_MS, ge=0, le=3_600_000)
-    connection_seconds: Annotated[float, Field(ge=1, le=_DAY_SECONDS, allow_inf_nan=False)] = (
+    connection_seconds: Annotated[float, Field(ge=1, le=DAY_SECONDS, allow_inf_nan=False)] = (
         DEFAULT_CONNECTION_SECONDS
     )
 
@@ -293,6 +288,7 @@ class Settings(_Section):
     grpc: GrpcSettings | None = None
     health: HealthSettings | None = None
     metrics: MetricsSettings = MetricsSettings()
+    freshness: FreshnessSettings = FreshnessSettings()
     decision_log: DecisionLogSettings = DecisionLogSettings()
     limits: LimitSettings = LimitSettings()
     drain: DrainSettings = DrainSettings()

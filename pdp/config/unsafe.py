@@ -1,7 +1,7 @@
 """Settings that the service does not start with, because of what they name.
 
 Types and bounds are checked in `pdp.config.model`, what goes with plaintext in `pdp.config.local`; here
-the files are looked at.
+the files are looked at, and limits that hold too seldom.
 """
 
 import os
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from pdp.config.freshness import SHORT_SECONDS
 from pdp.config.local import local_problems
 from pdp.config.model import Settings
 from pdp.config.problem import Problem
@@ -31,6 +32,7 @@ def problems(settings: Settings) -> list[Problem]:
     for domain, roots in settings.trust.items():
         found += _readable(("trust", domain), roots)
     found += _decision_log(settings)
+    found += _freshness(settings)
     return found
 
 
@@ -73,3 +75,9 @@ def _decision_log(settings: Settings) -> Iterator[Problem]:
     elif settings.policies.path.resolve() in (folder.resolve() / "x").parents:
         message = f"{log.target} lies in the policy set, which would be read again with every line"
         yield Problem(("decision_log", "to"), message)
+
+
+def _freshness(settings: Settings) -> Iterator[Problem]:
+    for setting in settings.freshness.short():
+        message = f"less than {SHORT_SECONDS:g} seconds pass now and then between two confirmations"
+        yield Problem(setting, message, "see docs/configuration.md on how often they come", refused=False)

@@ -37,6 +37,9 @@ __all__ = [
 ]
 
 _OVERRIDDEN: Final = Problem(code="overridden", sentence="a header overrides it")
+_STALE: Final = Problem(
+    code="stale", sentence="the source of the policies confirmed them longer ago than the operator permits"
+)
 _CONTRADICTED: Final = Problem(
     code="contradictory_readings",
     sentence="its readings are allowed with obligations that contradict each other",
@@ -45,6 +48,8 @@ _CONTRADICTED: Final = Problem(
 
 def explain(index: RuleIndex, request: Request, decision: Decision) -> Explanation:
     """Explain a decision that was made for a request under an index. Never raises."""
+    if decision.reason is Reason.STALE:
+        return Explanation(considered=(), nearest=None, problem=_STALE)
     service = index.service(request.service)
     if decision.reason is Reason.AMBIGUOUS_METHOD:
         wrong = method_problem(request.method)

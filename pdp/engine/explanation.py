@@ -104,7 +104,10 @@ class Nearest:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """What kept any rule from being looked at: a stable code, and a sentence about the path or the method."""
+    """What kept any rule from being looked at: a stable code, and a sentence about it.
+
+    It is about the path, the method or the version.
+    """
 
     code: str
     sentence: str
@@ -120,7 +123,8 @@ class Explanation:
         nearest: For a deny, the allow with the fewest differences; None if the service has none.
         reading: How the path was read, where it was not as it stood in the request; None also where
             several readings were allowed.
-        problem: What is ambiguous about the path or the method, where that decided.
+        problem: What is ambiguous about the path or the method, or that the version is stale, where that
+            decided.
     """
 
     considered: tuple[Considered, ...]

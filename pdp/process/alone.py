@@ -25,7 +25,7 @@ from pdp.process.parts import (
     take_address,
     take_http,
 )
-from pdp.process.policies import follow_policies, make_publisher
+from pdp.process.policies import follow_policies, make_publisher, unknown_services
 from pdp.process.renewal import follow_files
 from pdp.service.metrics import Metrics
 from pdp.store.bundle import read_bundle
@@ -59,6 +59,8 @@ def serve_alone(
         told: list[Callable[[Event], None]] = []
         publisher = make_publisher(bundle, trust.digest, told=told)
         require_entry(local, publisher)
+        for warning in unknown_services(settings, publisher):
+            say(warning)
         counters = Counters()
         log = make_log(settings, make_digest_key(settings), counters, say, held)
         service = make_service(settings, publisher, log, Metrics(counters))

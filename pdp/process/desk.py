@@ -102,9 +102,10 @@ class Desk:
         self._service.revisions.ring()
         self._service.gate.open()
 
-    def confirm(self, confirmed_at: int) -> None:
-        """The source confirmed what is served."""
-        self._versions.confirmed_at = confirmed_at
+    def confirm(self, number: int, confirmed_at: int) -> None:
+        """The source confirmed a version, which may be served no more."""
+        if number == self._versions.current.number:
+            self._versions.confirmed_at = confirmed_at
 
     def count(self) -> None:
         """Let others see what is under way here."""

@@ -90,8 +90,14 @@ class Go(_Message, frozen=True):
 
 @final
 class Confirm(_Message, frozen=True):
-    """Supervisor, now and then: when the source last confirmed the version that is served."""
+    """Supervisor, now and then: when the source last confirmed a version.
 
+    Attributes:
+        number: The version. Nothing is said of any other.
+        confirmed_at: When that was.
+    """
+
+    number: int
     confirmed_at: int
 
 

@@ -122,6 +122,7 @@ def make_service(
         admission=admission,
         log=log,
         connection_seconds=settings.limits.connection_seconds,
+        freshness=settings.freshness.limits(),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from pdp.config.model import Settings
 from pdp.diagnostics import Severity, escape
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.edits import shown
@@ -10,9 +11,10 @@ from pdp.process.parts import Say, clock
 from pdp.store.bundle import PolicyBundle
 from pdp.store.publish import ChangeOver, Event, Publisher, at_once
 from pdp.store.snapshot import Loader
+from pdp.store.versions import Versions
 from pdp.store.watch import DirectoryWatcher
 
-__all__ = ["follow_policies", "make_publisher"]
+__all__ = ["follow_policies", "make_publisher", "unknown_services"]
 
 
 def make_publisher(
@@ -66,3 +68,11 @@ def follow_policies(root: Path, baseline: PolicyBundle, publisher: Publisher, sa
     )
     watcher.start()
     return watcher
+
+
+def unknown_services(settings: Settings, versions: Versions) -> list[str]:
+    """Warnings about services that the settings name and the policy set does not: slips, perhaps."""
+    return [
+        f"warning: `freshness.services.{escape(name)}`: the policy set declares no such service"
+        for name in settings.freshness.unknown(versions.current.snapshot.index.services.keys())
+    ]

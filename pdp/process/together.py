@@ -33,7 +33,7 @@ from pdp.process.parts import (
     take_address,
     take_http,
 )
-from pdp.process.policies import follow_policies, make_publisher
+from pdp.process.policies import follow_policies, make_publisher, unknown_services
 from pdp.process.renewal import follow_files
 from pdp.process.workers import Version, Workers
 from pdp.service.metrics import Metrics
@@ -95,6 +95,8 @@ class _Supervisor:
             change_over=self._change_over,
         )
         require_entry(self._local, self._publisher)
+        for warning in unknown_services(settings, self._publisher):
+            say(warning)
         self._health = make_health(settings, self._publisher)
         self._signal = signal.SIGTERM
         self._announced = False
@@ -125,7 +127,7 @@ class _Supervisor:
             self._loop.add_signal_handler(number, self._told_to_end, number)
         self._workers = Workers(
             self._settings.process.workers,
-            Version.of(self._publisher.current, pack_policies(self._bundle), self._publisher.confirmed_at),
+            Version.of(self._publisher.current, pack_policies(self._bundle)),
             self._panel,
             begin=self._begin,
             say=self._say,
@@ -170,7 +172,8 @@ class _Supervisor:
     async def _confirm(self) -> None:
         while True:
             await asyncio.sleep(WORKER_BEAT_SECONDS)
-            self._workers.confirm(self._publisher.confirmed_at)
+            published = self._publisher.current
+            self._workers.confirm(published.number, published.confirmed.at)
 
     def _told_to_end(self, number: signal.Signals) -> None:
         if self._ending.is_set():
@@ -225,11 +228,9 @@ class _Supervisor:
         Raises:
             CannotChangeOverError: One cannot load it; nothing has changed.
         """
-        if bundle is None:  # the policies are those that are served
-            parcel, confirmed_at = os.dup(self._workers.version.parcel), self._publisher.confirmed_at
-        else:
-            parcel, confirmed_at = pack_policies(bundle), clock()
-        version = Version.of(published, parcel, confirmed_at)
+        # Without a bundle the policies are those that are served.
+        parcel = os.dup(self._workers.version.parcel) if bundle is None else pack_policies(bundle)
+        version = Version.of(published, parcel)
         try:
             asyncio.run_coroutine_threadsafe(self._workers.change_over(version), self._loop).result()
         except BaseException:

@@ -81,8 +81,8 @@ class _Worker:
                 case Hold(number=number) if self._desk is not None:
                     await self._desk.hold()
                     self._channel.send(Held(number=number))
-                case Confirm(confirmed_at=confirmed_at) if self._desk is not None:
-                    self._desk.confirm(confirmed_at)
+                case Confirm(number=number, confirmed_at=confirmed_at) if self._desk is not None:
+                    self._desk.confirm(number, confirmed_at)
                 case _:
                     raise ChannelClosedError  # nobody says this now
 

@@ -34,7 +34,7 @@ class Version:
         number: Its place in the order of publication.
         revision: Its name.
         parcel: An open file that holds it.
-        confirmed_at: When its source confirmed it.
+        confirmed_at: When its source confirmed it first.
     """
 
     number: int
@@ -43,13 +43,13 @@ class Version:
     confirmed_at: Millis
 
     @classmethod
-    def of(cls, published: Published, parcel: int, confirmed_at: Millis) -> Self:
+    def of(cls, published: Published, parcel: int) -> Self:
         """A published version, whose policies an open file holds."""
         return cls(
             number=published.number,
             revision=published.snapshot.revision,
             parcel=parcel,
-            confirmed_at=confirmed_at,
+            confirmed_at=published.confirmed.at,
         )
 
 
@@ -85,6 +85,7 @@ class Workers:
         """
         self._slots = slots
         self.version = first
+        self._confirmed_at = first.confirmed_at
         self._panel = panel
         self._begin = begin
         self._say = say
@@ -100,10 +101,13 @@ class Workers:
         """Begin them all, and keep their number."""
         self._keeping = tuple(asyncio.create_task(self._keep(slot)) for slot in range(self._slots))
 
-    def confirm(self, confirmed_at: Millis) -> None:
-        """Tell all when the source confirmed what is served."""
+    def confirm(self, number: int, confirmed_at: Millis) -> None:
+        """Tell all when the source confirmed a version, if it is the one that they serve."""
+        if number != self.version.number:
+            return  # all have changed over already, and whoever publishes is about to
+        self._confirmed_at = confirmed_at
         for worker in self._serving.values():
-            worker.tell(Confirm(confirmed_at=confirmed_at))
+            worker.tell(Confirm(number=number, confirmed_at=confirmed_at))
 
     async def change_over(self, version: Version) -> None:
         """Have all serve a version; returns once none can answer with the one before.
@@ -116,6 +120,7 @@ class Workers:
             # One that came up meanwhile waits for the lock, and then prepares this version.
             await asyncio.gather(*(self._hold(worker, version) for worker in self._serving.values()))
             before, self.version = self.version, version
+            self._confirmed_at = version.confirmed_at
             for worker in self._serving.values():
                 worker.tell(Go(number=version.number, confirmed_at=version.confirmed_at))
         os.close(before.parcel)
@@ -193,7 +198,7 @@ class Workers:
             async with self._changing:
                 if version is not self.version:
                     continue
-                await worker.begin(version.number, version.confirmed_at)
+                await worker.begin(version.number, self._confirmed_at)
                 self._serving[worker.slot] = worker
             self._changed(len(self._serving))
             return

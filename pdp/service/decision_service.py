@@ -29,10 +29,17 @@ from pdp.service.gate import Gate
 from pdp.service.ids import RANDOM_BYTES, new_decision_id
 from pdp.service.metrics import Metrics
 from pdp.service.revisions import Revisions
+from pdp.store.freshness import UNLIMITED, Freshness
 from pdp.store.versions import Published, Versions
-from pdp.vocabulary import Decision, Millis, Request
+from pdp.vocabulary import Decision, Effect, Millis, Reason, Request
 
 __all__ = ["Answered", "DecisionService"]
+
+#: For this very request: the next confirmation may come at any moment.
+_STALE: Final = Decision(
+    effect=Effect.DENY, reason=Reason.STALE, enforced=True, rules=(), region=None, valid_until=None,
+    obligations=(), shadow=None,
+)  # fmt: skip
 
 
 @final
@@ -46,7 +53,8 @@ class Answered:
         decision: The decision.
         published: The version.
         age_seconds: How long ago the source last confirmed that version.
-        max_age_ms: The operator's limit on reuse, and the caller's own expiry.
+        max_age_ms: The operator's limit on reuse, the caller's own expiry, and what is left until the
+            version is stale.
         may_explain: Whether the caller may learn more of rules than their names and places.
     """
 
@@ -65,9 +73,14 @@ class DecisionService:
 
     Every request reads the clock once and takes the current version once; all of its answer
     comes from that version.
+
+    Attributes:
+        max_age_ms: How long a region may be reused at most.
+        freshness: How old the last confirmation of a version may be. One reference, replaced whole.
+        connection_seconds: How old a connection becomes, whatever its protocol.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- what a service is made of, all by keyword
         self,
         versions: Versions,
         *,
@@ -77,6 +90,7 @@ class DecisionService:
         admission: Admission | None = None,
         log: DecisionLog | None = None,
         connection_seconds: float = DEFAULT_CONNECTION_SECONDS,
+        freshness: Freshness = UNLIMITED,
     ) -> None:
         """A service over what `versions` serves.
 
@@ -88,6 +102,7 @@ class DecisionService:
             admission: Who is let in; by default so many at a time, and callers as often as they like.
             log: Where decisions are logged, if they are.
             connection_seconds: How old a connection becomes, whatever its protocol.
+            freshness: How old the last confirmation of a version may be, for each service.
         """
         self.metrics: Final = metrics or Metrics()
         self.admission: Final = admission or Admission(
@@ -97,13 +112,14 @@ class DecisionService:
             shed=self.metrics.question_shed,
         )
         self.log: Final = log
-        self.connection_seconds: Final = connection_seconds
+        self.connection_seconds = connection_seconds
+        self.max_age_ms = max_age_ms
+        self.freshness = freshness
         #: Closed while all processes that serve change over to a new version.
         self.gate: Final = Gate()
         self._versions = versions
         self._revisions = Revisions(versions)
         self._clock = clock
-        self._max_age_ms = max_age_ms
         # Key: the verified certificate and the version. Both are part of what rights depend on, so
         # nothing has to be invalidated; a new version means new keys. Errors are not kept.
         self._rights: LRUCache[tuple[str, int, int], Rights] = LRUCache(maxsize=MAX_RIGHTS_CACHED)
@@ -154,6 +170,7 @@ class DecisionService:
 
         Raises:
             NotPermittedError: The caller may not ask it.
+            CannotAnswerError: The version is stale, and questions about the service are refused then.
         """
         began = time.perf_counter_ns()
         rights = self.rights(caller, published, now)
@@ -169,7 +186,18 @@ class DecisionService:
             context=request.context,
             supplied=permission.supplies,
         )
-        decision = decide(index, asked)
+        # INVARIANT: of the version that was taken; another may be served by now, confirmed later.
+        confirmed_at = published.confirmed.at
+        max_age = min(self.max_age_ms, caller.not_after - now)
+        limit = self.freshness.limit(asked.service)
+        if limit is None or (left := limit.left(confirmed_at, now)) >= 0:
+            decision = decide(index, asked)
+            if limit is not None:
+                max_age = min(max_age, left)  # from sending the question, so no reuse outlives the limit
+        elif limit.refuse:
+            raise CannotAnswerError("stale", "the policies were confirmed too long ago to answer by them")
+        else:
+            decision = _STALE
         decision_id = new_decision_id(now, os.urandom(RANDOM_BYTES))
         self.metrics.decided(asked.service, decision, time.perf_counter_ns() - began)
         if self.log is not None:
@@ -180,8 +208,8 @@ class DecisionService:
             request=asked,
             decision=decision,
             published=published,
-            age_seconds=max(0, now - self._versions.confirmed_at) // 1000,
-            max_age_ms=max(0, min(self._max_age_ms, caller.not_after - now)),
+            age_seconds=max(0, now - confirmed_at) // 1000,
+            max_age_ms=max(0, max_age),
             may_explain=permission.may_explain,
         )
 

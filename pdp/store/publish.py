@@ -122,7 +122,7 @@ class Publisher(Versions):
                 self.confirmed_at = now
                 event = Accepted(published=before, loaded=loaded, before=before)
             else:
-                after = self.following(loaded.snapshot)
+                after = self.following(loaded.snapshot, now)
                 self._change_over(after, bundle)
                 self._rejected = False
                 self.serve(after, now)
@@ -154,7 +154,7 @@ class Publisher(Versions):
         before, known = self.current, self._loader.circumstances
         self._loader.circumstances = self._wanted  # once: it may change meanwhile, and is looked at again
         snapshot = replace(before.snapshot, revision=self._loader.revision(before.snapshot.digest))
-        after = self.following(snapshot)
+        after = self.following(snapshot, self.confirmed_at)
         try:
             self._change_over(after, None)
         except BaseException:

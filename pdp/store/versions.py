@@ -5,16 +5,33 @@ given them by its supervisor (`pdp.workers`).
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, final
 
 from pdp.limits import MAX_REVISIONS_KEPT
 from pdp.store.snapshot import Snapshot
 from pdp.vocabulary import Millis
 
-__all__ = ["Published", "Versions", "content_of"]
+__all__ = ["Confirmed", "Published", "Versions", "content_of"]
 
 _AGAIN: Final = "~"
+
+
+@final
+class Confirmed:
+    """When the source last confirmed one version.
+
+    It belongs to that version alone: whoever has taken a version finds its own instant here, and not
+    that of the one that has replaced it meanwhile.
+
+    Attributes:
+        at: The instant; 0 where it never did.
+    """
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: Millis = 0) -> None:
+        self.at = at
 
 
 @final
@@ -25,10 +42,12 @@ class Published:
     Attributes:
         snapshot: The snapshot.
         number: Its place in the order of publication.
+        confirmed: When its source last confirmed it.
     """
 
     snapshot: Snapshot
     number: int
+    confirmed: Confirmed = field(default_factory=Confirmed, compare=False, repr=False)
 
 
 class Versions:
@@ -36,7 +55,6 @@ class Versions:
 
     Attributes:
         current: The version. One reference, replaced whole: reading it needs no lock.
-        confirmed_at: When the source last confirmed it.
     """
 
     def __init__(self, first: Published, *, now: Millis) -> None:
@@ -51,15 +69,24 @@ class Versions:
         self._seen[revision] = published.number
         while len(self._seen) > MAX_REVISIONS_KEPT:
             self._seen.popitem(last=False)
+        published.confirmed.at = now
         self.current = published
-        self.confirmed_at = now
+
+    @property
+    def confirmed_at(self) -> Millis:
+        """When the source last confirmed what is served."""
+        return self.current.confirmed.at
+
+    @confirmed_at.setter
+    def confirmed_at(self, now: Millis) -> None:
+        self.current.confirmed.at = now
 
     def has_seen(self, revision: str) -> bool:
         """Whether a revision is the current one or came before it."""
         return revision in self._seen
 
-    def following(self, snapshot: Snapshot) -> Published:
-        """The version after the current one.
+    def following(self, snapshot: Snapshot, confirmed_at: Millis) -> Published:
+        """The version after the current one, confirmed at an instant.
 
         A revert is a new revision: content that was published before gets a name of its own.
         """
@@ -67,7 +94,11 @@ class Versions:
         while name in self._seen:
             times += 1
             name = f"{snapshot.revision}{_AGAIN}{times}"
-        return Published(snapshot=replace(snapshot, revision=name), number=self.current.number + 1)
+        return Published(
+            snapshot=replace(snapshot, revision=name),
+            number=self.current.number + 1,
+            confirmed=Confirmed(confirmed_at),
+        )
 
 
 def content_of(revision: str) -> str:

@@ -156,12 +156,12 @@ def test_the_defaults_on_the_page_hold() -> None:
         assert str(field.default) in {stated, f"{stated}.0"}, heading
 
 
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", range(3))
 def test_the_examples_without_tls_would_start(folder: Path, number: int) -> None:
     examples = re.findall(r"^```toml local\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     (folder / "pdp.toml").write_text(examples[number])
 
-    assert len(examples) == 2
+    assert len(examples) == 3
     assert check(folder).exit_code == 0
 
 

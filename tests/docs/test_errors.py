@@ -18,6 +18,7 @@ from pdp.identity.refusal import Refusal, UntrustedCertificateError
 from pdp.identity.xfcc import XFCC
 from pdp.service.decision_service import DecisionService
 from pdp.service.errors import CannotAnswerError, NotPermittedError, OverloadedError
+from pdp.store.freshness import Freshness, Limit
 from tests.docs.application import ASKED, ERRORS, PROXY, WEB, asking, broken, caller, post, sending, service
 from tests.docs.pages import MODULES, TEXTS
 from tests.docs.sets import NOW
@@ -160,6 +161,13 @@ def asking_beside_a_full_log(to: DecisionService) -> httpx.Response:
         return asking()(to)
 
 
+def asking_of_stale_policies(to: DecisionService) -> httpx.Response:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(to, "freshness", Freshness(default=Limit(max_staleness_ms=1, refuse=True)))
+        to.versions.confirmed_at = NOW - 2
+        return asking()(to)
+
+
 LOCAL = {"caller": named_caller(PROXY), "identity": None, "uids": None, "hosts": frozenset({b"pdp"})}
 SIDECAR = {**LOCAL, "caller": None, "identity": WEB}
 
@@ -220,6 +228,7 @@ PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
     "revision_not_seen": asking(at_least="0" * 16),
     "service_not_permitted": asking(service="orders"),
     "service_or_host": asking(service=None),
+    "stale": asking_of_stale_policies,
     "too_deep": sending(b"[" * (limits.MAX_JSON_DEPTH + 1)),
     "too_many_attributes": asking(
         context={f"header.x-{n}": None for n in range(limits.MAX_CONTEXT_ATTRIBUTES + 1)}

@@ -36,12 +36,12 @@ def test_messages_arrive_whole_and_in_order() -> None:
             receiving = asyncio.create_task(two.receive())
             await asyncio.sleep(0.01)
             one.send(Go(number=1, confirmed_at=2))
-            one.send(Confirm(confirmed_at=3))
+            one.send(Confirm(number=1, confirmed_at=3))
             two.send(Say(text="x" * 50_000))
             two.send(Beat())
 
             assert await receiving == (Go(number=1, confirmed_at=2), [])
-            assert await two.receive() == (Confirm(confirmed_at=3), [])
+            assert await two.receive() == (Confirm(number=1, confirmed_at=3), [])
             assert (await one.receive())[0] == Say(text="x" * 50_000)
             assert (await one.receive())[0] == Beat()
 
@@ -100,7 +100,7 @@ def test_one_that_reads_nothing_is_taken_for_gone() -> None:
             sent = 0
             with suppress(ChannelClosedError):
                 while sent < 100_000:
-                    one.send(Confirm(confirmed_at=1))
+                    one.send(Confirm(number=1, confirmed_at=1))
                     sent += 1
             assert 100 < sent < 100_000
 
