@@ -100,3 +100,19 @@ def test_a_pattern_of_hosts_owns_what_lies_below_it(host, codes):
     found = said('service pay, host "*.pay.svc"', {path: f'service pay {{ host "{host}" }}'})
 
     assert found == [(code, path) for code in codes]
+
+
+@pytest.mark.parametrize(
+    ("directories", "told", "outer", "inner"),
+    [
+        (("a/b", "a/c", "a"), ("a", "a/b"), "a", "a/b"),
+        (("a", "a/b", "a/b/c"), ("a/b/c", "a"), "a", "a/b/c"),
+    ],
+)
+def test_of_several_directories_that_lie_in_each_other_the_first_is_told(directories, told, outer, inner):
+    owns = "".join(f'delegate "{name}" owns service s{n}\n' for n, name in enumerate(directories))
+
+    found = [each for each in load({"root.policy": HEAD + owns}).diagnostics if each.code == "PDP213"]
+
+    assert found[-1].message == f"`{told[0]}` and `{told[1]}` are both delegated, and one lies in the other"
+    assert found[-1].help == f"delegate `{outer}` alone, or move `{inner}` out of it"

@@ -114,6 +114,7 @@ TESTS = {
     "pdp/compiler/declarations": (*_SAID, *_MEANT),
     "pdp/compiler/doubts": ("tests/compiler/test_doubts.py", *_SAID, *_MEANT),
     "pdp/compiler/delegation": ("tests/compiler/test_delegation.py", *_SAID),
+    "pdp/compiler/details": (*_MEANT, "tests/engine/test_explained_parts.py", *_SAID),
     "pdp/compiler/environment": ("tests/compiler/test_unfolding.py", *_SAID, *_MEANT),
     "pdp/compiler/file_checks": (*_SAID, *_MEANT),
     "pdp/compiler/heads": (*_SAID, *_MEANT),
