@@ -101,7 +101,7 @@ for name in {tried}:
     except OSError as error:
         print(name, error.strerror)
 print([line.split()[1] for line in open("/proc/self/status") if line[:6] in ("CapEff", "CapBnd", "NoNewP")])
-print(os.getpid(), os.getuid(), sorted(os.environ))
+print(os.getpid(), os.getuid(), sorted(set(os.environ) - {{"LC_CTYPE"}}))  # which Python sets itself
 """]  # fmt: skip
     environment = image.stage.environment()
     done = subprocess.run(

@@ -102,6 +102,7 @@ TESTS = {
         *_SAID,
     ),
     "pdp/compiler/conditions": (
+        "tests/compiler/test_terms.py",
         "tests/compiler/test_conditions.py",
         "tests/compiler/test_unfolding.py",
         *_SAID,
