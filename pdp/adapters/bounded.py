@@ -97,7 +97,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refusal = _HEAD_TOO_LARGE
             raise _RefusedError
         version = self.parser.get_http_version()
-        if version not in _VERSIONS or not _names_one_host(version, self.headers):
+        if version not in _VERSIONS or not _is_plain(version, self.headers):
             raise _RefusedError
         super().on_headers_complete()
         self._in_head = False
@@ -179,10 +179,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self.loop.call_later(seconds, self.transport.abort)
 
 
-def _names_one_host(version: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """RFC 9112, section 3.2: exactly one `Host`, which HTTP/1.0 may leave out, and a host in it."""
-    hosts = [value for name, value in headers if name == b"host"]
-    return len(hosts) <= 1 and all(map(_HOST, hosts)) and (bool(hosts) or version == "1.0")
+def _is_plain(version: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a head says whom it is for and how its body is framed in the one way there is.
+
+    RFC 9112, section 3.2: exactly one `Host`, which HTTP/1.0 may leave out, and a host in it. Section
+    6.1: HTTP/1.0 has no transfer codings; and of those that there are we know `chunked` alone, so
+    that the body which another reader decodes is never the one that we read.
+    """
+    hosts, codings = [], []
+    for name, value in headers:
+        if name == b"host":
+            hosts.append(value)
+        elif name == b"transfer-encoding":
+            codings.append(value.strip().lower())
+    framed = not codings or (version == "1.1" and codings == [b"chunked"])
+    return framed and len(hosts) <= 1 and all(map(_HOST, hosts)) and (bool(hosts) or version == "1.0")
 
 
 def _response(status: HTTPStatus, code: str, message: str) -> bytes:

@@ -341,6 +341,16 @@ NOT_HTTP: dict[str, bytes] = {
     "hexadecimal length": request_bytes(BODY, "content-length: 0x10"),
     "other transfer encoding": request_bytes(BODY, "transfer-encoding: gzip"),
     "chunks not last": request_bytes(chunked(BODY), "transfer-encoding: chunked, gzip"),
+    "a coding that nobody knows before chunks": request_bytes(
+        chunked(BODY), "transfer-encoding: x", "transfer-encoding: chunked"
+    ),
+    "a coding that we do not know before chunks": request_bytes(
+        chunked(BODY), "transfer-encoding: gzip, chunked"
+    ),
+    "chunks twice": request_bytes(chunked(BODY), "transfer-encoding: chunked", "transfer-encoding: chunked"),
+    "chunks in HTTP/1.0": request_bytes(
+        chunked(BODY), "transfer-encoding: chunked", line="POST /v1/decide HTTP/1.0"
+    ),
     "bad chunk": request_bytes(b"zz\r\n{}\r\n0\r\n\r\n", "transfer-encoding: chunked"),
     "space before colon": request_bytes(BODY, LENGTH, "x-a : b"),
     "NUL in a header": request_bytes(BODY, LENGTH, "x-a: b\0c"),

@@ -6,6 +6,7 @@ whatever happens, so that what is changed is looked at. Written from the standar
 
 import random
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Final
 
@@ -117,7 +118,7 @@ def _change_once(rng: random.Random, trees: Sequence[Node], lenders: Sequence[No
         case 2 if around:
             del around[rng.randrange(len(around))]
         case 3 if around:
-            around.insert(rng.randint(0, len(around)), rng.choice(around))
+            around.insert(rng.randint(0, len(around)), deepcopy(rng.choice(around)))
         case 4 if around:
             rng.shuffle(around)
         case 5 if around:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Final
 
@@ -91,13 +92,13 @@ def _change_once(rng: random.Random, whole: _Record, lent: list[_Record]) -> Non
     record = around[min(at, len(around) - 1)] if around else None
     match rng.randint(0, 6):
         case 0 if around:
-            around.insert(at, rng.choice(around))
+            around.insert(at, deepcopy(rng.choice(around)))
         case 1 if record is not None:
             around.remove(record)
         case 2:
             rng.shuffle(around)
         case 3 if lent:
-            around.insert(at, rng.choice(lent))
+            around.insert(at, deepcopy(rng.choice(lent)))
         case 4 if record is not None:
             record.number = rng.randint(1, 11)
         case 5 if record is not None and isinstance(record.value, int):

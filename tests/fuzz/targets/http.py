@@ -169,6 +169,7 @@ _SEEDS: Final = (
     _request(_INSIDE, "content-length: 0"),
     _request(_BODY, "Content-Length: 7", "content-length : 8"),
     _request(_BODY, "transfer-encoding: chunked, identity", "transfer-encoding: xchunked"),
+    _chunked(_BODY, "transfer-encoding: x"),
     _request(_BODY, "x-a: b\r\n c", "x_b: c", "x-c:\td "),
     _request(_BODY, "expect: 100-continue"),
     _request(_BODY, "upgrade: h2c", "connection: upgrade, http2-settings"),
