@@ -20,6 +20,14 @@ __all__ = ["Acceptor", "Balance"]
 _YIELD_SECONDS: Final = 0.003  # for who has fewer connections
 _OUT_OF_SECONDS: Final = 0.1  # between tries when there are no more descriptors, or no memory
 _OUT_OF: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+# Of the connection that would have been next: accept(2) has them handled as if there were none.
+_GONE: Final = frozenset(
+    {
+        errno.ENETDOWN, errno.EPROTO, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET, errno.EHOSTUNREACH,
+        errno.EOPNOTSUPP, errno.ENETUNREACH, errno.EPERM, errno.ETIMEDOUT,
+    }
+)  # fmt: skip
+_LAST_HANDSHAKES_SECONDS: Final = 1.0  # of those that had come by the time that nothing more is accepted
 
 
 class Balance(Protocol):
@@ -62,6 +70,8 @@ class Acceptor:
         self._greeting: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._later: asyncio.TimerHandle | None = None
+        self._backlog = 0
+        self._ending = False
 
     @property
     def connections(self) -> int:
@@ -70,17 +80,33 @@ class Acceptor:
 
     def start(self, backlog: int) -> None:
         """Listen and accept."""
+        self._backlog = backlog
         self._listener.setblocking(False)
         self._listener.listen(backlog)
         self._loop.add_reader(self._listener.fileno(), self._coming)
 
+    async def finish(self) -> None:
+        """Accept what has come, shake hands, and accept no more. The socket stays open."""
+        self._stop()
+        for _ in range(2):  # the second time those who came meanwhile
+            for _ in range(self._backlog):
+                if not self._accept():
+                    break
+            if self._greeting:
+                await asyncio.wait(self._greeting, timeout=_LAST_HANDSHAKES_SECONDS)
+        self.close()
+
     def close(self) -> None:
         """Accept no more, and drop the handshakes under way. The socket stays open."""
+        self._stop()
+        for greeting in self._greeting:
+            greeting.cancel()
+
+    def _stop(self) -> None:
+        self._ending = True
         self._loop.remove_reader(self._listener.fileno())
         if self._later is not None:
             self._later.cancel()
-        for greeting in self._greeting:
-            greeting.cancel()
 
     def note(self) -> None:
         """Tell the others how many connections we have; called now and then."""
@@ -95,6 +121,8 @@ class Acceptor:
             self._accept()
 
     def _pause(self, seconds: float) -> None:
+        if self._ending:
+            return
         self._loop.remove_reader(self._listener.fileno())
         self._later = self._loop.call_later(seconds, self._resume)
 
@@ -102,25 +130,29 @@ class Acceptor:
         self._loop.add_reader(self._listener.fileno(), self._coming)
         self._accept()
 
-    def _accept(self) -> None:
+    def _accept(self) -> bool:
+        """Accept one; whether there was one."""
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return  # another one was quicker, or the peer has gone
+            return False  # another one was quicker, or the peer has gone
         except OSError as error:
+            if error.errno in _GONE:
+                return False
             if error.errno not in _OUT_OF:
                 raise
             if self._later is None or self._later.when() < self._loop.time():
                 self._pause(_OUT_OF_SECONDS)
-            return
+            return False
         if self.connections >= self._most:
             connection.close()
-            return
+            return True
         connection.setblocking(False)
         task = self._loop.create_task(self._greet(connection))
         self._greeting.add(task)
         task.add_done_callback(self._greeting.discard)
         self.note()
+        return True
 
     async def _greet(self, connection: socket.socket) -> None:
         """Shake hands; what is wrong is the peer's to learn."""

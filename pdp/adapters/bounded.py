@@ -31,6 +31,7 @@ __all__ = ["BoundedProtocol"]
 _GOODBYE_SECONDS: Final = 1.0  # how long a peer with next to nothing left to read may take to close
 _CUT_SECONDS: Final = 0.2  # what was written before may still leave
 _LINGER_SECONDS: Final = 5.0  # how long one may take to read its last answer, and then to close
+_LAST_SECONDS: Final = 1  # once the service ends: a request may be on its way
 _Refused: TypeAlias = tuple[HTTPStatus, str, str]
 
 _VERSIONS: Final = frozenset({"1.0", "1.1"})  # the parser would take HTTP/0.9 as well
@@ -61,7 +62,7 @@ class BoundedProtocol(HttpToolsProtocol):
         # Not all at once, lest all that began together come back together.
         age = self.age_seconds * random.uniform(1 - CONNECTION_JITTER, 1 + CONNECTION_JITTER)  # noqa: S311
         self._old = False
-        self._aging = self.loop.call_later(age, self._grow_old)
+        self._aging = self.loop.call_later(age, self._grow_old, LAST_CHANCE_SECONDS)
         self._in_head = True
         self._received = 0  # bytes of the request that is arriving
         self._deaf = False  # after a refusal nothing is looked at
@@ -138,10 +139,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
         self._abort_after(_GOODBYE_SECONDS)
 
-    def _grow_old(self) -> None:
+    def _grow_old(self, seconds: int) -> None:
         """The next answer is the last. Who asks nothing more has a moment: a request may be on its way."""
         self._old = True
-        self.timeout_keep_alive = min(self.timeout_keep_alive, LAST_CHANCE_SECONDS)
+        self.timeout_keep_alive = min(self.timeout_keep_alive, seconds)
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
             self.timeout_keep_alive_task = self.loop.call_later(
@@ -149,6 +150,11 @@ class BoundedProtocol(HttpToolsProtocol):
             )
         elif self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Called by the clock: nothing was asked for too long."""
+        super().timeout_keep_alive_handler()
+        self._abort_after(_GOODBYE_SECONDS)
 
     def cut_off(self) -> None:
         """Read nothing more and answer nothing more: whoever is at the other end has no claim to it."""
@@ -169,10 +175,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._abort_after(_LINGER_SECONDS)
 
     def shutdown(self) -> None:
-        """Called by uvicorn when the service ends."""
-        super().shutdown()
-        if self.transport.is_closing():
-            self._abort_after(_GOODBYE_SECONDS)
+        """Called by uvicorn when the service ends; it would close at once, whatever is on its way."""
+        self._grow_old(_LAST_SECONDS)
 
     def _abort_after(self, seconds: float) -> None:
         """Whether or not the peer ever says goodbye: until it does, all it sends would be read."""

@@ -17,7 +17,7 @@ from pdp.service.health import Health
 __all__ = ["HealthListener"]
 
 _KEEP_ALIVE_SECONDS: Final = 30
-_END_SECONDS: Final = 1
+_END_SECONDS: Final = 2
 
 
 @final

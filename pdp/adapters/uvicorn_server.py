@@ -75,7 +75,13 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM begins a grace period, in which connections are accepted; a second signal ends it."""
+        """SIGTERM begins a grace period, in which connections are accepted; a second signal ends it.
+
+        Of several processes each may be told twice, by whoever runs the service and by its supervisor:
+        there SIGINT alone ends the period.
+        """
+        if sig == signal.SIGTERM and self._draining and self._balance is not None:
+            return
         if sig == signal.SIGTERM and not self._draining:
             self._draining = True
             if seconds := self._drain():
@@ -87,9 +93,9 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Called by uvicorn once it was told to end."""
-        if self._acceptor is not None:
-            self._acceptor.close()
         ending = asyncio.ensure_future(self._ending())
+        if self._acceptor is not None:
+            await self._acceptor.finish()
         await super().shutdown(sockets)
         await ending
 

@@ -1,8 +1,8 @@
 """Where lines of the decision log go: standard output, or a file that is rotated.
 
-Several processes may write to one file: each writes whole lines with one call at the file's end,
-and notices when another one has rotated it. A sink either takes all lines or raises `OSError`; what
-was cut off by a full disk is closed with a newline, so that it spoils no other line.
+Several processes may write to one file: each locks it, writes whole lines at its end, and notices when
+another one has rotated it. A sink either takes all lines or raises `OSError`; a line that was cut off,
+since a disk was full or a process was killed, is ended before the next one, so that it spoils no other.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ from typing import Final, Protocol, final
 __all__ = ["FileSink", "Sink", "StreamSink"]
 
 _MODE: Final = 0o640  # whoever ships the log reads it by its group
-_OPEN: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_OPEN: Final = os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Sink(Protocol):
@@ -90,7 +90,7 @@ class FileSink:
         self._path = path
         self._max_bytes = max_bytes
         self._keep = keep
-        self._descriptor = os.open(path, _OPEN, _MODE)
+        self._descriptor = _opened(path)
 
     def write(self, lines: bytes) -> None:
         """Append whole lines.
@@ -101,23 +101,32 @@ class FileSink:
         self._follow()
         if os.fstat(self._descriptor).st_size + len(lines) > self._max_bytes:
             self._rotate(len(lines))
-        written = os.write(self._descriptor, lines)
-        if written != len(lines):
-            self._cut(written)
-            raise OSError("the disk is full")
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        try:
+            self._append(lines)
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
 
-    def _cut(self, written: int) -> None:
-        """Take back what was written in part; where another one has written since, end its line."""
-        end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
-        with suppress(OSError):
-            if os.fstat(self._descriptor).st_size == end:
-                os.ftruncate(self._descriptor, end - written)
-            else:
-                os.write(self._descriptor, b"\n")
+    def _append(self, lines: bytes) -> None:
+        """Write at the end, while nobody else does; of what does not fit nothing stays there."""
+        size = os.fstat(self._descriptor).st_size
+        if size and self._last(size) != b"\n":
+            lines = b"\n" + lines  # a process was killed in the middle of a line
+        written = os.write(self._descriptor, lines)
+        if written != len(lines):
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, size)
+            raise OSError("the disk is full")
+
+    def _last(self, size: int) -> bytes:
+        try:
+            return os.pread(self._descriptor, 1, size - 1)
+        except OSError:
+            return b"\n"  # not ours to read
 
     def _follow(self) -> None:
         """Open the file again if it has been renamed or removed."""
@@ -128,7 +137,7 @@ class FileSink:
         self._reopen()
 
     def _reopen(self) -> None:
-        opened = os.open(self._path, _OPEN, _MODE)
+        opened = _opened(self._path)
         os.close(self._descriptor)
         self._descriptor = opened
 
@@ -150,3 +159,9 @@ class FileSink:
                 self._reopen()
         finally:
             os.close(lock)
+
+
+def _opened(path: Path) -> int:
+    """A file to append to, and to look at its end where it may be read; a pipe has a reader of its own."""
+    readable = not path.exists() or (os.access(path, os.R_OK) and not path.is_fifo())
+    return os.open(path, _OPEN | (os.O_RDWR if readable else os.O_WRONLY), _MODE)

@@ -1,13 +1,12 @@
-"""What a running service prints: paragraphs for people, or one JSON object a line for programs."""
+"""What a running service prints: paragraphs for people, or one JSON object a line for programs.
+
+Whoever has something to tell never waits for whoever reads it: a thread prints what is queued.
+"""
 
 import json
-import sys
-import threading
-from contextlib import suppress
-from typing import Any, final
+from typing import Any, Self, final
 
-import click
-
+from pdp.cli.outbox import Outbox
 from pdp.cli.policy_set import diagnostic_as_json
 from pdp.process.edits import describe
 from pdp.store.publish import Accepted, Event
@@ -18,43 +17,47 @@ __all__ = ["Reporter"]
 
 @final
 class Reporter:
-    """Prints whole paragraphs, or whole lines, from whichever thread.
+    """Prints whole paragraphs, or whole lines, for whichever thread, until it is left.
 
-    That nobody reads them any more keeps no version from being served.
+    That nobody reads them, or that they are read slowly, keeps no version from being served.
     """
 
     def __init__(self, *, as_json: bool, err: bool) -> None:
         """Print JSON or text; to standard error where the decision log has standard output."""
         self._as_json = as_json
-        self._err = err
-        self._lock = threading.Lock()
+        self._outbox = Outbox(err=err, untold=self._untold)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._outbox.close()
 
     def say(self, text: str) -> None:
         """Tell of anything else."""
-        self._print(_json("message", text=text) if self._as_json else text)
+        self._outbox.put(_json("message", text=text) if self._as_json else text)
 
     def edited(self, event: Event) -> None:
         """Tell of a saved edit."""
-        self._print(_edit(event) if self._as_json else describe(event))
+        self._outbox.put(_edit(event) if self._as_json else describe(event))
 
     def serving(self, where: str, versions: Versions) -> None:
         """Tell that questions are answered, and where."""
         snapshot = versions.current.snapshot
         services = len(snapshot.index.services)
         if self._as_json:
-            self._print(
+            self._outbox.put(
                 _json(
                     "serving", revision=snapshot.revision, rules=snapshot.rules, services=services, url=where
                 )
             )
         else:
             counted = f"{snapshot.rules} rules, {services} services"
-            self._print(f"serving revision {snapshot.revision} ({counted}) on {where}")
+            self._outbox.put(f"serving revision {snapshot.revision} ({counted}) on {where}")
 
-    def _print(self, text: str) -> None:
-        with self._lock, suppress(OSError):
-            click.echo(text, err=self._err)
-            (sys.stderr if self._err else sys.stdout).flush()
+    def _untold(self, count: int) -> str:
+        text = f"{count} messages were not told: nobody read them in time"
+        return _json("message", text=text) if self._as_json else text
 
 
 def _json(event: str, **what: Any) -> str:

@@ -99,17 +99,25 @@ def serve(  # noqa: PLR0913 -- one for each option
             ("trust",): _by_domain(trust) or None,
         },
     )
-    reporter = Reporter(as_json=as_json, err=settings.decision_log.target is LogTarget.STDOUT)
-    for doubt in doubts:
-        reporter.say(f"warning: {doubt.message}")
+    with Reporter(as_json=as_json, err=settings.decision_log.target is LogTarget.STDOUT) as reporter:
+        for doubt in doubts:
+            reporter.say(f"warning: {doubt.message}")
+        trouble = _run(settings, reporter)
+    if trouble:
+        click.echo(f"pdp: {trouble}", err=True)
+        sys.exit(ExitCode.CANNOT)
+
+
+def _run(settings: Settings, reporter: Reporter) -> str:
+    """Serve until told to end; what kept it from serving, if something did."""
     try:
         store = load_trust(settings.trust)
         for warning in trust_warnings(store, datetime.now(UTC)):
             reporter.say(f"warning: {warning}")
         start(settings, store, ready=reporter.serving, say=reporter.say, edited=reporter.edited)
     except (TrustError, CannotStartError) as error:
-        click.echo(f"pdp: {error}", err=True)
-        sys.exit(ExitCode.CANNOT)
+        return str(error)
+    return ""
 
 
 def _settings(file: Path | None, options: dict[tuple[str, ...], object]) -> tuple[Settings, list[Diagnostic]]:

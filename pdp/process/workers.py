@@ -5,13 +5,21 @@ one. Those that might (because they died, are stopped, or did not hold in time) 
 """
 
 import asyncio
+import math
 import os
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self, final
 
 from pdp.audit.counts import LOST, LogCounts
-from pdp.limits import HOLD_SECONDS, WORKER_PAUSE_SECONDS
+from pdp.limits import (
+    HOLD_SECONDS,
+    MAX_WORKER_PAUSE_SECONDS,
+    WORKER_PAUSE_SECONDS,
+    WORKER_STEADY_SECONDS,
+)
 from pdp.process.colleague import Colleague, WorkerGoneError
 from pdp.process.messages import Confirm, Go
 from pdp.process.panel import Panel
@@ -94,7 +102,7 @@ class Workers:
         self._serving: dict[int, Colleague] = {}
         self._alive: set[Colleague] = set()
         self._changing = asyncio.Lock()
-        self._ending = False
+        self._ending = asyncio.Event()
         self._keeping: tuple[asyncio.Task[None], ...] = ()
 
     def start(self) -> None:
@@ -142,13 +150,17 @@ class Workers:
         try:
             async with asyncio.timeout(HOLD_SECONDS):
                 await worker.hold(version.number)
-        except (TimeoutError, WorkerGoneError):
+        except (TimeoutError, WorkerGoneError) as error:
+            if isinstance(error, TimeoutError):
+                self._say(
+                    f"worker {worker.slot} did not stop answering within {HOLD_SECONDS} s; it is replaced"
+                )
             worker.kill()
             await worker.gone()
 
     async def end(self, signal: int, seconds: float) -> None:
         """Have all end by a signal; those that still live after so many seconds are killed."""
-        self._ending = True
+        self._ending.set()
         for worker in self._alive:
             worker.signal(signal)
         _, late = await asyncio.wait(self._keeping, timeout=seconds)
@@ -166,24 +178,34 @@ class Workers:
 
     async def _keep(self, slot: int) -> None:
         """There is a worker in a slot, until the end."""
-        while not self._ending:
-            try:
-                worker = self._begin(slot)
-            except OSError as error:
-                self._say(f"worker {slot} cannot be begun: {error.strerror}")
-                await asyncio.sleep(WORKER_PAUSE_SECONDS)
-                continue
-            self._alive.add(worker)
-            try:
-                await self._bring_up(worker)
-                await worker.gone()
-            except WorkerGoneError:
-                pass
-            finally:
-                self._bury(worker)
-            if not self._ending:
-                self._say(f"worker {slot} (process {worker.pid}) has ended; another one takes its place")
-                await asyncio.sleep(WORKER_PAUSE_SECONDS)
+        pause = 0.0
+        while not self._ending.is_set():
+            steady = await self._employ(slot) >= WORKER_STEADY_SECONDS
+            pause = 0.0 if steady else min(max(WORKER_PAUSE_SECONDS, 2 * pause), MAX_WORKER_PAUSE_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._ending.wait()
+
+    async def _employ(self, slot: int) -> float:
+        """Begin a worker in a slot and wait until it has ended; how many seconds it served."""
+        try:
+            worker = self._begin(slot)
+        except OSError as error:
+            self._say(f"worker {slot} cannot be begun: {error.strerror}")
+            return 0.0
+        self._alive.add(worker)
+        serving_since = math.inf
+        try:
+            await self._bring_up(worker)
+            serving_since = time.monotonic()
+            await worker.gone()
+        except WorkerGoneError:
+            pass
+        finally:
+            self._bury(worker)
+        if not self._ending.is_set():
+            self._say(f"worker {slot} (process {worker.pid}) has ended; another one takes its place")
+        return max(0.0, time.monotonic() - serving_since)
 
     async def _bring_up(self, worker: Colleague) -> None:
         """Give a worker the version that is served, whichever that is by the time it has loaded it."""

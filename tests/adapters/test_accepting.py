@@ -7,6 +7,8 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 
+import pytest
+
 from pdp.adapters.accepting import Acceptor
 
 #: Connections that are open.
@@ -122,5 +124,30 @@ def test_without_descriptors_it_tries_again_later() -> None:
                 filler.close()
                 loop = asyncio.get_running_loop()
                 assert await asyncio.wait_for(loop.sock_recv(client, 5), 5) == b"hello"
+
+    asyncio.run(run())
+
+
+def test_who_has_come_before_the_end_is_accepted() -> None:
+    async def run() -> None:
+        opened.clear()
+        with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as held:
+            acceptor = Acceptor(
+                listener, protocol=Open, context=lambda: None, connections=lambda: len(opened), most=10
+            )
+            acceptor.start(16)
+            # The loop does not turn meanwhile: they wait in the backlog.
+            clients = [held.enter_context(socket.create_connection(listener.getsockname())) for _ in range(5)]
+            await acceptor.finish()
+            for client in clients:
+                client.setblocking(False)
+                loop = asyncio.get_running_loop()
+                assert await asyncio.wait_for(loop.sock_recv(client, 5), 5) == b"hello"
+            late = held.enter_context(socket.create_connection(listener.getsockname()))
+            late.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                await asyncio.to_thread(late.recv, 5)
+            for transport in tuple(opened):
+                transport.close()
 
     asyncio.run(run())

@@ -139,6 +139,59 @@ def test_a_line_that_was_cut_off_leaves_no_trace(tmp_path: Path) -> None:
     assert path.read_bytes() == b"a" * 19 + b"\n" + b"c" * 19 + b"\n"
 
 
+def test_a_line_that_a_killed_process_left_unfinished_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    ours, other = (FileSink(path, max_bytes=1000, keep=1) for _ in range(2))
+    ours.write(line("a"))
+    with path.open("ab") as killed:
+        killed.write(line("b")[:7])
+    other.write(line("c"))
+    ours.write(line("d"))
+    ours.close()
+    other.close()
+
+    assert path.read_bytes().splitlines(keepends=True) == [
+        line("a"), line("b")[:7] + b"\n", line("c"), line("d")
+    ]  # fmt: skip
+
+
+CUTTER = """
+import resource, signal, sys
+from pathlib import Path
+from pdp.audit.sinks import FileSink
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+sink = FileSink(Path(sys.argv[1]), max_bytes=10_000_000, keep=1)
+print("ready", flush=True)
+for number in range(3000):
+    # By turns there is room for all of a line, and for a part of it.
+    size = Path(sys.argv[1]).stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 30 * (number % 2) + 10, resource.RLIM_INFINITY))
+    try:
+        sink.write(b"c" * 19 + b"\\n")
+    except OSError:
+        pass
+"""
+
+
+def test_taking_back_what_was_cut_off_takes_nothing_of_others(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with subprocess.Popen(
+        [sys.executable, "-c", CUTTER, str(path)], cwd=ROOT, stdout=subprocess.PIPE
+    ) as cutter:
+        assert cutter.stdout is not None
+        cutter.stdout.readline()
+        sink, written = FileSink(path, max_bytes=10_000_000, keep=1), 0
+        while cutter.poll() is None:
+            sink.write(f"{written}\n".encode())
+            written += 1
+        sink.close()
+
+    lines = path.read_text().splitlines()
+    assert written > 100
+    assert [text for text in lines if "c" not in text] == [str(number) for number in range(written)]
+    assert {text for text in lines if "c" in text} == {"c" * 19}
+
+
 def test_a_full_device_is_an_error() -> None:
     sink = FileSink(Path("/dev/full"), max_bytes=1000, keep=0)
 

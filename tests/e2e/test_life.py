@@ -16,7 +16,17 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from pdp.adapters.grpc.v1 import decision_pb2 as v1
 from tests.e2e.grpc_calls import call, channel, grpc_port, streaming, to_question
-from tests.e2e.running import Pki, Service, make_policies, question, send, until
+from tests.e2e.running import (
+    Pki,
+    Service,
+    make_policies,
+    parse_replies,
+    question,
+    raw,
+    request_bytes,
+    send,
+    until,
+)
 
 
 @pytest.fixture
@@ -106,6 +116,25 @@ def test_a_second_signal_ends_it_at_once(served: Service) -> None:
 
     assert served.process.wait(10) == 0
     assert time.monotonic() - began < 1.3
+
+
+def test_a_question_on_its_way_when_the_service_ends_is_answered_and_is_the_last(
+    pki: Pki, policies: Path, settings: Path
+) -> None:
+    """Without a grace period: what was idle has a moment, and so has who has come and is not greeted yet."""
+    service = serve(pki, policies, settings, "")
+    with closing(service.connect()) as idle, socket.create_connection(("127.0.0.1", service.port), 10) as new:
+        assert send(idle, question()).json["decision"] == "allow"
+        service.process.send_signal(signal.SIGTERM)
+        time.sleep(0.4)  # by then it has begun to end
+        with pki.context("pep").wrap_socket(new, server_hostname="127.0.0.1") as greeted:
+            body = json.dumps(question()).encode()
+            [last] = parse_replies(raw(greeted, request_bytes(body, f"content-length: {len(body)}")))
+        answered = send(idle, question())
+
+    assert (answered.json["decision"], answered.headers["connection"]) == ("allow", "close")
+    assert (last.json["decision"], last.headers["connection"]) == ("allow", "close")
+    assert service.stop() == 0
 
 
 # -- metrics -------------------------------------------------------------------------------

@@ -165,6 +165,39 @@ def test_on_sigterm_all_end_cleanly(pki: Pki, policies: Path) -> None:
     assert "Traceback" not in service.log
 
 
+def test_a_worker_that_is_told_twice_to_end_has_its_grace_period(
+    pki: Pki, policies: Path, tmp_path: Path
+) -> None:
+    """As where all processes are told at once, and then each worker by its supervisor as well."""
+    settings = tmp_path / "pdp.toml"
+    settings.write_text("[drain]\ngrace_seconds = 2\n")
+    service = make(pki, policies, "--config", str(settings), "--health", "127.0.0.1:0", workers=2)
+    workers = workers_of(service)
+    began = time.monotonic()
+    for pid in workers:
+        os.kill(pid, signal.SIGTERM)
+    time.sleep(0.5)  # two signals at one moment may arrive as one
+    service.process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    assert {ask(service).json["decision"] for _ in range(6)} == {"allow"}
+
+    service.process.wait(20)
+    assert time.monotonic() - began >= 2
+    assert service.stop() == 0
+
+
+def test_a_second_signal_to_the_service_ends_the_grace_period(
+    pki: Pki, policies: Path, tmp_path: Path
+) -> None:
+    settings = tmp_path / "pdp.toml"
+    settings.write_text("[drain]\ngrace_seconds = 60\n")
+    service = make(pki, policies, "--config", str(settings), "--health", "127.0.0.1:0", workers=2)
+    service.process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+
+    assert service.stop() == 0
+
+
 def test_what_keeps_a_worker_from_serving_is_said_at_the_start(pki: Pki, policies: Path) -> None:
     with pytest.raises(AssertionError, match="the decision log cannot be opened"):
         make(pki, policies, "--config", str(log_settings(policies.parent, str(policies.parent))))
