@@ -129,5 +129,5 @@ MAX_WORKER_PAUSE_SECONDS: Final = 30.0  # the longest such pause: what keeps it 
 WORKER_STEADY_SECONDS: Final = 10.0  # who served for so long is replaced at once: it did not fail to begin
 MAX_UNTOLD: Final = 1000  # paragraphs that wait for whoever reads our output; what comes beyond is counted
 UNTOLD_SECONDS: Final = 2.0  # how long they may take to leave at the end
-HOLD_SECONDS: Final = 0.5  # how long a worker may take to hold its answers: all wait for it so long
+HOLD_SECONDS: Final = 2.0  # how long a worker may take to hold its answers: all wait for it so long
 MAX_HELD_SECONDS: Final = 5.0  # without a word from the supervisor, after which a worker that holds ends
