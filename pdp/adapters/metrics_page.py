@@ -24,7 +24,11 @@ _ALLOWING: Final = frozenset({Reason.ALLOWED.value, Reason.OBSERVED.value})
 
 @final
 class MetricsPage:
-    """Renders what the parts of the service count."""
+    """Renders what the parts of the service count.
+
+    Attributes:
+        readers: Ids of the callers that may read it. One reference, replaced whole.
+    """
 
     def __init__(
         self,
@@ -40,7 +44,7 @@ class MetricsPage:
             readers: Ids of the callers that may read it.
             expiries: Certificates by name, and when they end.
         """
-        self.readers: Final = readers
+        self.readers = readers
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Collected(service, expiries))
 

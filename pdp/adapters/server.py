@@ -123,6 +123,7 @@ class Listener:
             balance: Knows of the other processes that accept on the same socket.
         """
         self._service = service
+        self._metrics = metrics
         self._beside = tuple(beside)
         self._health = health
         self._grace_seconds = grace_seconds
@@ -130,9 +131,10 @@ class Listener:
         self._draining: list[asyncio.Future[None]] = []
         self._rechecking: asyncio.Future[None] | None = None
         self._tls = None if isinstance(peers, Local) else peers
+        self._protocol = _protocol(peers, service, clock)
         self._config = uvicorn.Config(
             build_app(service, metrics),
-            http=_protocol(peers, service, clock),
+            http=self._protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -150,6 +152,13 @@ class Listener:
             drain=self._drain,
             balance=balance,
         )
+
+    def change(self, *, connection_seconds: float, grace_seconds: float, readers: frozenset[str]) -> None:
+        """Go on with other settings; connections that are open keep the age that they began with."""
+        self._protocol.age_seconds = connection_seconds
+        self._grace_seconds = grace_seconds
+        if self._metrics is not None:
+            self._metrics.readers = readers
 
     def run(self, listener: socket.socket, *, ready: Callable[[], None]) -> None:
         """Serve until SIGINT or SIGTERM; `ready` is called once connections are accepted."""

@@ -83,6 +83,11 @@ class DecisionLog:
         self._writer = threading.Thread(target=self._write, name="decision-log", daemon=True)
         self._writer.start()
 
+    def change(self, *, mode: LogMode, one_in: int, plain: frozenset[str]) -> None:
+        """Go on in another way; lines that are not written yet are made in the new one as well."""
+        self._recorder = self._recorder.showing(plain)
+        self._mode, self._one_in = mode, one_in
+
     @property
     def blocks(self) -> bool:
         """Whether a question has to wait for room."""

@@ -90,6 +90,10 @@ class Recorder:
         self._plain = plain
         self._encode = msgspec.json.Encoder().encode
 
+    def showing(self, plain: frozenset[str]) -> "Recorder":
+        """One with the same key to which these headers hold no secrets."""
+        return Recorder(self._key, plain=plain)
+
     def line(self, entry: Entry) -> bytes:
         """The entry as JSON, with its newline."""
         return self._encode(self.record(entry)) + b"\n"

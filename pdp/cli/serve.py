@@ -5,7 +5,9 @@ This module holds the options. How the service is put together and run is the bu
 """
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +17,7 @@ from pdp.cli.config import diagnose, read
 from pdp.cli.output import ExitCode, show_diagnostics
 from pdp.cli.reporting import Reporter
 from pdp.config.model import LogTarget, Settings, parse_address, parse_http_address
-from pdp.diagnostics import Diagnostic, has_errors
+from pdp.diagnostics import Diagnostic, escape, has_errors, render
 from pdp.identity.trust import TrustError, load_trust, trust_warnings
 from pdp.limits import MAX_WORKERS
 from pdp.process.cannot_start import CannotStartError
@@ -84,37 +86,38 @@ def serve(  # noqa: PLR0913 -- one for each option
     for text, option in ((address, "--http"), (grpc_address, "--grpc"), (health_address, "--health")):
         if text is not None:
             _require_address(text, option)
-    settings, doubts = _settings(
-        config_file,
-        {
-            ("process", "workers"): workers,
-            ("policies", "path"): policies,
-            ("http", "listen"): address,
-            ("http", "plaintext"): plaintext,
-            ("local", "caller"): caller,
-            ("grpc", "listen"): grpc_address,
-            ("health", "listen"): health_address,
-            ("http", "certificate"): cert,
-            ("http", "key"): key,
-            ("trust",): _by_domain(trust) or None,
-        },
-    )
+    given: dict[tuple[str, ...], object] = {
+        ("process", "workers"): workers,
+        ("policies", "path"): policies,
+        ("http", "listen"): address,
+        ("http", "plaintext"): plaintext,
+        ("local", "caller"): caller,
+        ("grpc", "listen"): grpc_address,
+        ("health", "listen"): health_address,
+        ("http", "certificate"): cert,
+        ("http", "key"): key,
+        ("trust",): _by_domain(trust) or None,
+    }
+    settings, doubts = _settings(config_file, given)
     with Reporter(as_json=as_json, err=settings.decision_log.target is LogTarget.STDOUT) as reporter:
         for doubt in doubts:
             reporter.say(f"warning: {doubt.message}")
-        trouble = _run(settings, reporter)
+        again = None if config_file is None else partial(_read_again, config_file, given, reporter)
+        trouble = _run(settings, reporter, again)
     if trouble:
         click.echo(f"pdp: {trouble}", err=True)
         sys.exit(ExitCode.CANNOT)
 
 
-def _run(settings: Settings, reporter: Reporter) -> str:
+def _run(settings: Settings, reporter: Reporter, again: Callable[[], Settings | None] | None) -> str:
     """Serve until told to end; what kept it from serving, if something did."""
     try:
         store = load_trust(settings.trust)
         for warning in trust_warnings(store, datetime.now(UTC)):
             reporter.say(f"warning: {warning}")
-        start(settings, store, ready=reporter.serving, say=reporter.say, edited=reporter.edited)
+        start(
+            settings, store, ready=reporter.serving, say=reporter.say, edited=reporter.edited, read=again,
+        )  # fmt: skip
     except (TrustError, CannotStartError) as error:
         return str(error)
     return ""
@@ -132,6 +135,19 @@ def _settings(file: Path | None, options: dict[tuple[str, ...], object]) -> tupl
         return loaded.settings, found
     show_diagnostics(found, {} if file is None else {loaded.source.path: loaded.source})
     sys.exit(ExitCode.USAGE if file is None and loaded.settings is None else ExitCode.CANNOT)
+
+
+def _read_again(file: Path, options: dict[tuple[str, ...], object], reporter: Reporter) -> Settings | None:
+    """The settings as they are now; None where something is wrong with them, which is told."""
+    try:
+        loaded = read(file, options)
+    except OSError as error:
+        reporter.say(f"{escape(str(file))} cannot be read: {error.strerror}")
+        return None
+    found = diagnose(loaded)
+    for each in found:
+        reporter.say(render(each, {loaded.source.path: loaded.source}).rstrip("\n"))
+    return None if has_errors(found) else loaded.settings
 
 
 def _require_address(text: str, option: str) -> None:

@@ -1,7 +1,9 @@
 """The service in one process: versions are published, and questions answered, by the same one."""
 
+import asyncio
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
+from functools import partial
 
 from pdp.adapters.health_listener import HealthListener
 from pdp.adapters.server import Beside, CannotListenError
@@ -10,6 +12,7 @@ from pdp.counters import Counters
 from pdp.identity.trust import TrustStore
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.edits import outcome
+from pdp.process.hangup import Hangups
 from pdp.process.local import local_of, require_entry, shown_at
 from pdp.process.parts import (
     Say,
@@ -27,6 +30,7 @@ from pdp.process.parts import (
 )
 from pdp.process.policies import follow_policies, make_publisher, unknown_services
 from pdp.process.renewal import follow_files
+from pdp.process.retune import retune, retune_health
 from pdp.service.metrics import Metrics
 from pdp.store.bundle import read_bundle
 from pdp.store.publish import Event
@@ -42,8 +46,9 @@ def serve_alone(
     ready: Callable[[str, Versions], None],
     say: Say,
     edited: Callable[[Event], None],
+    hangups: Hangups,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; the arguments are those of `pdp.process.start.start`.
+    """Serve until SIGINT or SIGTERM; the arguments are those of `start()`, and SIGHUP as it is heard.
 
     Raises:
         CannotStartError: A setting or the policy set keeps the service from starting.
@@ -84,7 +89,19 @@ def serve_alone(
             held.enter_context(renewal)
         held.callback(follow_policies(settings.policies.path, bundle, publisher, say).stop)
         where = shown_at(listener, plaintext=local is not None)
+
+        def change(loop: asyncio.AbstractEventLoop, new: Settings) -> None:
+            for warning in unknown_services(new, publisher):
+                say(warning)
+            with suppress(RuntimeError):  # the loop is closed: nobody is answered any more
+                loop.call_soon_threadsafe(retune, new, service, server)
+                loop.call_soon_threadsafe(retune_health, new, health)
+
+        def begun() -> None:
+            hangups.start(partial(change, asyncio.get_running_loop()))
+            ready(where, publisher)
+
         try:
-            server.run(listener, ready=lambda: ready(where, publisher))
+            server.run(listener, ready=begun)
         except CannotListenError as error:
             raise CannotStartError(str(error)) from error

@@ -25,6 +25,7 @@ from pdp.process.parts import (
     peers_of,
 )
 from pdp.process.renewal import follow_files
+from pdp.process.retune import retune
 from pdp.service.metrics import Metrics
 from pdp.store.versions import Published, Versions
 
@@ -36,13 +37,21 @@ class Desk:
     """Everything of one worker but its channel. For one event loop."""
 
     def __init__(
-        self, begin: Begin, files: tuple[int, int, int], first: Published, *, say: Say, held: ExitStack
+        self,
+        begin: Begin,
+        files: tuple[int, int, int],
+        settings: Settings,
+        first: Published,
+        *,
+        say: Say,
+        held: ExitStack,
     ) -> None:
         """Put the service together; nobody is answered yet.
 
         Args:
             begin: What the supervisor says of it.
             files: The listening socket, the shared memory, and a file with certificates.
+            settings: What to serve and how.
             first: What is served first.
             say: Has something told to whoever runs the service.
             held: Closes what has to be closed.
@@ -50,7 +59,6 @@ class Desk:
         Raises:
             CannotStartError: A setting keeps it from serving.
         """
-        settings = Settings.model_validate_json(begin.settings)
         panel, tls = Panel(files[1], begin.slots), unpack_tls(files[2])
         counters = panel.counters(begin.slot)
         self._versions = Versions(first, now=clock())
@@ -106,6 +114,10 @@ class Desk:
         """The source confirmed a version, which may be served no more."""
         if number == self._versions.current.number:
             self._versions.confirmed_at = confirmed_at
+
+    def retune(self, settings: Settings) -> None:
+        """Go on with other settings."""
+        retune(settings, self._service, self._listener)
 
     def count(self) -> None:
         """Let others see what is under way here."""

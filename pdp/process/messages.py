@@ -10,8 +10,8 @@ from typing import TypeAlias, final
 import msgspec
 
 __all__ = [
-    "Beat", "Begin", "Confirm", "FromWorker", "Go", "Held", "Hold", "Prepare", "Prepared", "Say", "Serving",
-    "ToWorker",
+    "Beat", "Begin", "Confirm", "FromWorker", "Go", "Held", "Hold", "Prepare", "Prepared", "Retune", "Say",
+    "Serving", "ToWorker",
 ]  # fmt: skip
 
 
@@ -23,17 +23,15 @@ class _Message(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True
 class Begin(_Message, frozen=True):
     """Supervisor: the first message.
 
-    With it come the listening socket, the shared memory, and a file with certificates.
+    With it come the listening socket, the shared memory, a file with certificates, and one with settings.
 
     Attributes:
-        settings: The settings, as JSON.
         slot: Which of the workers it is, from 0.
         slots: How many pages the shared memory has.
         grpc: Where gRPC is answered; empty for nowhere.
         digest_key: With what the decision log's digests are keyed.
     """
 
-    settings: bytes
     slot: int
     slots: int
     grpc: str
@@ -102,6 +100,11 @@ class Confirm(_Message, frozen=True):
 
 
 @final
+class Retune(_Message, frozen=True):
+    """Supervisor: these settings hold from now on. With it comes a file that holds them."""
+
+
+@final
 class Serving(_Message, frozen=True):
     """Worker: connections are accepted."""
 
@@ -118,5 +121,5 @@ class Say(_Message, frozen=True):
     text: str
 
 
-ToWorker: TypeAlias = Begin | Prepare | Hold | Go | Confirm
+ToWorker: TypeAlias = Begin | Prepare | Hold | Go | Confirm | Retune
 FromWorker: TypeAlias = Prepared | Held | Serving | Beat | Say

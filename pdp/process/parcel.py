@@ -10,10 +10,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pdp.adapters.tls import Credential, ServerTls
+from pdp.config.model import Settings
 from pdp.identity.trust import TrustStore
 from pdp.store.bundle import PolicyBundle, make_bundle
 
-__all__ = ["pack_policies", "pack_tls", "unpack_policies", "unpack_tls"]
+__all__ = [
+    "pack_policies", "pack_settings", "pack_tls", "unpack_policies", "unpack_settings", "unpack_tls",
+]  # fmt: skip
 
 _T = TypeVar("_T")
 
@@ -27,6 +30,7 @@ class _Tls(msgspec.Struct, frozen=True):
 
 
 _policies: Final[msgspec.msgpack.Decoder[Mapping[str, bytes]]] = msgspec.msgpack.Decoder(Mapping[str, bytes])
+_settings: Final[msgspec.msgpack.Decoder[str]] = msgspec.msgpack.Decoder(str)
 _tls: Final[msgspec.msgpack.Decoder[_Tls | None]] = msgspec.msgpack.Decoder(_Tls | None)
 
 
@@ -38,6 +42,16 @@ def pack_policies(bundle: PolicyBundle) -> int:
 def unpack_policies(file: int) -> PolicyBundle:
     """The policy set that a file holds."""
     return make_bundle(_unpack(file, _policies))
+
+
+def pack_settings(settings: Settings) -> int:
+    """An open file that holds settings, however many; the caller's to close."""
+    return _pack(settings.model_dump_json())
+
+
+def unpack_settings(file: int) -> Settings:
+    """The settings that a file holds."""
+    return Settings.model_validate_json(_unpack(file, _settings))
 
 
 def pack_tls(tls: ServerTls | None) -> int:

@@ -34,8 +34,9 @@ from pdp.store.versions import Versions
 from pdp.vocabulary import Millis
 
 __all__ = [
-    "Say", "clock", "make_digest_key", "make_grpc", "make_health", "make_listener", "make_log",
-    "make_service", "make_tls", "peers_of", "take_address", "take_http",
+    "Say", "clock", "grace_seconds", "make_digest_key", "make_grpc", "make_health", "make_listener",
+    "make_log", "make_service", "make_tls", "max_staleness_ms", "peers_of", "plain_headers", "take_address",
+    "take_http",
 ]  # fmt: skip
 
 #: Gets what is to be told to whoever runs the service, a paragraph at a time, from any thread.
@@ -128,8 +129,24 @@ def make_service(
 
 def make_health(settings: Settings, versions: Versions) -> Health:
     """The health of a service."""
+    return Health(versions, clock=clock, max_staleness_ms=max_staleness_ms(settings))
+
+
+def max_staleness_ms(settings: Settings) -> Millis | None:
+    """Beyond what age a version is no longer said to be fresh."""
     stale = round(settings.health.max_staleness_seconds * 1000) if settings.health is not None else 0
-    return Health(versions, clock=clock, max_staleness_ms=stale or None)
+    return stale or None
+
+
+def grace_seconds(settings: Settings) -> float:
+    """How long connections are still accepted once the service was told to end."""
+    # Without a listener for probes nobody learns that it is ending, so nobody is waited for.
+    return settings.drain.grace_seconds if settings.health is not None else 0
+
+
+def plain_headers(settings: Settings) -> frozenset[str]:
+    """Attributes that stand in the log as they are."""
+    return frozenset(f"header.{name}" for name in settings.decision_log.plain_headers)
 
 
 def make_listener(
@@ -148,14 +165,13 @@ def make_listener(
         beside=beside,
         health=health,
         metrics=_metrics(settings, peers, service),
-        # Without a listener for probes nobody learns that it is ending, so nobody is waited for.
-        grace_seconds=settings.drain.grace_seconds if settings.health is not None else 0,
+        grace_seconds=grace_seconds(settings),
         balance=balance,
     )
 
 
 def _metrics(settings: Settings, peers: ServerTls | Local, service: DecisionService) -> MetricsPage | None:
-    if not settings.metrics.readers or isinstance(peers, Local):
+    if isinstance(peers, Local):
         return None
     return MetricsPage(
         service,
@@ -214,10 +230,9 @@ def make_log(
         )
     except OSError as error:
         raise _no_log(error) from error
-    plain = frozenset(f"header.{name}" for name in log.plain_headers)
     found = DecisionLog(
         sink,
-        Recorder(key[:64], plain=plain),
+        Recorder(key[:64], plain=plain_headers(settings)),
         mode=log.mode,
         one_in=log.one_in,
         alarm=lambda text: say(escape(text)),

@@ -6,6 +6,7 @@ from pdp.config.model import Settings
 from pdp.identity.trust import TrustStore
 from pdp.process.alone import serve_alone
 from pdp.process.edits import describe
+from pdp.process.hangup import Hangups, Read
 from pdp.process.parts import Say
 from pdp.process.together import serve_together
 from pdp.store.publish import Event
@@ -21,6 +22,7 @@ def start(
     ready: Callable[[str, Versions], None],
     say: Say,
     edited: Callable[[Event], None] | None = None,
+    read: Read | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
@@ -30,9 +32,12 @@ def start(
         ready: Called once connections are accepted, with the address and what is served.
         say: Gets what is to be told, a paragraph at a time.
         edited: Is told of saved edits; else `say` gets a paragraph about each.
+        read: Reads the settings again on SIGHUP, which else ends the service like any program.
 
     Raises:
         CannotStartError: A setting or the policy set keeps the service from starting.
     """
     serve = serve_alone if settings.process.workers == 1 else serve_together
-    serve(settings, trust, ready=ready, say=say, edited=edited or (lambda event: say(describe(event))))
+    tell = edited or (lambda event: say(describe(event)))
+    with Hangups(settings, read, say) as hangups:
+        serve(settings, trust, ready=ready, say=say, edited=tell, hangups=hangups)

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Final, final
 
 from pdp.adapters.health_listener import HealthListener
@@ -19,10 +19,11 @@ from pdp.limits import WORKER_BEAT_SECONDS
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.colleague import Colleague, start
 from pdp.process.edits import outcome
+from pdp.process.hangup import Hangups
 from pdp.process.local import local_of, require_entry, shown_at
 from pdp.process.messages import Begin
 from pdp.process.panel import Panel
-from pdp.process.parcel import pack_policies, pack_tls
+from pdp.process.parcel import pack_policies, pack_settings, pack_tls
 from pdp.process.parts import (
     Say,
     clock,
@@ -35,6 +36,7 @@ from pdp.process.parts import (
 )
 from pdp.process.policies import follow_policies, make_publisher, unknown_services
 from pdp.process.renewal import follow_files
+from pdp.process.retune import retune_health
 from pdp.process.workers import Version, Workers
 from pdp.service.metrics import Metrics
 from pdp.store.bundle import PolicyBundle, read_bundle
@@ -54,14 +56,15 @@ def serve_together(
     ready: Callable[[str, Versions], None],
     say: Say,
     edited: Callable[[Event], None],
+    hangups: Hangups,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; the arguments are those of `pdp.process.start.start`.
+    """Serve until SIGINT or SIGTERM; the arguments are those of `start()`, and SIGHUP as it is heard.
 
     Raises:
         CannotStartError: A setting or the policy set keeps the service from starting.
     """
     with ExitStack() as held, asyncio.Runner() as runner:
-        supervisor = _Supervisor(settings, trust, held, ready=ready, say=say, edited=edited)
+        supervisor = _Supervisor(settings, trust, held, ready=ready, say=say, edited=edited, hangups=hangups)
         runner.run(supervisor.run())
 
 
@@ -76,8 +79,10 @@ class _Supervisor:
         ready: Callable[[str, Versions], None],
         say: Say,
         edited: Callable[[Event], None],
+        hangups: Hangups,
     ) -> None:
         self._settings, self._held, self._ready, self._say = settings, held, ready, say
+        self._hangups = hangups
         self._listener = take_http(settings, held)
         self._local = local_of(settings, self._listener)
         self._probes = None if settings.health is None else self._take(settings.health.listen, "--health")
@@ -140,6 +145,7 @@ class _Supervisor:
         self._workers.start()
         confirming = asyncio.create_task(self._confirm())
         following = await asyncio.to_thread(self._follow)
+        self._hangups.start(self._change)
         await self._ending.wait()
         await self._workers.end(
             self._signal, self._settings.drain.grace_seconds + DRAIN_SECONDS + _SPARE_SECONDS
@@ -175,6 +181,20 @@ class _Supervisor:
             published = self._publisher.current
             self._workers.confirm(published.number, published.confirmed.at)
 
+    def _change(self, settings: Settings) -> None:
+        """Have other settings hold; called from the thread that reads them."""
+        for warning in unknown_services(settings, self._publisher):
+            self._say(warning)
+        with suppress(RuntimeError):  # the loop is closed: nobody is answered any more
+            self._loop.call_soon_threadsafe(self._retune, settings)
+
+    def _retune(self, settings: Settings) -> None:
+        self._settings = settings  # for workers that are begun from now on, and for the end
+        retune_health(settings, self._health)
+        parcel = pack_settings(settings)
+        self._workers.retune(parcel)
+        os.close(parcel)
+
     def _told_to_end(self, number: signal.Signals) -> None:
         if self._ending.is_set():
             self._workers.hurry(signal.SIGINT)
@@ -193,15 +213,15 @@ class _Supervisor:
         """
         worker = start(slot, self._say)
         message = Begin(
-            settings=self._settings.model_dump_json().encode(),
             slot=slot,
             slots=self._settings.process.workers + 1,
             grpc="" if self._grpc is None else self._address(self._grpc),
             digest_key=self._digest_key,
         )
-        tls = pack_tls(self._tls)
-        worker.tell(message, [self._listener.fileno(), self._panel.file, tls])
-        os.close(tls)
+        parcels = [pack_tls(self._tls), pack_settings(self._settings)]
+        worker.tell(message, [self._listener.fileno(), self._panel.file, *parcels])
+        for parcel in parcels:
+            os.close(parcel)
         return worker
 
     def _changed(self, serving: int) -> None:

@@ -29,11 +29,12 @@ from pdp.process.messages import (
     Hold,
     Prepare,
     Prepared,
+    Retune,
     Say,
     Serving,
     ToWorker,
 )
-from pdp.process.parcel import unpack_policies
+from pdp.process.parcel import unpack_policies, unpack_settings
 from pdp.process.parts import clock
 from pdp.store.snapshot import Loader
 from pdp.store.versions import Published
@@ -54,8 +55,9 @@ class _Worker:
 
     async def run(self) -> None:
         """Do what the supervisor says, until a signal comes or the supervisor is gone."""
-        begin, files = await self._channel.receive()
+        begin, (*files, settings) = await self._channel.receive()
         assert isinstance(begin, Begin)  # noqa: S101 - always first; the other end is our own program
+        self._retune(settings)
         beating = asyncio.create_task(self._beat())
         following = asyncio.create_task(self._follow(begin, (files[0], files[1], files[2])))
         self._following = following
@@ -83,6 +85,8 @@ class _Worker:
                     self._channel.send(Held(number=number))
                 case Confirm(number=number, confirmed_at=confirmed_at) if self._desk is not None:
                     self._desk.confirm(number, confirmed_at)
+                case Retune():
+                    self._retune(handed[0])
                 case _:
                     raise ChannelClosedError  # nobody says this now
 
@@ -92,7 +96,7 @@ class _Worker:
         try:
             published = await asyncio.to_thread(self._load, message, file)
             if self._desk is None:
-                self._desk = Desk(begin, files, published, say=self._say, held=self._held)
+                self._desk = Desk(begin, files, self._settings, published, say=self._say, held=self._held)
             else:
                 self._desk.prepare(published)
         except CannotStartError as error:
@@ -100,6 +104,15 @@ class _Worker:
         except Exception as error:  # noqa: BLE001 - whatever it is, the others are to go on as they are
             return Prepared(number=message.number, trouble=f"{type(error).__name__}: {error}")
         return Prepared(number=message.number)
+
+    def _retune(self, file: int) -> None:
+        """Take the settings that a file holds; whoever begins does so with them."""
+        try:
+            self._settings = unpack_settings(file)
+        finally:
+            os.close(file)
+        if self._desk is not None:
+            self._desk.retune(self._settings)
 
     def _load(self, message: Prepare, file: int) -> Published:
         try:
@@ -141,6 +154,7 @@ async def _work(end: socket.socket) -> None:
 
 def main() -> None:
     """Serve at the other end of the channel whose descriptor is the only argument."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # settings come from the supervisor, to all
     with socket.socket(fileno=int(sys.argv[1])) as end, asyncio.Runner(loop_factory=event_loops()) as runner:
         runner.run(_work(end))
 

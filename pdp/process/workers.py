@@ -21,7 +21,7 @@ from pdp.limits import (
     WORKER_STEADY_SECONDS,
 )
 from pdp.process.colleague import Colleague, WorkerGoneError
-from pdp.process.messages import Confirm, Go
+from pdp.process.messages import Confirm, Go, Retune
 from pdp.process.panel import Panel
 from pdp.store.versions import Published
 from pdp.vocabulary import Millis
@@ -116,6 +116,11 @@ class Workers:
         self._confirmed_at = confirmed_at
         for worker in self._serving.values():
             worker.tell(Confirm(number=number, confirmed_at=confirmed_at))
+
+    def retune(self, settings: int) -> None:
+        """Have all go on with the settings that an open file holds, those that are beginning as well."""
+        for worker in self._alive:
+            worker.tell(Retune(), [settings])
 
     async def change_over(self, version: Version) -> None:
         """Have all serve a version; returns once none can answer with the one before.

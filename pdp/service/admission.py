@@ -39,12 +39,16 @@ class Admission:
             shed: Told why, for each call that is turned away.
         """
         self.in_flight = 0
-        self._most = in_flight
-        self._per_second = per_second
+        self.limit(in_flight=in_flight, per_second=per_second)
         self._clock = clock
         self._shed = shed
         #: For each caller what is left in its bucket, and when that was; the longest unseen first.
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def limit(self, *, in_flight: int, per_second: int) -> None:
+        """Meter by these limits from now on; those that were let in stay."""
+        self._most = in_flight
+        self._per_second = per_second
 
     def enter(self, caller: str, questions: int = 1) -> None:
         """Let questions in; `leave` has to follow.

@@ -20,6 +20,7 @@ class Health:
     Attributes:
         started: Whether connections are accepted.
         draining: Whether it is ending.
+        max_staleness_ms: How long ago the version may have been confirmed to be fresh; None for any time.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class Health:
         self.draining = False
         self._versions = versions
         self._clock = clock
-        self._max_staleness_ms = max_staleness_ms
+        self.max_staleness_ms = max_staleness_ms
 
     @property
     def live(self) -> bool:
@@ -45,6 +46,5 @@ class Health:
     @property
     def fresh(self) -> bool:
         """Whether the version that is served was confirmed lately enough."""
-        if self._max_staleness_ms is None:
-            return True
-        return self._clock() - self._versions.confirmed_at <= self._max_staleness_ms
+        limit = self.max_staleness_ms
+        return limit is None or self._clock() - self._versions.confirmed_at <= limit

@@ -32,6 +32,7 @@ PEP = f"spiffe://{PROD}/ns/pdp/sa/pep"
 WEB = f"spiffe://{PROD}/ns/shop/sa/web"
 ALICE = f"spiffe://{PROD}/ns/shop/sa/alice"
 DEADLINE = 15.0
+START = 60.0  # several processes, on a machine that is busy
 JSON = {"content-type": "application/json"}
 
 POLICY = """\
@@ -159,7 +160,7 @@ class Service:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
-            line = self.wait_line(started)
+            line = self.wait_line(started, deadline=START)
         except AssertionError:
             self.stop()
             raise

@@ -1,0 +1,135 @@
+"""Settings that were read again: each holds at once or takes a restart, as the page says."""
+
+import re
+from typing import Any
+
+import pytest
+
+from pdp.config.model import Settings
+from pdp.config.reread import reread
+from tests.config.test_config_command import PAGE, names
+
+BEFORE: dict[str, Any] = {
+    "policies": {"path": "p"},
+    "http": {"listen": "127.0.0.1:1", "certificate": "c", "key": "k"},
+    "trust": {"prod.example.org": "r"},
+    "local": {},
+    "grpc": {"listen": "127.0.0.1:2"},
+    "health": {"listen": "127.0.0.1:3"},
+    "freshness": {"services": {"payments": {}}},
+}
+#: For each setting another value than it has.
+OTHER: dict[str, Any] = {
+    "policies.path": "q",
+    "http.listen": "127.0.0.1:9",
+    "http.plaintext": True,
+    "http.certificate": "d",
+    "http.key": "l",
+    "trust": {"prod.example.org": "s"},
+    "local.caller": "spiffe://prod.example.org/x",
+    "local.uids": {7},
+    "local.hosts": {"pdp.local"},
+    "local.forwarded": "xfcc",
+    "local.identity": "spiffe://prod.example.org/y",
+    "grpc.listen": "127.0.0.1:8",
+    "health.listen": "127.0.0.1:7",
+    "health.max_staleness_seconds": 7,
+    "metrics.readers": {"spiffe://prod.example.org/z"},
+    "freshness.max_staleness_seconds": 60,
+    "freshness.when_stale": "serve",
+    "freshness.services.max_staleness_seconds": 30,
+    "freshness.services.when_stale": "refuse",
+    "decision_log.to": "stdout",
+    "decision_log.mode": "block",
+    "decision_log.one_in": 7,
+    "decision_log.max_bytes": 1 << 20,
+    "decision_log.keep": 1,
+    "decision_log.plain_headers": {"x-a"},
+    "decision_log.digest_key": "key",
+    "limits.in_flight": 7,
+    "limits.per_caller_per_second": 7,
+    "limits.max_age_ms": 7,
+    "limits.connection_seconds": 7,
+    "drain.grace_seconds": 7,
+    "process.workers": 3,
+}
+AT_ONCE = set(
+    re.findall(r"`([a-z_.]+)`", PAGE.partition("\n## Settings that change\n")[2].partition("\nAll others")[0])
+) & set(OTHER)
+
+
+def changed(*settings: str) -> tuple[Settings, Settings]:
+    """Settings, and the same with these changed."""
+    tree: dict[str, Any] = {name: dict(table) for name, table in BEFORE.items()}
+    for name in settings:
+        *tables, key = name.replace("freshness.services.", "freshness.services.payments.").split(".")
+        inner = tree
+        for table in tables:
+            inner[table] = dict(inner.get(table, {}))
+            inner = inner[table]
+        inner[key] = OTHER[name]
+    return Settings.model_validate(BEFORE), Settings.model_validate(tree)
+
+
+def told(name: str) -> str:
+    """What a setting is called where it is told of."""
+    known = {"trust": "trust.prod.example.org"}
+    return known.get(name, name.replace("freshness.services.", "freshness.services.payments."))
+
+
+def test_there_is_another_value_for_every_setting() -> None:
+    assert sorted(OTHER) == sorted(names())
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_each_setting_holds_at_once_or_takes_a_restart_as_the_page_says(name: str) -> None:
+    before, after = changed(name)
+
+    found = reread(before, after)
+
+    if name in AT_ONCE:
+        kept = ("limits.connection_seconds over gRPC",) if name == "limits.connection_seconds" else ()
+        assert (found.applied, found.kept) == ((told(name),), kept)
+        assert found.settings == after
+    else:
+        assert (found.applied, found.kept) == ((), (told(name),))
+        assert found.settings == before
+
+
+def test_what_holds_at_once_does_so_whatever_else_changed() -> None:
+    before, after = changed(*OTHER)
+
+    found = reread(before, after)
+
+    assert found.settings == changed(*AT_ONCE)[1]
+    assert set(found.applied) == {told(name) for name in AT_ONCE}
+    assert set(found.kept) == {*map(told, OTHER.keys() - AT_ONCE), "limits.connection_seconds over gRPC"}
+
+
+def test_nothing_changed_is_nothing_told() -> None:
+    before, after = changed()
+
+    assert reread(before, after) == (before, (), ())
+
+
+def test_a_listener_that_is_added_or_left_out_takes_a_restart() -> None:
+    with_probes = Settings.model_validate(
+        {**BEFORE, "health": {"listen": "127.0.0.1:3", "max_staleness_seconds": 7}}
+    )
+    without = Settings.model_validate({key: value for key, value in BEFORE.items() if key != "health"})
+
+    for before, after in ((with_probes, without), (without, with_probes)):
+        found = reread(before, after)
+
+        assert (found.settings, found.applied) == (before, ())
+        assert found.kept == ("health.listen", "health.max_staleness_seconds")
+
+
+def test_a_service_that_is_left_out_has_the_general_limit_again() -> None:
+    before = changed("freshness.services.when_stale", "freshness.max_staleness_seconds")[1]
+    after = changed("freshness.max_staleness_seconds")[1]
+
+    found = reread(before, after)
+
+    assert found.applied == ("freshness.services.payments.when_stale",)
+    assert found.settings.freshness.limits() == after.freshness.limits()
