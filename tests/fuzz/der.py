@@ -99,6 +99,8 @@ def change(rng: random.Random, data: bytes, other: bytes) -> bytes:
     except NotDerError:
         return data
     lenders = [node for tree in lent for node in tree.all()]
+    if not trees or not lenders:
+        return data + other
     for _ in range(min(4, 1 + int(rng.expovariate(1.5)))):
         _change_once(rng, trees, lenders)
     return b"".join(tree.encode() for tree in trees)
