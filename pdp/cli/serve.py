@@ -16,7 +16,8 @@ import click
 from pdp.cli.config import diagnose, read
 from pdp.cli.output import ExitCode, show_diagnostics
 from pdp.cli.reporting import Reporter
-from pdp.config.model import LogTarget, Settings, parse_address, parse_http_address
+from pdp.config.address import parse_address, parse_http_address
+from pdp.config.model import LogTarget, Settings
 from pdp.diagnostics import Diagnostic, escape, has_errors, render
 from pdp.identity.trust import TrustError, load_trust, trust_warnings
 from pdp.limits import MAX_WORKERS

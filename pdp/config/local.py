@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from pdp.config.model import Address, Forwarded, LocalSettings, Settings
+from pdp.config.address import Address
+from pdp.config.model import Forwarded, LocalSettings, Settings
 from pdp.config.problem import Problem
 from pdp.config.unix import UnixAddress
 

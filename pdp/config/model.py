@@ -6,17 +6,28 @@ are relative to the file that they stand in, or to where the command runs.
 """
 
 from enum import Enum
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple, final
+from typing import Annotated, NamedTuple, final
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pdp.audit.decision_log import LogMode
+from pdp.config.address import Address, parse_address, parse_http_address
 from pdp.config.freshness import FreshnessSettings
 from pdp.config.section import DAY_SECONDS, Seconds
 from pdp.config.section import Section as _Section
-from pdp.config.unix import UnixAddress, is_unix, parse_unix
+from pdp.config.unix import UnixAddress, is_unix
+from pdp.config.values import (
+    FilePath,
+    HostHeader,
+    HttpListen,
+    Identity,
+    Listen,
+    SpiffeId,
+    TrustDomain,
+    Uid,
+    file_name,
+)
 from pdp.limits import (
     DEFAULT_CONNECTION_SECONDS,
     DEFAULT_GRACE_SECONDS,
@@ -24,13 +35,10 @@ from pdp.limits import (
     DEFAULT_LOG_BYTES,
     DEFAULT_LOG_KEEP,
     MAX_AGE_LIMIT_MS,
-    MAX_TRUST_DOMAIN_BYTES,
     MAX_WORKERS,
 )
-from pdp.principals import dns_principal, spiffe_principal
 
 __all__ = [
-    "Address",
     "Credentials",
     "DecisionLogSettings",
     "DrainSettings",
@@ -45,95 +53,7 @@ __all__ = [
     "PolicySettings",
     "ProcessSettings",
     "Settings",
-    "parse_address",
-    "parse_http_address",
 ]
-
-_MAX_PORT: Final = 65535
-_MAX_UID: Final = 2**32 - 1  # stands for nobody at all
-
-
-class Address(NamedTuple):
-    """Where to listen: an IP address or a host name, without brackets, and a port; 0 takes a free one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return False  # a name is whatever somebody's resolver says
-
-
-def parse_address(text: str) -> Address:
-    """The host and the port of HOST:PORT; an IPv6 address stands in brackets.
-
-    Raises:
-        ValueError: It is something else.
-    """
-    host, _, port = text.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    digits = port.isascii() and port.isdigit() and len(port) <= len(str(_MAX_PORT))
-    if not digits or int(port) > _MAX_PORT or not host or (":" in host and not bracketed):
-        raise ValueError("write HOST:PORT, such as 127.0.0.1:8443")
-    return Address(host.strip("[]"), int(port))
-
-
-def parse_http_address(text: str) -> Address | UnixAddress:
-    """The same, or `unix:/PATH`: where decisions are answered over HTTP.
-
-    Raises:
-        ValueError: It is neither.
-    """
-    return parse_unix(text) if is_unix(text) else parse_address(text)
-
-
-def _address(text: str) -> str:
-    if is_unix(text):
-        raise ValueError("write HOST:PORT; a Unix socket is for `http.listen` alone")
-    parse_address(text)
-    return text
-
-
-def _http_address(text: str) -> str:
-    parse_http_address(text)
-    return text
-
-
-def _identity(text: str) -> str:
-    if text.startswith("spiffe://"):
-        return spiffe_principal(text).id
-    return dns_principal(text.removeprefix("dns:")).id
-
-
-def _spiffe_id(text: str) -> str:
-    return spiffe_principal(text).id
-
-
-def _file_name(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("no file's name holds a NUL character")
-    return text
-
-
-def _path(path: Path) -> Path:
-    _file_name(str(path))
-    return path
-
-
-Listen = Annotated[str, AfterValidator(_address)]
-Identity = Annotated[str, AfterValidator(_identity)]
-Uid = Annotated[int, Field(ge=0, lt=_MAX_UID)]
-#: As it stands in the header `host`: a name or an address, and most often a port.
-HostHeader = Annotated[str, Field(pattern=r"^(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$")]
-FilePath = Annotated[Path, Field(strict=False), AfterValidator(_path)]
-TrustDomain = Annotated[str, Field(min_length=1, max_length=MAX_TRUST_DOMAIN_BYTES)]
 
 
 @final
@@ -154,7 +74,7 @@ class Credentials(NamedTuple):
 class HttpSettings(_Section):
     """The decision listener: over mTLS, or, where that is said, in plaintext to this machine alone."""
 
-    listen: Annotated[str, AfterValidator(_http_address)] = "127.0.0.1:8443"
+    listen: HttpListen = "127.0.0.1:8443"
     plaintext: bool = False
     certificate: FilePath | None = None
     key: FilePath | None = None
@@ -191,7 +111,7 @@ class LocalSettings(_Section):
     uids: frozenset[Uid] | None = Field(default=None, strict=False, min_length=1)
     hosts: frozenset[HostHeader] | None = Field(default=None, strict=False, min_length=1)
     forwarded: Annotated[Forwarded, Field(strict=False)] = Forwarded.NONE
-    identity: Annotated[str, AfterValidator(_spiffe_id)] | None = None
+    identity: SpiffeId | None = None
 
 
 @final
@@ -227,7 +147,7 @@ class LogTarget(Enum):
 class DecisionLogSettings(_Section):
     """The decision log."""
 
-    to: Annotated[str, Field(min_length=1), AfterValidator(_file_name)] = "none"
+    to: Annotated[str, Field(min_length=1), AfterValidator(file_name)] = "none"
     mode: Annotated[LogMode, Field(strict=False)] = LogMode.DROP
     one_in: int = Field(default=100, ge=1, le=1_000_000)
     max_bytes: int = Field(default=DEFAULT_LOG_BYTES, ge=1 << 16, le=1 << 40)
@@ -235,12 +155,7 @@ class DecisionLogSettings(_Section):
     plain_headers: frozenset[Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]] = Field(
         default=frozenset(), strict=False
     )
-    digest_key: Path | None = Field(default=None, strict=False)
-
-    @field_validator("digest_key")
-    @classmethod
-    def _digest_key(cls, path: Path | None) -> Path | None:
-        return None if path is None else _path(path)
+    digest_key: FilePath | None = None
 
     @property
     def target(self) -> LogTarget | Path:

@@ -7,7 +7,8 @@ from functools import partial
 
 from pdp.adapters.health_listener import HealthListener
 from pdp.adapters.server import Beside, CannotListenError
-from pdp.config.model import Settings, parse_address
+from pdp.config.address import parse_address
+from pdp.config.model import Settings
 from pdp.counters import Counters
 from pdp.identity.trust import TrustStore
 from pdp.process.cannot_start import CannotStartError

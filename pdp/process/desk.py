@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from typing import Final, final
 
 from pdp.adapters.server import Beside
-from pdp.config.model import Settings, parse_address
+from pdp.config.address import parse_address
+from pdp.config.model import Settings
 from pdp.limits import MAX_HELD_SECONDS
 from pdp.process.local import local_of
 from pdp.process.messages import Begin

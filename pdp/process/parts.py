@@ -18,7 +18,8 @@ from pdp.adapters.tls import ServerCredentialError, ServerTls, read_credential
 from pdp.audit.decision_log import DecisionLog
 from pdp.audit.record import Recorder
 from pdp.audit.sinks import FileSink, StreamSink
-from pdp.config.model import Address, LogTarget, Settings
+from pdp.config.address import Address
+from pdp.config.model import LogTarget, Settings
 from pdp.config.unix import UnixAddress
 from pdp.counters import Counters
 from pdp.diagnostics import escape

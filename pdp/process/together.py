@@ -13,7 +13,8 @@ from typing import Final, final
 
 from pdp.adapters.health_listener import HealthListener
 from pdp.adapters.server import DRAIN_SECONDS, bind
-from pdp.config.model import Address, Settings, parse_address
+from pdp.config.address import Address, parse_address
+from pdp.config.model import Settings
 from pdp.identity.trust import TrustStore
 from pdp.limits import WORKER_BEAT_SECONDS
 from pdp.process.cannot_start import CannotStartError

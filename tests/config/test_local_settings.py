@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from pdp.config import local as module
+from pdp.config.address import Address, parse_http_address
 from pdp.config.load import load_settings
 from pdp.config.local import local_problems
-from pdp.config.model import Address, Forwarded, LocalSettings, Settings, parse_http_address
+from pdp.config.model import Forwarded, LocalSettings, Settings
 from pdp.config.problem import Problem
 from pdp.config.unix import UnixAddress, parse_unix
 from pdp.diagnostics import Source

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from pdp.audit.decision_log import LogMode
+from pdp.config.address import Address, parse_address
 from pdp.config.load import Loaded, load_settings
-from pdp.config.model import Address, LogTarget, Settings, parse_address
+from pdp.config.model import LogTarget, Settings
 from pdp.config.unsafe import problems
 from pdp.diagnostics import Source, render
 
