@@ -44,6 +44,11 @@ _HEAD_TOO_LARGE: Final = (
 )
 _TOO_LARGE: Final = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "the request is too large")
 _TOO_SLOW: Final = (HTTPStatus.REQUEST_TIMEOUT, "too_slow", "the request did not arrive in time")
+_ENDING: Final = (
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "ending",
+    "the decision point ends, and waits no longer for this request",
+)
 
 
 class _RefusedError(Exception):
@@ -177,6 +182,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Called by uvicorn when the service ends; it would close at once, whatever is on its way."""
         self._grow_old(_LAST_SECONDS)
+        if self._in_head and self._arrival is not None:
+            self._arrival.cancel()
+            self._arrival = self.loop.call_later(_LAST_SECONDS, self._refuse, _ENDING)
 
     def _abort_after(self, seconds: float) -> None:
         """Whether or not the peer ever says goodbye: until it does, all it sends would be read."""
