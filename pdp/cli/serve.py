@@ -81,8 +81,9 @@ def serve(  # noqa: PLR0913 -- one for each option
     With --plaintext, questions come without TLS, from this machine alone and from one named caller.
 
     Settings come from the file, from variables that begin with PDP_, and from the options, the later
-    over the earlier; `pdp config check` looks at them. A saved edit is live a moment later. An edit
-    with errors changes nothing and is shown; the last good version goes on being served.
+    over the earlier; `pdp config check` looks at them, and SIGHUP has the file read again. A saved edit
+    is live a moment later. An edit with errors changes nothing and is shown; the last good version goes
+    on being served.
     """
     for text, option in ((address, "--http"), (grpc_address, "--grpc"), (health_address, "--health")):
         if text is not None:
