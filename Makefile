@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 HTTP   ?= 127.0.0.1:8443
 GRPC   := pdp/adapters/grpc
 
-.PHONY: run test check install install-dev lock proto bench clean help
+.PHONY: run test check install install-dev lock proto bench faults clean help
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -32,6 +32,9 @@ check: $(VENV)/.installed-dev ## formatting, lint and types
 bench: $(VENV)/.installed-dev ## decision latency against the floor, for all shapes
 	$(BIN)/pdp bench
 	$(BIN)/python loadtests/bench/reload.py
+
+faults: $(VENV)/.installed-dev ## what becomes of questions while something fails; writes docs/faults.md
+	$(BIN)/python tests/faults/run.py
 
 proto: $(VENV)/.installed-dev ## generate the gRPC messages again from their .proto files
 	mkdir -p build/proto
