@@ -8,7 +8,7 @@ GRPC   := pdp/adapters/grpc
 
 MINUTES ?= 10
 
-.PHONY: run test check fuzz install install-dev lock proto bench clean help
+.PHONY: run test check fuzz install install-dev lock proto bench faults clean help
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -37,6 +37,9 @@ fuzz: $(VENV)/.installed-dev ## hostile input for everything that is read from o
 bench: $(VENV)/.installed-dev ## decision latency against the floor, for all shapes
 	$(BIN)/pdp bench
 	$(BIN)/python loadtests/bench/reload.py
+
+faults: $(VENV)/.installed-dev ## what becomes of questions while something fails; writes docs/faults.md
+	$(BIN)/python tests/faults/run.py
 
 proto: $(VENV)/.installed-dev ## generate the gRPC messages again from their .proto files
 	mkdir -p build/proto

@@ -143,6 +143,8 @@ class Service:
         trust: Iterable[str] = (),
         command: list[str] | None = None,
         started: str = "https://127.0.0.1:",
+        errors: int = subprocess.STDOUT,
+        patience: float = START,
     ) -> None:
         self.pki, self.policies = pki, policies
         trusted = trust or (f"{PROD}={pki.folder / 'prod.pem'}", f"{PARTNER}={pki.folder / 'partner.pem'}")
@@ -152,7 +154,7 @@ class Service:
             *(part for item in trusted for part in ("--trust", item)), *more,
         ]  # fmt: skip
         self.process = subprocess.Popen(
-            arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_environment()
+            arguments, stdout=subprocess.PIPE, stderr=errors, text=True, env=clean_environment()
         )
         self.lines: list[str] = []
         self._ended = False
@@ -160,7 +162,7 @@ class Service:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
-            line = self.wait_line(started, deadline=START)
+            line = self.wait_line(started, deadline=patience)
         except AssertionError:
             self.stop()
             raise
