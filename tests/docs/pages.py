@@ -26,7 +26,10 @@ LINKED = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md")])
 # The pages that speak of the code. Those about the language have tests of their own.
 PAGES = sorted(
     [
-        *(DOCS / f"{name}.md" for name in ("README", "api", "architecture", "caching", "fuzzing", "threat-model")),
+        *(
+            DOCS / f"{name}.md"
+            for name in ("README", "api", "architecture", "caching", "fuzzing", "threat-model")
+        ),
         *(DOCS / "decisions").glob("*.md"),
     ]
 )

@@ -13,7 +13,9 @@ HEADER = "principal,methods,path\n"
 
 
 def clause() -> ast.Clause:
-    (block,) = parse(Source(path="a.policy", text='language 1\nservice s { allow from "a.csv" }\n')).file.items
+    (block,) = parse(
+        Source(path="a.policy", text='language 1\nservice s { allow from "a.csv" }\n')
+    ).file.items
     assert isinstance(block, ast.ServiceBlock)
     (grants,) = block.items
     assert isinstance(grants, ast.BulkGrants)
