@@ -8,6 +8,7 @@ differently is how requests are smuggled.
 import json
 import random
 import re
+import shutil
 import ssl
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -53,8 +54,12 @@ def close() -> None:
     if _running.cache_info().currsize:
         running = _running()
         _running.cache_clear()
-        _look_after(running)
-        assert running.service.stop() == 0, running.service.log
+        try:
+            _look_after(running)
+            assert running.service.stop() == 0, running.service.log
+        finally:
+            running.service.stop()
+            shutil.rmtree(running.service.policies.parent)
 
 
 def _resident(service: Service) -> int:
