@@ -73,6 +73,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deaf = False  # after a refusal nothing is looked at
         self._refusal: _Refused = _NOT_HTTP
         self._arrival: asyncio.TimerHandle | None = None
+        self._patience, self._impatience = MAX_ARRIVAL_SECONDS, _TOO_SLOW
         # A connection that never asks anything is an idle one.
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -90,7 +91,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deaf:
             return
         if self._arrival is None:
-            self._arrival = self.loop.call_later(MAX_ARRIVAL_SECONDS, self._refuse, _TOO_SLOW)
+            self._arrival = self.loop.call_later(self._patience, self._refuse, self._impatience)
         self._received += len(data)
         super().data_received(data)
         if self._received > (MAX_HEAD_BYTES if self._in_head else MAX_MESSAGE_BYTES):
@@ -182,9 +183,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Called by uvicorn when the service ends; it would close at once, whatever is on its way."""
         self._grow_old(_LAST_SECONDS)
+        self._patience, self._impatience = _LAST_SECONDS, _ENDING  # for what begins to arrive only now
         if self._in_head and self._arrival is not None:
             self._arrival.cancel()
-            self._arrival = self.loop.call_later(_LAST_SECONDS, self._refuse, _ENDING)
+            self._arrival = self.loop.call_later(self._patience, self._refuse, self._impatience)
 
     def _abort_after(self, seconds: float) -> None:
         """Whether or not the peer ever says goodbye: until it does, all it sends would be read."""

@@ -239,7 +239,20 @@ def test_signal_ends_it_with_0_and_without_a_word(service: Service, how: signal.
 
     assert code == 0, service.log
     assert len(service.lines) == 1, service.log
-    assert took < 4
+    assert took < 6
+
+
+def test_who_begins_to_ask_when_it_ends_is_not_waited_for_long(service: Service) -> None:
+    with service.tls() as slow:
+        began = time.monotonic()
+        service.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        received = raw(slow, b"POST /v1/dec")
+
+    (reply,) = parse_replies(received)
+    assert (reply.status, reply.code) == (503, "ending")
+    assert service.stop() == 0, service.log
+    assert time.monotonic() - began < 6
 
 
 def test_request_in_flight_is_answered_before_the_end(service: Service) -> None:
