@@ -109,6 +109,13 @@ def a_caller_asks_too_often(session: Session) -> None:
         session.run(Command("curl -K proxy.curl --json @question.json https://127.0.0.1:8443/v1/decide"))
 
 
+def an_edit_is_broken_and_the_limit_has_passed(session: Session) -> None:
+    with (session.folder / "pdp.toml").open("a", encoding="utf-8") as settings:
+        settings.write("[freshness]\nmax_staleness_seconds = 2\n")
+    restart(session)
+    commit(session, BROKEN)
+
+
 def restart(session: Session, **variables: str) -> None:
     session.stop()
     session.begin(**variables)
@@ -118,6 +125,7 @@ ARRANGED: dict[str, Callable[[Session], None]] = {
     "The PDP is down": a_start_fails,
     "A policy is stuck": an_edit_is_broken,
     "Roll back policies": an_edit_revokes,
+    "Answers are stale": an_edit_is_broken_and_the_limit_has_passed,
     "A certificate is about to end": the_key_is_of_another_certificate,
     "The disk is full": nothing_more_fits_into_the_log,
     "A worker was replaced": a_worker_is_killed,
