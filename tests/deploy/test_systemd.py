@@ -1,6 +1,5 @@
 """The unit is one that systemd takes, closes what it says, and lets the service work."""
 
-import ctypes
 import re
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from tests.deploy.confined import LIBRARY, settings
 from tests.deploy.dockerfile import ROOT
 from tests.e2e.grpc_calls import call, channel, grpc_port, to_question
 from tests.e2e.running import PROD, Pki, Service, ask, make_policies, question, until
+from tests.programs import needs, needs_library
 
 FOLDER = ROOT / "deploy" / "systemd"
 UNIT = FOLDER / "pdp.service"
@@ -24,17 +24,7 @@ SETTINGS = settings(UNIT)
 EXPOSURE = 1.5  # of ten: it listens on the network, which alone is 0.8
 
 
-def has_seccomp() -> bool:
-    try:
-        ctypes.CDLL(LIBRARY)
-    except OSError:
-        return False
-    return shutil.which("systemd-analyze") is not None
-
-
-needs_systemd = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="systemd-analyze comes with systemd"
-)
+needs_systemd = needs("systemd-analyze")
 
 
 @pytest.fixture
@@ -101,7 +91,7 @@ def reload(service: Service, confined: list[str]) -> None:
     subprocess.run([*confined, found, *arguments], check=True, timeout=60)
 
 
-@pytest.mark.skipif(not has_seccomp(), reason="it takes systemd's lists of calls, and libseccomp")
+@needs_library(LIBRARY, "systemd-analyze", "kill")
 def test_what_is_closed_is_closed_and_the_service_works_all_the_same(tmp_path: Path, pki: Pki) -> None:
     """In two workers and over gRPC, so that all compiled libraries are there; an edit is followed."""
     confined = [sys.executable, str(ROOT / "tests" / "deploy" / "confined.py"), str(UNIT), sys.executable]

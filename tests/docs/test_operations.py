@@ -34,6 +34,7 @@ from tests.docs.pages import ROOT
 from tests.docs.session import Command, Session, steps
 from tests.docs.sets import blocks
 from tests.e2e.running import until
+from tests.programs import needs
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 #: Sections by heading, in order; a section ends where the next heading of any depth begins.
@@ -250,7 +251,7 @@ def test_an_alert_reads_metrics_and_labels_that_are_there(
         assert f"`{values}`" in PAGE + (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool comes with Prometheus")
+@needs("promtool")
 def test_prometheus_takes_the_rules() -> None:
     file = ROOT / "deploy" / "prometheus" / "alerts.yaml"
 
@@ -276,7 +277,7 @@ def fenced(info: str) -> str:
     return found
 
 
-def test_the_commands_for_kubernetes_make_what_the_manifests_mount(tmp_path: Path) -> None:
+def test_the_commands_for_kubernetes_make_what_the_manifests_mount() -> None:
     manifests = Manifests()
     commands = [shlex.split(line.removeprefix("$ ")) for line in fenced("console kubernetes").splitlines()]
     namespace, secret, apply, label = commands
@@ -290,8 +291,11 @@ def test_the_commands_for_kubernetes_make_what_the_manifests_mount(tmp_path: Pat
     assert secret[secret.index("generic") + 1] == volume["secret"]["secretName"]
     assert {word.removeprefix("--from-file=") for word in secret if "--from-file" in word} == set(SECRET_KEYS)
     assert label[-1] == "=".join(name)
-    if shutil.which("kubectl") is None:
-        return
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl makes the Secret")
+def test_kubectl_makes_the_secret_that_is_mounted(tmp_path: Path) -> None:
+    secret = shlex.split(fenced("console kubernetes").splitlines()[1].removeprefix("$ "))
     for key in SECRET_KEYS:
         (tmp_path / key).write_text(key)
     done = subprocess.run(
