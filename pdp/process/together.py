@@ -166,6 +166,7 @@ class _Supervisor:
             renewal = follow_files(
                 self._settings,
                 self._tls,
+                renewed=self._renew,
                 restate=self._publisher.restate,
                 metrics=self._metrics,
                 clock=clock,
@@ -257,6 +258,14 @@ class _Supervisor:
         except BaseException:
             os.close(parcel)
             raise
+
+    def _renew(self) -> None:
+        """Have all workers go on with our certificates; called from the threads that follow their files."""
+        parcel = pack_tls(self._tls)
+        try:
+            asyncio.run_coroutine_threadsafe(self._workers.renew(parcel), self._loop).result()
+        finally:
+            os.close(parcel)
 
     @staticmethod
     def _address(taken: socket.socket) -> str:
