@@ -615,6 +615,9 @@ class Interpreter:
         """
         instants: set[Millis] = set()
         dates = [service.observe_until]
+        if any(_always_allows(rule) for rule in rules):
+            rules = [rule for rule in rules if rule.effect is Effect.DENY or rule.clause.obligations]
+            dates = []
         for rule in rules:
             dates += [rule.clause.valid_from, rule.clause.until]
             for expr in (rule.clause.when, rule.clause.unless):
@@ -634,6 +637,13 @@ class Interpreter:
                     yield from self._windows(item)
             case ast.NamedCondition():
                 yield from self._windows(self._names.condition(expr))
+
+
+def _always_allows(rule: ast.Rule) -> bool:
+    """Whether a matching rule allows at any instant and in any context."""
+    clause = rule.clause
+    limits = (clause.when, clause.unless, clause.valid_from, clause.until)
+    return rule.effect is Effect.ALLOW and not rule.users and all(limit is None for limit in limits)
 
 
 def _verdict(
