@@ -13,6 +13,7 @@ from typing import Final, TypeVar, cast, final
 
 from pdp.limits import WORKER_START_SECONDS, WORKER_STUCK_SECONDS
 from pdp.process.channel import Channel, ChannelClosedError, pair
+from pdp.process.images import Parcel
 from pdp.process.messages import FromWorker, Go, Held, Hold, Prepare, Prepared, Say, Serving, ToWorker
 
 __all__ = ["Colleague", "WorkerGoneError", "start"]
@@ -79,13 +80,13 @@ class Colleague:
         except ChannelClosedError:
             self.kill()
 
-    async def prepare(self, number: int, revision: str, parcel: int) -> Prepared:
+    async def prepare(self, number: int, revision: str, parcel: Parcel) -> Prepared:
         """Have it load a version aside.
 
         Raises:
             WorkerGoneError: It died meanwhile, or was stuck.
         """
-        return await self._ask(Prepare(number=number, revision=revision), Prepared, [parcel])
+        return await self._ask(Prepare(number=number, revision=revision), Prepared, parcel.files)
 
     async def hold(self, number: int) -> None:
         """Have it answer nothing until it is told to go on.
