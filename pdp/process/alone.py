@@ -85,7 +85,13 @@ def serve_alone(
         server = make_listener(settings, peers_of(local, tls), service, health, beside)
         if tls is not None:
             renewal = follow_files(
-                settings, tls, restate=publisher.restate, metrics=service.metrics, clock=clock, say=say
+                settings,
+                tls,
+                renewed=lambda: None,  # the listeners are told by `tls` itself
+                restate=publisher.restate,
+                metrics=service.metrics,
+                clock=clock,
+                say=say,
             )
             held.enter_context(renewal)
         held.callback(follow_policies(settings.policies.path, bundle, publisher, say).stop)

@@ -14,13 +14,26 @@ from typing import Final, TypeVar, cast, final
 from pdp.limits import WORKER_START_SECONDS, WORKER_STUCK_SECONDS
 from pdp.process.channel import Channel, ChannelClosedError, pair
 from pdp.process.images import Parcel
-from pdp.process.messages import FromWorker, Go, Held, Hold, Prepare, Prepared, Say, Serving, ToWorker
+from pdp.process.messages import (
+    Beat,
+    FromWorker,
+    Go,
+    Held,
+    Hold,
+    Prepare,
+    Prepared,
+    Renew,
+    Renewed,
+    Say,
+    Serving,
+    ToWorker,
+)
 
 __all__ = ["Colleague", "WorkerGoneError", "start"]
 
 _MODULE: Final = "pdp.process.worker"
 _LOOK_SECONDS: Final = 0.25
-_Kind = TypeVar("_Kind", Prepared, Held, Serving)
+_Kind = TypeVar("_Kind", Prepared, Held, Renewed, Serving)
 
 
 class WorkerGoneError(Exception):
@@ -34,6 +47,7 @@ class Colleague:
     Attributes:
         slot: Its place among the workers.
         pid: Its process.
+        answers: Whether it may answer questions, as far as we know.
     """
 
     def __init__(
@@ -41,12 +55,13 @@ class Colleague:
     ) -> None:
         self.slot: Final = slot
         self.pid: Final = process.pid
+        self.answers = False
         self._process = process
         self._channel: Channel[ToWorker, FromWorker] = Channel(end, cast("type[FromWorker]", FromWorker))
         self._say = say
         self._loop = asyncio.get_running_loop()
         self._gone: asyncio.Future[None] = self._loop.create_future()
-        self._awaited: dict[type, asyncio.Future[FromWorker]] = {}
+        self._awaited: dict[tuple[type, int], asyncio.Future[FromWorker]] = {}
         self._quiet_since = time.monotonic() + WORKER_START_SECONDS  # imports take a while, and say nothing
         self._exit = os.pidfd_open(self.pid)
         self._loop.add_reader(self._exit, self._bury)
@@ -86,7 +101,7 @@ class Colleague:
         Raises:
             WorkerGoneError: It died meanwhile, or was stuck.
         """
-        return await self._ask(Prepare(number=number, revision=revision), Prepared, parcel.files)
+        return await self._ask(Prepare(number=number, revision=revision), Prepared, number, parcel.files)
 
     async def hold(self, number: int) -> None:
         """Have it answer nothing until it is told to go on.
@@ -94,7 +109,15 @@ class Colleague:
         Raises:
             WorkerGoneError: It died meanwhile, or was stuck.
         """
-        await self._ask(Hold(number=number), Held)
+        await self._ask(Hold(number=number), Held, number)
+
+    async def renew(self, number: int, parcel: int) -> None:
+        """Have it present and believe the certificates that an open file holds.
+
+        Raises:
+            WorkerGoneError: It died meanwhile, or was stuck.
+        """
+        await self._ask(Renew(number=number), Renewed, number, [parcel])
 
     async def begin(self, number: int, confirmed_at: int) -> None:
         """Have it serve its first version; returns once it accepts connections.
@@ -102,11 +125,14 @@ class Colleague:
         Raises:
             WorkerGoneError: It died meanwhile, or was stuck.
         """
-        await self._ask(Go(number=number, confirmed_at=confirmed_at), Serving)
+        self.answers = True
+        await self._ask(Go(number=number, confirmed_at=confirmed_at), Serving, number)
 
-    async def _ask(self, message: ToWorker, kind: type[_Kind], files: Sequence[int] = ()) -> _Kind:
+    async def _ask(
+        self, message: ToWorker, kind: type[_Kind], number: int, files: Sequence[int] = ()
+    ) -> _Kind:
         answer: asyncio.Future[FromWorker] = self._loop.create_future()
-        self._awaited[kind] = answer
+        self._awaited[kind, number] = answer
         self.tell(message, files)
         await asyncio.wait((answer, self._gone), return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
@@ -122,10 +148,15 @@ class Colleague:
                 self._quiet_since = time.monotonic()
                 if isinstance(message, Say):
                     self._say(message.text)
-                elif (answer := self._awaited.pop(type(message), None)) is not None and not answer.done():
-                    answer.set_result(message)
+                elif not isinstance(message, Beat):
+                    self._take(message)
         except ChannelClosedError:
             self.kill()  # whatever it was doing: nobody could tell it to stop any more
+
+    def _take(self, message: Prepared | Held | Renewed | Serving) -> None:
+        answer = self._awaited.pop((type(message), message.number), None)
+        if answer is not None and not answer.done():
+            answer.set_result(message)
 
     async def _look(self) -> None:
         while time.monotonic() - self._quiet_since < WORKER_STUCK_SECONDS:  # noqa: ASYNC110 - a watchdog

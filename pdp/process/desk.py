@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from typing import Final, final
 
 from pdp.adapters.server import Beside
+from pdp.adapters.tls import ServerTls
 from pdp.config.address import parse_address
 from pdp.config.model import Settings
 from pdp.limits import MAX_HELD_SECONDS
 from pdp.process.local import local_of
 from pdp.process.messages import Begin
 from pdp.process.panel import Panel
-from pdp.process.parcel import unpack_tls
 from pdp.process.parts import (
     Say,
     clock,
@@ -25,7 +25,6 @@ from pdp.process.parts import (
     make_service,
     peers_of,
 )
-from pdp.process.renewal import follow_files
 from pdp.process.retune import retune
 from pdp.service.metrics import Metrics
 from pdp.store.versions import Published, Versions
@@ -40,7 +39,8 @@ class Desk:
     def __init__(
         self,
         begin: Begin,
-        files: tuple[int, int, int],
+        files: tuple[int, int],
+        tls: ServerTls | None,
         settings: Settings,
         first: Published,
         *,
@@ -51,7 +51,8 @@ class Desk:
 
         Args:
             begin: What the supervisor says of it.
-            files: The listening socket, the shared memory, and a file with certificates.
+            files: The listening socket, and the shared memory.
+            tls: Our certificate and the roots of callers, which others may replace; None without TLS.
             settings: What to serve and how.
             first: What is served first.
             say: Has something told to whoever runs the service.
@@ -60,7 +61,7 @@ class Desk:
         Raises:
             CannotStartError: A setting keeps it from serving.
         """
-        panel, tls = Panel(files[1], begin.slots), unpack_tls(files[2])
+        panel = Panel(files[1], begin.slots)
         counters = panel.counters(begin.slot)
         self._versions = Versions(first, now=clock())
         self._prepared = first
@@ -76,12 +77,6 @@ class Desk:
         peers = peers_of(local_of(settings, self._socket), tls)
         share = panel.share(begin.slot)
         self._listener: Final = make_listener(settings, peers, self._service, health, beside, share)
-        # The supervisor follows the same files: it publishes new revisions, and tells of what is wrong.
-        if tls is not None:
-            following = follow_files(
-                settings, tls, restate=lambda _: None, metrics=Metrics(), clock=clock, say=lambda _: None
-            )
-            held.enter_context(following)
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Answer until a signal ends it; `ready` is called once connections are accepted.

@@ -2,7 +2,7 @@
 
 A version goes through three steps, so that no two workers ever answer with two versions: *prepare* it
 aside, *hold* all answers, *go* on with it. A worker that begins is given its first version by the
-first and the third.
+first and the third. While it prepares one, it hears whatever else it is told.
 """
 
 from typing import TypeAlias, final
@@ -10,8 +10,8 @@ from typing import TypeAlias, final
 import msgspec
 
 __all__ = [
-    "Beat", "Begin", "Confirm", "FromWorker", "Go", "Held", "Hold", "Prepare", "Prepared", "Retune", "Say",
-    "Serving", "ToWorker",
+    "Beat", "Begin", "Confirm", "FromWorker", "Go", "Held", "Hold", "Prepare", "Prepared", "Renew", "Renewed",
+    "Retune", "Say", "Serving", "ToWorker",
 ]  # fmt: skip
 
 
@@ -100,13 +100,33 @@ class Confirm(_Message, frozen=True):
 
 
 @final
+class Renew(_Message, frozen=True):
+    """Supervisor: other certificates are in force from now on. With it comes a file that holds them.
+
+    Attributes:
+        number: Which time this is.
+    """
+
+    number: int
+
+
+@final
+class Renewed(_Message, frozen=True):
+    """Worker: they are; no caller will be verified to a root that is none any more."""
+
+    number: int
+
+
+@final
 class Retune(_Message, frozen=True):
     """Supervisor: these settings hold from now on. With it comes a file that holds them."""
 
 
 @final
 class Serving(_Message, frozen=True):
-    """Worker: connections are accepted."""
+    """Worker: connections are accepted, and answered with this version or a later one."""
+
+    number: int
 
 
 @final
@@ -121,5 +141,5 @@ class Say(_Message, frozen=True):
     text: str
 
 
-ToWorker: TypeAlias = Begin | Prepare | Hold | Go | Confirm | Retune
-FromWorker: TypeAlias = Prepared | Held | Serving | Beat | Say
+ToWorker: TypeAlias = Begin | Prepare | Hold | Go | Confirm | Renew | Retune
+FromWorker: TypeAlias = Prepared | Held | Renewed | Serving | Beat | Say

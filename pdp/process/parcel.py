@@ -12,7 +12,7 @@ from pdp.adapters.tls import Credential, ServerTls
 from pdp.config.model import Settings
 from pdp.identity.trust import TrustStore
 
-__all__ = ["pack_settings", "pack_tls", "unpack_settings", "unpack_tls"]
+__all__ = ["pack_settings", "pack_tls", "renew_tls", "unpack_settings", "unpack_tls"]
 
 _T = TypeVar("_T")
 
@@ -51,12 +51,29 @@ def pack_tls(tls: ServerTls | None) -> int:
 
 def unpack_tls(file: int) -> ServerTls | None:
     """Certificate, key and roots as a file holds them, if there are any."""
+    found = _read_tls(file)
+    return None if found is None else ServerTls(*found)
+
+
+def renew_tls(tls: ServerTls, file: int) -> None:
+    """Replace what a file holds otherwise, roots first."""
+    found = _read_tls(file)
+    if found is None:
+        return
+    credential, trust = found
+    if trust != tls.current.trust:
+        tls.replace_trust(trust)
+    if credential != tls.current.credential:
+        tls.replace_credential(credential)
+
+
+def _read_tls(file: int) -> tuple[Credential, TrustStore] | None:
     found = _unpack(file, _tls)
     if found is None:
         return None
     domains = {name: _decoded(roots) for name, roots in found.domains.items()}
     dns = None if found.dns is None else _decoded(found.dns)
-    return ServerTls(Credential(chain=found.chain, key=found.key), TrustStore(domains=domains, dns=dns))
+    return Credential(chain=found.chain, key=found.key), TrustStore(domains=domains, dns=dns)
 
 
 def _pack(content: object) -> int:

@@ -14,7 +14,8 @@ from pdp.adapters.tls import Credential, ServerCredentialError, ServerTls
 from pdp.config.model import Settings
 from pdp.diagnostics import escape
 from pdp.identity.expiry import end
-from pdp.identity.renewal import renewed, trust_changes
+from pdp.identity.renewal import renewed as trust_renewed
+from pdp.identity.renewal import trust_changes
 from pdp.identity.trust import TrustStore, trust_warnings
 from pdp.service.metrics import Metrics
 from pdp.store.file_watch import Contents, FileWatcher
@@ -29,6 +30,7 @@ def follow_files(
     settings: Settings,
     tls: ServerTls,
     *,
+    renewed: Callable[[], None],
     restate: Callable[[str], None],
     metrics: Metrics,
     clock: Callable[[], Millis],
@@ -39,13 +41,14 @@ def follow_files(
     Args:
         settings: They name the files.
         tls: What is kept.
+        renewed: Called once it holds something else, before that is told; has others go on with it.
         restate: Told the digest of the trust that is in force, after each look at its files.
         metrics: Where it is counted.
         clock: The wall clock.
         say: Told of what changes, and of what is wrong.
     """
-    trust = _Trust(settings.trust, tls, restate, metrics, clock=clock, say=say)
-    ours = _Certificate(*settings.http.credentials, tls, metrics, clock=clock, say=say)
+    trust = _Trust(settings.trust, tls, renewed, restate, metrics, clock=clock, say=say)
+    ours = _Certificate(*settings.http.credentials, tls, renewed, metrics, clock=clock, say=say)
     watchers = (
         FileWatcher(
             name="trust-watch", paths=list(settings.trust.values()), consider=trust.consider, tell=trust.tell
@@ -72,18 +75,19 @@ class _Trust:
         self,
         files: Mapping[str, Path],
         tls: ServerTls,
+        renewed: Callable[[], None],
         restate: Callable[[str], None],
         metrics: Metrics,
         *,
         clock: Callable[[], Millis],
         say: _Say,
     ) -> None:
-        self._files, self._tls, self._restate = files, tls, restate
+        self._files, self._tls, self._renewed, self._restate = files, tls, renewed, restate
         self._metrics, self._clock, self._say = metrics, clock, say
 
     def consider(self, contents: Contents) -> str | None:
         """Put what the files hold in force, as far as nothing is wrong with it."""
-        after, wrong = renewed(self._tls.trust(), self._files, contents)
+        after, wrong = trust_renewed(self._tls.trust(), self._files, contents)
         try:
             if after != self._tls.current.pooled:
                 self._replace(after)
@@ -93,7 +97,10 @@ class _Trust:
 
     def _replace(self, after: TrustStore) -> None:
         before = self._tls.trust()
-        self._tls.replace_trust(after)
+        try:
+            self._tls.replace_trust(after)
+        finally:
+            self._renewed()
         self._metrics.renewed("trust")
         now = datetime.fromtimestamp(self._clock() / 1000, UTC)
         known = set(trust_warnings(before, now))
@@ -120,13 +127,15 @@ class _Certificate:
         certificate: Path,
         key: Path,
         tls: ServerTls,
+        renewed: Callable[[], None],
         metrics: Metrics,
         *,
         clock: Callable[[], Millis],
         say: _Say,
     ) -> None:
         self.certificate, self.key = certificate, key
-        self._tls, self._metrics, self._clock, self._say = tls, metrics, clock, say
+        self._tls, self._renewed = tls, renewed
+        self._metrics, self._clock, self._say = metrics, clock, say
 
     def consider(self, contents: Contents) -> str | None:
         """Present what the files hold from now on, if nothing is wrong with it."""
@@ -146,6 +155,7 @@ class _Certificate:
         if end(chain) < self._clock():
             return f"{escape(str(self.certificate))}: it expired at {_date(end(chain))}"
         self._tls.replace_credential(new)
+        self._renewed()
         self._metrics.renewed("certificate")
         self._say(f"our certificate was renewed: it ends at {_date(end(chain))}")
         return None

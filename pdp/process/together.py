@@ -168,6 +168,7 @@ class _Supervisor:
             renewal = follow_files(
                 self._settings,
                 self._tls,
+                renewed=self._renew,
                 restate=self._publisher.restate,
                 metrics=self._metrics,
                 clock=clock,
@@ -262,6 +263,14 @@ class _Supervisor:
         except BaseException:
             parcel.close()
             raise
+
+    def _renew(self) -> None:
+        """Have all workers go on with our certificates; called from the threads that follow their files."""
+        parcel = pack_tls(self._tls)
+        try:
+            asyncio.run_coroutine_threadsafe(self._workers.renew(parcel), self._loop).result()
+        finally:
+            os.close(parcel)
 
     @staticmethod
     def _address(taken: socket.socket) -> str:

@@ -29,12 +29,14 @@ from pdp.process.messages import (
     Hold,
     Prepare,
     Prepared,
+    Renew,
+    Renewed,
     Retune,
     Say,
     Serving,
     ToWorker,
 )
-from pdp.process.parcel import unpack_settings
+from pdp.process.parcel import renew_tls, unpack_settings, unpack_tls
 from pdp.store.snapshot import Snapshot
 from pdp.store.versions import Published
 
@@ -54,11 +56,14 @@ class _Worker:
 
     async def run(self) -> None:
         """Do what the supervisor says, until a signal comes or the supervisor is gone."""
-        begin, (*files, settings) = await self._channel.receive()
+        begin, (listener, panel, certificates, settings) = await self._channel.receive()
         assert isinstance(begin, Begin)  # noqa: S101 - always first; the other end is our own program
+        self._begin, self._files = begin, (listener, panel)
+        self._tls = unpack_tls(certificates)
+        os.close(certificates)
         self._retune(settings)
         beating = asyncio.create_task(self._beat())
-        following = asyncio.create_task(self._follow(begin, (files[0], files[1], files[2])))
+        following = asyncio.create_task(self._follow())
         self._following = following
         with suppress(asyncio.CancelledError, ChannelClosedError):
             await following
@@ -69,16 +74,19 @@ class _Worker:
                 await self._serving
         beating.cancel()
 
-    async def _follow(self, begin: Begin, files: tuple[int, int, int]) -> None:
+    async def _follow(self) -> None:
         while True:
             message, handed = await self._channel.receive()
             match message:
                 case Prepare():
-                    self._channel.send(await self._prepare(message, handed, begin, files))
-                case Go(confirmed_at=confirmed_at) if self._desk is not None:
+                    self._preparing = asyncio.create_task(self._prepare(message, handed))
+                case Renew(number=number):
+                    await asyncio.to_thread(self._renew, handed[0])
+                    self._channel.send(Renewed(number=number))
+                case Go(number=number, confirmed_at=confirmed_at) if self._desk is not None:
                     self._desk.go(confirmed_at)
                     if self._serving is None:
-                        self._serving = asyncio.create_task(self._serve(self._desk))
+                        self._serving = asyncio.create_task(self._serve(self._desk, number))
                 case Hold(number=number) if self._desk is not None:
                     await self._desk.hold()
                     self._channel.send(Held(number=number))
@@ -89,20 +97,36 @@ class _Worker:
                 case _:
                     raise ChannelClosedError  # nobody says this now
 
-    async def _prepare(
-        self, message: Prepare, handed: list[int], begin: Begin, files: tuple[int, int, int]
-    ) -> Prepared:
+    async def _prepare(self, message: Prepare, handed: list[int]) -> None:
+        trouble = ""
         try:
             published = await asyncio.to_thread(self._load, message, handed)
             if self._desk is None:
-                self._desk = Desk(begin, files, self._settings, published, say=self._say, held=self._held)
+                self._desk = Desk(
+                    self._begin,
+                    self._files,
+                    self._tls,
+                    self._settings,
+                    published,
+                    say=self._say,
+                    held=self._held,
+                )
             else:
                 self._desk.prepare(published)
         except CannotStartError as error:
-            return Prepared(number=message.number, trouble=str(error))
+            trouble = str(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the others are to go on as they are
-            return Prepared(number=message.number, trouble=f"{type(error).__name__}: {error}")
-        return Prepared(number=message.number)
+            trouble = f"{type(error).__name__}: {error}"
+        with suppress(ChannelClosedError):  # `_follow` ends by that as well
+            self._channel.send(Prepared(number=message.number, trouble=trouble))
+
+    def _renew(self, file: int) -> None:
+        """Present and believe the certificates that a file holds, from now on."""
+        try:
+            if self._tls is not None:
+                renew_tls(self._tls, file)
+        finally:
+            os.close(file)
 
     def _retune(self, file: int) -> None:
         """Take the settings that a file holds; whoever begins does so with them."""
@@ -117,9 +141,9 @@ class _Worker:
         snapshot = Snapshot.of(self._images.unpack(handed), message.revision)
         return Published(snapshot=snapshot, number=message.number)
 
-    async def _serve(self, desk: Desk) -> None:
+    async def _serve(self, desk: Desk, number: int) -> None:
         try:
-            await desk.serve(lambda: self._channel.send(Serving()))
+            await desk.serve(lambda: self._channel.send(Serving(number=number)))
         except CannotListenError as error:
             self._say(str(error))
             raise

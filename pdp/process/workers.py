@@ -1,13 +1,14 @@
 """All workers together: begun, replaced when they die, and changed over to each new version at one moment.
 
 INVARIANT: from the moment at which some worker may answer with a version, none answers with an older
-one. Those that might (because they died, are stopped, or did not hold in time) are dead by then.
+one. Those that might (because they died, are stopped, or did not hold in time) are dead by then. The
+same goes for the roots of callers, from the moment at which a renewal is said to be in force.
 """
 
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self, final
@@ -21,7 +22,7 @@ from pdp.limits import (
 )
 from pdp.process.colleague import Colleague, WorkerGoneError
 from pdp.process.images import Parcel
-from pdp.process.messages import Confirm, Go, Retune
+from pdp.process.messages import Confirm, Go, Renew, Retune
 from pdp.process.panel import Panel
 from pdp.store.versions import Published
 from pdp.vocabulary import Millis
@@ -102,6 +103,7 @@ class Workers:
         self._serving: dict[int, Colleague] = {}
         self._alive: set[Colleague] = set()
         self._changing = asyncio.Lock()
+        self._renewals = 0
         self._ending = asyncio.Event()
         self._keeping: tuple[asyncio.Task[None], ...] = ()
 
@@ -122,6 +124,21 @@ class Workers:
         for worker in self._alive:
             worker.tell(Retune(), [settings])
 
+    async def renew(self, certificates: int) -> None:
+        """Have all present and believe the certificates that an open file holds; returns once all do.
+
+        It waits for no version that is being prepared.
+        """
+        self._renewals += 1
+        number = self._renewals
+        waiting = []
+        for worker in tuple(self._alive):
+            if worker.answers:
+                waiting.append(self._in_time(worker, worker.renew(number, certificates), "take certificates"))
+            else:  # it hears of them before it answers anybody
+                worker.tell(Renew(number=number), [certificates])
+        await asyncio.gather(*waiting)
+
     async def change_over(self, version: Version) -> None:
         """Have all serve a version; returns once none can answer with the one before.
 
@@ -131,7 +148,11 @@ class Workers:
         async with self._changing:
             await self._prepare(version)
             # One that came up meanwhile waits for the lock, and then prepares this version.
-            await asyncio.gather(*(self._hold(worker, version) for worker in self._serving.values()))
+            holding = [
+                self._in_time(worker, worker.hold(version.number), "stop answering")
+                for worker in self._serving.values()
+            ]
+            await asyncio.gather(*holding)
             before, self.version = self.version, version
             self._confirmed_at = version.confirmed_at
             for worker in self._serving.values():
@@ -151,15 +172,14 @@ class Workers:
             if answer.trouble:
                 raise CannotChangeOverError(answer.trouble)
 
-    async def _hold(self, worker: Colleague, version: Version) -> None:
+    async def _in_time(self, worker: Colleague, done: Awaitable[None], what: str) -> None:
+        """A worker has done what it was told, or is dead."""
         try:
             async with asyncio.timeout(HOLD_SECONDS):
-                await worker.hold(version.number)
+                await done
         except (TimeoutError, WorkerGoneError) as error:
             if isinstance(error, TimeoutError):
-                self._say(
-                    f"worker {worker.slot} did not stop answering within {HOLD_SECONDS} s; it is replaced"
-                )
+                self._say(f"worker {worker.slot} did not {what} within {HOLD_SECONDS} s; it is replaced")
             worker.kill()
             await worker.gone()
 

@@ -204,3 +204,14 @@ def test_a_table_is_pointed_at_in_its_cell() -> None:
     found = load({"a.policy": policy, "t.csv": table}).diagnostics
 
     assert [(d.code, table[d.span.start : d.span.end]) for d in found] == [("PDP342", "/Not")]
+
+
+def test_what_is_no_text_at_all_is_told_once_and_beside_it() -> None:
+    rule = 'deny anyone to any /{a} when {a} in {1, true, "Admin"}'
+    text = HEAD + f"service files {{ paths may have any-case\n {rule} }}\n"
+
+    found = [
+        (each.code, text[each.span.start : each.span.end]) for each in load({"a.policy": text}).diagnostics
+    ]
+
+    assert found == [("PDP332", "1"), ("PDP332", "true"), ("PDP342", '"Admin"')]

@@ -20,10 +20,25 @@ from tests.e2e.grpc_calls import channel, from_answer, to_question
 from tests.e2e.running import Pki
 from tests.faults.published import BATCH, QUESTIONS, Expected
 
-__all__ = ["Answered", "Failed", "Load", "Missed"]
+__all__ = ["AGAIN", "Answered", "Failed", "Load", "Missed"]
 
 _PATIENCE = 20.0
 _GRPC = "/pdp.v1.DecisionService/Decide"
+#: As `docs/api.md` has it.
+AGAIN = {
+    "methodConfig": [
+        {
+            "name": [{"service": "pdp.v1.DecisionService"}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.05s",
+                "maxBackoff": "0.5s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["CANCELLED"],
+            },
+        }
+    ]
+}
 _LENGTH = b"content-length: "
 
 
@@ -57,6 +72,11 @@ class Missed(NamedTuple):
     lost: bool
     why: str
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether grpcio cancelled the call, as its server stopped: it had come, and nobody had seen it."""
+        return self.caller == "grpc" and self.why.startswith("CANCELLED")
+
 
 class _ClosedError(Exception):
     """The connection ended before the answer did."""
@@ -85,7 +105,7 @@ class Load:
             port: Where HTTPS is answered.
             grpc_port: Where gRPC is, if it is asked.
             callers: How many connections each caller has.
-            over_grpc: How many connections of gRPC there are.
+            over_grpc: How many connections of gRPC there are; every other one asks again what was cancelled.
             pause: Seconds between an answer and the next question, more or less.
             once: Callers that open a connection for each question.
         """
@@ -94,6 +114,7 @@ class Load:
         self.missed: list[Missed] = []
         self._pki, self._expected, self._port, self._grpc_port = pki, expected, port, grpc_port
         self._callers, self._pause, self._once = callers, pause, once
+        self.only_once = 0 if grpc_port is None else (over_grpc + 1) // 2  # over gRPC
         self._contexts = {caller: pki.context(caller) for caller in callers}
         self._requests = [self._request(question) for question in [*QUESTIONS, BATCH]]
         self._end = threading.Event()
@@ -190,10 +211,11 @@ class Load:
 
     def _ask_over_grpc(self, number: int) -> None:
         dice = random.Random(100 + number)
+        again = {"grpc.service_config": json.dumps(AGAIN)} if number % 2 else {}
         messages = [to_question(each).SerializeToString() for each in QUESTIONS]
         while not self._end.is_set():
             assert self._grpc_port is not None
-            with channel(self._pki, self._grpc_port, "pep") as on:
+            with channel(self._pki, self._grpc_port, "pep", **again) as on:
                 call = on.unary_unary(_GRPC)
                 while not self._end.is_set() and self._asked_over_grpc(call, messages, dice):
                     time.sleep(self._pause * dice.uniform(0.5, 1.5))

@@ -29,6 +29,7 @@ line of the log is whole.
 | wrong | answers that were wrong |
 | failed | error statuses: no decision, and never an allow |
 | lost | connections that ended between a question and its answer |
+| cancelled | calls of a gRPC client that does not [ask again](api.md#grpc): grpcio cancels some as it stops |
 | not connected | connections that could not be opened |
 | recovery | seconds until nothing failed or was lost any more and no answer took longer than a second |
 
@@ -46,12 +47,12 @@ def page(rows: Sequence[Row], machine: str) -> str:
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
     """The lines of the table."""
-    yield "| fault | requests | wrong | failed | lost | not connected | recovery | measured |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| fault | requests | wrong | failed | lost | cancelled | not connected | recovery | measured |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for row in rows:
         failed = ", ".join(f"{count} `{code}`" for code, count in sorted(row.failed.items())) or "0"
         recovery = "-" if row.recovery is None else f"{row.recovery:.2f}"
         yield (
-            f"| {row.name} | {row.requests} | {len(row.wrong)} | {failed} | {row.lost} | {row.refused} "
-            f"| {recovery} | {row.notes} |"
+            f"| {row.name} | {row.requests} | {len(row.wrong)} | {failed} | {row.lost} | {row.cancelled} "
+            f"| {row.refused} | {recovery} | {row.notes} |"
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.e2e.grpc_calls import grpc_port
 from tests.e2e.running import until
-from tests.faults.stage import GRACE_SECONDS, Stage, alive
+from tests.faults.stage import GRACE_SECONDS, PATIENCE, WORKERS, Stage, alive
 from tests.faults.trial import Done, Fault, Trial
 
 __all__ = ["ENDING", "LIVING"]
@@ -30,7 +30,7 @@ def connections_of(pid: int, port: int) -> int:
 
 def wait_replaced(stage: Stage, before: set[int], *gone: int) -> None:
     """Wait until the workers that are gone have successors, and these take connections."""
-    until(lambda: len(stage.workers) == len(before) and not set(gone) & set(stage.workers), 30)
+    until(lambda: len(stage.workers) == len(before) and not set(gone) & set(stage.workers), PATIENCE)
     fresh = set(stage.workers) - before
 
     def all_take() -> bool:
@@ -38,7 +38,7 @@ def wait_replaced(stage: Stage, before: set[int], *gone: int) -> None:
             time.sleep(0.02)
             return all(connections_of(pid, stage.service.port) for pid in fresh)
 
-    until(all_take, 30)
+    until(all_take, PATIENCE)
 
 
 def kill_a_worker(trial: Trial) -> Done:
@@ -72,7 +72,7 @@ def restart_all_workers(trial: Trial) -> Done:
         before = set(stage.workers)
         os.kill(pid, signal.SIGTERM)
         wait_replaced(stage, before, pid)
-    return Done(hurt, f"all three in {time.monotonic() - hurt:.1f} s")
+    return Done(hurt, f"all three in {time.monotonic() - hurt:.1f} s", stopped=WORKERS)
 
 
 def kill_the_supervisor(trial: Trial) -> Done:
@@ -82,7 +82,7 @@ def kill_the_supervisor(trial: Trial) -> Done:
     before = stage.service
     hurt = time.monotonic()
     before.process.kill()
-    until(lambda: not any(alive(pid) for pid in workers), 30)
+    until(lambda: not any(alive(pid) for pid in workers), PATIENCE)
     ended = time.monotonic() - hurt
     before.stop()
     stage.service = stage.start(port)
@@ -120,7 +120,7 @@ def _ended(trial: Trial, pids: list[int]) -> Done:
     ids = {line["decision_id"] for line in stage.lines()}
     assert {each for found in trial.load.answered for each in found.ids} <= ids
     notes = f"{len(answered)} answers since, ended after {ended - hurt:.1f} s"
-    return Done(hurt, notes, ended=ended)
+    return Done(hurt, notes, stopped=WORKERS, ended=ended)
 
 
 LIVING = (

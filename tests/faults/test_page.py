@@ -1,11 +1,12 @@
 """The page about faults has a row for each, none has a wrong answer; and what judges answers can fail."""
 
+import json
 import re
 
 import pytest
 
 from tests.faults.faults import ALL
-from tests.faults.load import Answered
+from tests.faults.load import AGAIN, Answered
 from tests.faults.page import PAGE, page, table
 from tests.faults.published import BATCH, QUESTIONS, VERSIONS, policy
 from tests.faults.verdict import Row, wrong_answers
@@ -15,6 +16,13 @@ ROWS = re.findall(r"^\| (.+?) \| (\d+) \| (\d+) \| ", PAGE.read_text(encoding="u
 
 def test_the_page_has_a_row_for_every_fault_and_no_other() -> None:
     assert [name for name, _, _ in ROWS] == [fault.name for fault in ALL]
+
+
+def test_who_asks_again_does_so_as_the_page_on_the_api_says() -> None:
+    text = PAGE.with_name("api.md").read_text(encoding="utf-8")
+    said = next(each for each in re.findall(r"```json\n(.+?)```", text, re.DOTALL) if "retryPolicy" in each)
+
+    assert json.loads(said) == AGAIN
 
 
 def test_no_answer_was_wrong() -> None:

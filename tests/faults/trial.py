@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tests.e2e.running import until
 from tests.faults.load import Load
-from tests.faults.stage import Stage
+from tests.faults.stage import PATIENCE, Stage
 from tests.faults.verdict import Row, judge
 
 __all__ = ["Done", "Effort", "Fault", "Trial", "try_fault"]
@@ -40,6 +40,7 @@ class Done:
         apart: A caller that is refused on purpose.
         codes: Error statuses that belong to it.
         lost: How many questions may be lost, at most.
+        stopped: How many of its gRPC servers stopped: each may cancel a call of each connection.
         kills: Whether a process was killed: it may have written lines that it had not counted.
         ended: When the service ended; None if it goes on.
         anew: Whether it was begun anew: for a while nobody listened, and counts begin at nothing.
@@ -50,6 +51,7 @@ class Done:
     apart: str = ""
     codes: frozenset[str] = frozenset()
     lost: int = 0
+    stopped: int = 0
     kills: bool = False
     ended: float | None = None
     anew: bool = False
@@ -81,18 +83,22 @@ class Fault:
 
 def try_fault(fault: Fault, stage: Stage, effort: Effort, load: Load) -> Row:
     """Do a fault under load, wait until all is well, and say what was seen; wrong ends are assertions."""
-    began = time.monotonic()
+    began, mark = time.monotonic(), stage.service.mark()
     with load:
-        until(lambda: len(load.answered) > 20, 30)
+        until(lambda: len(load.answered) > 20, PATIENCE)
         time.sleep(effort.steady)
         done = fault.do(Trial(stage, load, effort))
         if done.ended is None:
             _wait_calm(load, done)
     row = judge(fault.name, load, stage.order, began, done.hurt, apart=done.apart, until=done.ended)
     row.notes = done.notes
+    if late := stage.late(mark):
+        row.notes += f"; {late} workers came too late to a change and were replaced"
+        done.lost, done.kills = done.lost + 20 * late, True
     assert row.wrong == [], row.wrong[:5]
     assert set(row.failed) <= done.codes, row
     assert row.lost <= done.lost, (row, [each for each in load.missed if each.lost][:5])
+    assert row.cancelled <= done.stopped * load.only_once, row
     assert row.refused == 0 or done.ended is not None or done.anew, (row, load.missed[:5])
     if done.ended is None and not done.anew:
         _balance(stage, load, kills=done.kills)

@@ -21,6 +21,7 @@ class Row:
             are of an older one than one that was seen before they were asked.
         failed: Error statuses, by code.
         lost: Connections that ended between question and answer.
+        cancelled: Calls that grpcio cancelled.
         refused: Connections that could not be opened.
         recovery: Seconds from the fault until everybody was answered again; None where that is not asked.
         notes: What else was measured.
@@ -31,6 +32,7 @@ class Row:
     wrong: list[str] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
     lost: int = 0
+    cancelled: int = 0
     refused: int = 0
     recovery: float | None = 0.0
     notes: str = ""
@@ -71,7 +73,8 @@ def judge(
         requests=len(answered) + len(failed) + sum(each.lost for each in missed),
         wrong=wrong_answers(tuple(load.answered), order, began),
         failed=Counter(each.code for each in failed),
-        lost=sum(each.lost for each in missed),
+        lost=sum(each.lost and not each.cancelled for each in missed),
+        cancelled=sum(each.cancelled for each in missed),
         refused=sum(not each.lost for each in missed),
         recovery=None if until is not None else max([0.0, *(heard - hurt for heard in bad)]),
     )

@@ -86,6 +86,7 @@ TESTS = {
     "pdp/engine": ("tests/engine",),
     **dict.fromkeys(_EXPLAINING, _EXPLAINED),
     "pdp/index": ("tests/index", "tests/engine"),
+    "pdp/index/assemble": ("tests/index", *_SAID, "tests/engine"),
     "pdp/compiler": (*_MEANT, *_SAID, "tests/engine/test_region_examples.py"),
     "pdp/compiler/attributes": ("tests/compiler/test_attributes.py", *_SAID),
     "pdp/compiler/callers": (

@@ -12,7 +12,6 @@ from pdp.config.model import Settings
 from pdp.process.desk import Desk
 from pdp.process.messages import Begin
 from pdp.process.panel import Panel
-from pdp.process.parcel import pack_tls
 from pdp.store.bundle import make_bundle
 from pdp.store.snapshot import Loader
 from pdp.store.versions import Published
@@ -44,13 +43,10 @@ def desk(first: Published) -> Iterator[Desk]:
     with ExitStack() as held, socket.create_server(("127.0.0.1", 0)) as listener:
         panel = Panel.make(2)
         held.callback(os.close, panel.file)
-        tls = pack_tls(None)
-        held.callback(os.close, tls)
         begin = Begin(slot=0, slots=2, grpc="", digest_key=b"")
-        files = (os.dup(listener.fileno()), os.dup(panel.file), os.dup(tls))
+        files = (os.dup(listener.fileno()), os.dup(panel.file))
         held.callback(os.close, files[1])
-        held.callback(os.close, files[2])
-        yield Desk(begin, files, Settings.model_validate(SETTINGS), first, say=print, held=held)
+        yield Desk(begin, files, None, Settings.model_validate(SETTINGS), first, say=print, held=held)
 
 
 def test_one_of_the_version_that_is_served_counts(desk: Desk, first: Published) -> None:
