@@ -31,7 +31,7 @@ _tls: Final[msgspec.msgpack.Decoder[_Tls | None]] = msgspec.msgpack.Decoder(_Tls
 
 def pack_settings(settings: Settings) -> int:
     """An open file that holds settings, however many; the caller's to close."""
-    return _pack(settings.model_dump_json())
+    return _pack(settings.model_dump_json(exclude_defaults=True))  # a default need not be what may be set
 
 
 def unpack_settings(file: int) -> Settings:
