@@ -71,7 +71,7 @@ def edited(file: int, rules: int, edit: int) -> str:
 def proportional(pid: int) -> dict[str, int]:
     """Megabytes of a process: its share, and of that what nobody else has."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-    found = dict(re.findall(r"(Pss|Private_Clean|Private_Dirty):\s+(\d+) kB", text))
+    found = dict(re.findall(r"^(Pss|Private_Clean|Private_Dirty):\s+(\d+) kB", text, re.MULTILINE))
     private = int(found["Private_Clean"]) + int(found["Private_Dirty"])
     return {"pss": int(found["Pss"]) * 1024, "private": private * 1024}
 
