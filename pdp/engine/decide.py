@@ -18,7 +18,7 @@ from pdp.engine.walk import Cell, walk
 from pdp.index.cells import LeafOrRow
 from pdp.index.columns import Columns
 from pdp.index.rule_index import RuleIndex, ServiceIndex
-from pdp.paths import AmbiguousPathError, canonical, method_problem
+from pdp.paths import AmbiguousPathError, canonical, method_problem, overridden_by_query
 from pdp.vocabulary import AttributeValue, Decision, Effect, Reason, Region, Request
 
 __all__ = ["decide"]
@@ -45,6 +45,8 @@ def decide(index: RuleIndex, request: Request) -> Decision:
             return _refused(Reason.AMBIGUOUS_METHOD)
         bit = OTHER_METHOD
     if request.context and _overridden(request):
+        return _refused(Reason.AMBIGUOUS_METHOD)
+    if "?" in request.path and overridden_by_query(request.path, request.method):
         return _refused(Reason.AMBIGUOUS_METHOD)
     try:
         if service.relaxed:

@@ -15,7 +15,7 @@ second spelling would slip past a deny that names the first.
 """
 
 from pdp.paths.hosts import canonical_host
-from pdp.paths.methods import method_problem
+from pdp.paths.methods import method_problem, overridden_by_query
 from pdp.paths.problems import AmbiguousHostError, AmbiguousPathError, HostProblem, MethodProblem, PathProblem
 from pdp.paths.targets import (
     CanonicalPath,
@@ -38,6 +38,7 @@ __all__ = [
     "canonical_host",
     "is_canonical_segment",
     "method_problem",
+    "overridden_by_query",
     "plainly_canonical",
     "readings",
 ]

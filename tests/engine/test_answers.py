@@ -65,6 +65,34 @@ def test_a_method_override_that_differs_is_refused(name, value, reason):
     assert decision.reason is reason
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "_method=DELETE", "a=b&_method=DELETE", "a;_method=PUT", "_method", "_method=", "%5Fmethod=DELETE",
+        "_m%65thod=DELETE", "_METHOD=DELETE", "_method=GET&_method=DELETE", "_method=G%45T%20",
+        ".method=DELETE", "+_method=DELETE", "%20.method=PUT", "_method[]=DELETE",
+        "_method%5B%5D=DELETE", "_method=%44ELETE",
+    ],
+)  # fmt: skip
+def test_a_method_in_the_query_that_differs_is_refused(query):
+    index = service("allow anyone to any /**")
+
+    decision = decide(index, ask(f"prod/a GET /x?{query}"))
+
+    assert (decision.effect, decision.reason) == (Effect.DENY, Reason.AMBIGUOUS_METHOD)
+    assert decision.region is None
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "_method=GET", "_method=get", "_method=%47ET&a", "method=DELETE", "the_method=DELETE", "a=_method"],
+)
+def test_any_other_query_changes_nothing(query):
+    index = service("allow anyone to any /**")
+
+    assert decide(index, ask(f"prod/a GET /x?{query}")) == decide(index, ask("prod/a GET /x"))
+
+
 def test_what_is_refused_before_any_rule_is_refused_for_this_very_request():
     index = service("allow anyone to any /**")
 
