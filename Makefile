@@ -19,8 +19,6 @@ install: $(VENV)/.installed ## a working .venv/bin/pdp, from the locked requirem
 install-dev: $(VENV)/.installed-dev ## the same, with what tests and checks need
 
 run: $(VENV)/.installed ## policies checked and tested, certificates, the service on mTLS, two questions; Ctrl-C ends it
-	@$(BIN)/pdp check policies
-	@$(BIN)/pdp test policies
 	@$(BIN)/python -m pdp.cli.demo --http $(HTTP) policies
 
 test: $(VENV)/.installed-dev ## the whole test-suite

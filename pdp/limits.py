@@ -93,6 +93,8 @@ YEARS_AHEAD: Final = 10  # law 9: questions about time look this far
 MAX_INVARIANT_STEPS: Final = 500_000  # some seconds for one invariant: beyond, it is not said to hold
 
 # -- service ---------------------------------------------------------------------------
+MAX_MADE_OF_IMAGES: Final = 32_768  # states and details that a worker makes for itself: some 15 megabytes
+MAX_IMAGE_FILES: Final = 8  # files in memory that a version is spread over; a message carries all of them
 MAX_REVISIONS_KEPT: Final = 1024  # how far back `at_least` is answered without waiting
 MAX_RIGHTS_CACHED: Final = 4096  # one entry a caller certificate; a larger fleet recomputes some
 AT_LEAST_WAIT_SECONDS: Final = 1.0  # how long a question waits for the revision it asks for

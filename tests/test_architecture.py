@@ -23,6 +23,7 @@ LAYERS: Final = (
     "lang",
     "compiler",
     "index",
+    "image",
     "engine",
     "analysis",
     "store",
@@ -39,7 +40,7 @@ BESIDE: Final = {"identity": frozenset({"leaves"})}
 USES_IDENTITY: Final = frozenset({"identity", "service", "adapters", "process", "cli"})
 
 #: Everything up to here is a function from values to values.
-PURE: Final = frozenset({"leaves", "lang", "compiler", "index", "engine", "analysis"})
+PURE: Final = frozenset({"leaves", "lang", "compiler", "index", "image", "engine", "analysis"})
 IMPURE_LIBRARIES: Final = frozenset(
     {
         "asyncio", "concurrent", "glob", "io", "logging", "multiprocessing", "os", "pathlib",
@@ -48,6 +49,7 @@ IMPURE_LIBRARIES: Final = frozenset(
     }
 )  # fmt: skip
 IMPURE_ALLOWED: Final = {
+    ("image/keeper.py", "threading"): "several threads may decide, and make the same state",
     ("lang/parser.py", "pathlib"): "finds the grammar, once",
     ("lang/parser.py", "threading"): "lark's parser is built once, by whichever thread comes first",
 }
@@ -75,7 +77,7 @@ LIBRARIES: Final = {
         "vocabulary.py", "principals.py", "compiler/evaluation.py", "identity/caller.py", "adapters/", "cli/",
         "process/",
         "audit/record.py", "diagnostics.py", "lang/ast/",
-        "compiler/rows.py", "compiler/resolve.py", "compiler/terms.py", "analysis/lowered.py",
+        "compiler/rows.py", "compiler/resolve.py", "compiler/terms.py", "analysis/lowered.py", "image/",
     ),
     "prometheus_client": ("adapters/metrics_page.py",),
     "pydantic": ("config/",),

@@ -67,9 +67,8 @@ def deciding_rules(index: RuleIndex, service: str, decision: Decision) -> list[t
     columns = index.service(service).columns
     found = []
     for rule in decision.rules:
-        texts = columns.units[rule >> 32].texts
-        start = texts.starts[rule & 0xFFFF_FFFF]
-        found.append((Span(file=texts.file, start=start, end=start + 1), columns.text(rule).name))
+        text, start = columns.text(rule), columns.start(rule)
+        found.append((Span(file=text.file, start=start, end=start + 1), text.name))
     return found
 
 

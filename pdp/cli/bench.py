@@ -26,8 +26,9 @@ _MANY: Final = 1000  # below, what the process grows by is not the rules
 @click.argument("policies", required=False, type=click.Path(path_type=Path, exists=True))
 @click.option("--shape", "shapes", multiple=True, type=click.Choice(list(SHAPES)), help="Only these shapes.")
 @click.option("--rules", default=_SIZES, show_default=True, help="Sizes of the shapes, separated by commas.")
+@click.option("--image", is_flag=True, help="Decide from a mapped image, as workers do.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def bench(policies: Path | None, shapes: tuple[str, ...], rules: str, *, as_json: bool) -> None:
+def bench(policies: Path | None, shapes: tuple[str, ...], rules: str, *, image: bool, as_json: bool) -> None:
     r"""Measure decisions about POLICIES, or about five made-up shapes of policy set, on this machine.
 
     \b
@@ -36,14 +37,14 @@ def bench(policies: Path | None, shapes: tuple[str, ...], rules: str, *, as_json
       pdp bench --shape forty --rules 10,100000
     """
     if policies is not None:
-        found = [measure_policies(policies)]
+        found = [measure_policies(policies, image=image)]
     else:
         sizes = _sizes(rules)
         names = shapes or tuple(SHAPES)
         found = []
         for at, (name, size) in enumerate((name, size) for name in names for size in sizes):
             _progress(at, len(names) * len(sizes), f"{name}, {size} rules")
-            found.append(measure_shape(name, size))
+            found.append(measure_shape(name, size, image=image))
         _progress(0, 0, "")
     if as_json:
         print_json([msgspec.to_builtins(figures) for figures in found])

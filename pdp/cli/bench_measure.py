@@ -23,6 +23,7 @@ from pdp.cli.output import ExitCode
 from pdp.engine.decide import decide
 from pdp.index.rule_index import RuleIndex
 from pdp.principals import spiffe_principal
+from pdp.process.images import ImageShelf, Unpacker
 from pdp.store.bundle import make_bundle, read_bundle
 from pdp.store.snapshot import Loader, Snapshot
 from pdp.vocabulary import FAMILIES, Effect, Request
@@ -50,7 +51,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         bare_ratio: `median / bare_floor`.
         allowed: Share of the questions that were allowed.
         load_seconds: Text to index.
-        bytes_per_rule: Growth of the process while loading, rules' text included.
+        bytes_per_rule: Growth of the process while loading, rules' text included; or size of the image.
     """
 
     shape: str
@@ -67,8 +68,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     bytes_per_rule: int
 
 
-def measure_shape(name: str, rules: int) -> Figures:
-    """Decisions about a made-up shape of so many rules."""
+def measure_shape(name: str, rules: int, *, image: bool = False) -> Figures:
+    """Decisions about a made-up shape of so many rules, from an image if wanted."""
     shape = SHAPES[name]
     texts = {path: text.encode() for path, text in shape.files(rules).items()}
     before, began = _resident(), time.perf_counter()
@@ -77,11 +78,11 @@ def measure_shape(name: str, rules: int) -> Figures:
     if loaded.snapshot is None:
         raise click.ClickException("the shape does not load: this is a defect of pdp")
     asked = shape.questions(rules, _QUESTIONS, seed=rules)
-    return _measure(name, loaded.snapshot, asked, seconds, _resident() - before)
+    return _measure(name, loaded.snapshot, asked, seconds, _resident() - before, image=image)
 
 
-def measure_policies(policies: Path) -> Figures:
-    """Decisions about a policy set; the process ends where it has errors."""
+def measure_policies(policies: Path, *, image: bool = False) -> Figures:
+    """Decisions about a policy set, from an image if wanted; the process ends where it has errors."""
     before, began = _resident(), time.perf_counter()
     loaded = Loader().load(read_bundle(policies), now=time.time_ns() // 1_000_000)
     if loaded.snapshot is None:
@@ -89,10 +90,12 @@ def measure_policies(policies: Path) -> Figures:
         sys.exit(ExitCode.CANNOT)
     seconds = time.perf_counter() - began
     asked = questions_of(loaded.snapshot, _QUESTIONS)
-    return _measure(str(policies), loaded.snapshot, asked, seconds, _resident() - before)
+    return _measure(str(policies), loaded.snapshot, asked, seconds, _resident() - before, image=image)
 
 
-def _measure(name: str, snapshot: Snapshot, asked: Iterable[Asked], seconds: float, grown: int) -> Figures:
+def _measure(
+    name: str, snapshot: Snapshot, asked: Iterable[Asked], seconds: float, grown: int, *, image: bool
+) -> Figures:
     questions = [
         Request(
             principal=spiffe_principal(principal),
@@ -105,6 +108,8 @@ def _measure(name: str, snapshot: Snapshot, asked: Iterable[Asked], seconds: flo
         for principal, service, method, path in asked
     ]
     index = snapshot.index
+    if image:
+        index, grown = _from_image(snapshot)
     floor, bare = _Floor(max(_BARE, snapshot.rules)), _Floor(_BARE)
     gc.collect()
     gc.freeze()
@@ -130,6 +135,13 @@ def _measure(name: str, snapshot: Snapshot, asked: Iterable[Asked], seconds: flo
         load_seconds=round(seconds, 3),
         bytes_per_rule=max(0, grown) // max(1, snapshot.rules),
     )
+
+
+def _from_image(snapshot: Snapshot) -> tuple[RuleIndex, int]:
+    """The index as a worker maps it, and how many bytes it takes."""
+    parcel = ImageShelf().pack(snapshot)
+    size = sum(os.fstat(file).st_size for file in parcel.files)
+    return Unpacker().unpack(parcel.files).index, size
 
 
 @final

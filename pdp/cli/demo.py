@@ -1,6 +1,6 @@
 """`make run`: the whole thing on this machine, with certificates of its own.
 
-Makes certificates under `.pdp/`, checks and tests the policies, starts the service on mTLS, asks it
+Checks and tests the policies, makes certificates under `.pdp/`, starts the service on mTLS, asks it
 two questions as an enforcement point would, and stays up until Ctrl-C.
 """
 
@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import click
 
+from pdp.cli.check import check
+from pdp.cli.test import test_command
 from pdp.config.model import HttpSettings, PolicySettings, Settings
 from pdp.identity import authority
 from pdp.identity.authority import AuthorityError
@@ -55,6 +57,8 @@ _CHARGE: Final = {
 @click.option("--state", default=".pdp", type=click.Path(path_type=Path), help="Where certificates are kept.")
 def demo(policies: Path, address: str, state: Path) -> None:
     """Serve POLICIES with certificates of our own, ask two questions, and stay up until Ctrl-C."""
+    for command in (check, test_command):
+        _do(command, policies)
     folder = state / "pki"
     try:
         _certificates(folder)
@@ -78,6 +82,13 @@ def demo(policies: Path, address: str, state: Path) -> None:
     except (AuthorityError, TrustError, CannotStartError) as error:
         click.echo(f"pdp: {error}", err=True)
         sys.exit(_CANNOT)
+
+
+def _do(command: click.Command, policies: Path) -> None:
+    """Do as a command of ours does, in this process: another one takes longer to begin than to do it."""
+    # What ends a command early comes back as its exit code, or is raised; nothing may be served after either.
+    if code := command.main([str(policies)], standalone_mode=False):
+        sys.exit(code)
 
 
 def _certificates(folder: Path) -> None:

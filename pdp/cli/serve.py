@@ -16,6 +16,7 @@ import click
 from pdp.cli.config import diagnose, read
 from pdp.cli.output import ExitCode, show_diagnostics
 from pdp.cli.reporting import Reporter
+from pdp.cli.trust_options import by_domain
 from pdp.config.address import parse_address, parse_http_address
 from pdp.config.model import LogTarget, Settings
 from pdp.diagnostics import Diagnostic, escape, has_errors
@@ -99,7 +100,7 @@ def serve(  # noqa: PLR0913 -- one for each option
         ("health", "listen"): health_address,
         ("http", "certificate"): cert,
         ("http", "key"): key,
-        ("trust",): _by_domain(trust) or None,
+        ("trust",): by_domain(trust) or None,
     }
     settings, doubts = _settings(config_file, given)
     with Reporter(as_json=as_json, err=settings.decision_log.target is LogTarget.STDOUT) as reporter:
@@ -160,23 +161,3 @@ def _require_address(text: str, option: str) -> None:
         (parse_http_address if option == "--http" else parse_address)(text)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from error
-
-
-def _by_domain(given: tuple[str, ...]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for domain, file in map(_pair, given):
-        if domain in found:
-            # Not merged and not replaced: either would be a guess about whom to believe.
-            message = f"`{domain}` is given twice; put all its roots into one file"
-            raise click.BadParameter(message, param_hint="--trust")
-        found[domain] = file
-    return found
-
-
-def _pair(text: str) -> tuple[str, Path]:
-    domain, equals, file = text.partition("=")
-    if not equals or not domain or not file:
-        raise click.BadParameter(
-            "write DOMAIN=FILE, such as prod.example.org=roots.pem", param_hint="--trust"
-        )
-    return domain, Path(file)

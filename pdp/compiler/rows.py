@@ -27,6 +27,7 @@ __all__ = [
     "RuleTexts",
     "Unit",
     "Written",
+    "rule_text",
 ]
 
 #: The mask of `any`: every method that has a number, and all that have none (bit 0).
@@ -151,6 +152,16 @@ class RuleText(NamedTuple):
     owner: str
 
 
+def rule_text(
+    *, file: str, line: int, effects: int, content_id: int, scope: str, name: str, notes: tuple[str, str]
+) -> RuleText:
+    """What people are told about a rule, of what is kept of it; see `RuleTexts`."""
+    deny, shadow = effects & 1, effects & 2
+    effect = Effect.DENY if deny else Effect.ALLOW
+    own = name or f"{effect.value}-{content_id:010x}"
+    return RuleText(f"{scope}/{own}", file, line, effect, bool(shadow), *notes)
+
+
 @final
 @dataclass(slots=True, kw_only=True)
 class RuleTexts:
@@ -191,18 +202,14 @@ class RuleTexts:
 
     def text(self, rule: int) -> RuleText:
         """What people are told about it."""
-        because, owner = self.notes.get(rule, ("", ""))
-        deny, shadow = self.effects[rule] & 1, self.effects[rule] & 2
-        effect = Effect.DENY if deny else Effect.ALLOW
-        name = self.names.get(rule) or f"{effect.value}-{self.ids[rule]:010x}"
-        return RuleText(
-            name=f"{self.scopes[rule]}/{name}",
+        return rule_text(
             file=self.file,
             line=self.lines[rule],
-            effect=effect,
-            shadow=bool(shadow),
-            because=because,
-            owner=owner,
+            effects=self.effects[rule],
+            content_id=self.ids[rule],
+            scope=self.scopes[rule],
+            name=self.names.get(rule, ""),
+            notes=self.notes.get(rule, ("", "")),
         )
 
 

@@ -11,7 +11,7 @@ from pdp.engine.explanation import Considered, Difference, Outcome
 from pdp.engine.unmet import Unmet
 from pdp.engine.walk import walk
 from pdp.index.cells import LeafOrRow
-from pdp.index.columns import Columns, Patterns
+from pdp.index.columns import Columns
 from pdp.index.rule_index import RuleIndex, ServiceIndex
 from pdp.vocabulary import Decision, Effect, Request
 
@@ -37,7 +37,7 @@ class Reading:
         self._cell = walk(service.root, self.segments)[0]
         self.rows = [row for atom, row in _rows(self._cell, self.columns) if atom in self.atoms]
         self.unmet = Unmet(index, self.evaluation, request.principal.id)
-        self.patterns = Patterns(service.name, self.columns)
+        self.patterns = self.columns.patterns(service.name)
 
     def about_others(self) -> Iterator[int]:
         """The rows on the path about other principals."""

@@ -31,12 +31,14 @@ class Assembly:
         diagnostics: Bounds that were passed.
         sources: For each service the units it was built from, by identity.
         atoms: How many atoms the principal table was built for.
+        principals: The principal table of the index.
     """
 
     index: RuleIndex | None
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[str, tuple[Unit, ...]]
     atoms: int
+    principals: PrincipalTable
 
 
 def assemble(
@@ -59,20 +61,22 @@ def assemble(
         kept = _kept(name, used, environment, previous)
         services[name] = kept or _service(name, used, environment, problems)
     undeclared = services.pop(_UNDECLARED)
+    principals = _principals(numbers, previous, problems)
     index = RuleIndex(
         services=services,
         undeclared=undeclared,
-        principals=_principals(numbers, previous, problems),
+        principals=principals,
         methods=dict(numbers.methods),
         hosts={host: name for name, info in environment.services.items() for host in info.hosts},
         attributes=environment.attributes,
-        environment=environment,
+        declared=lambda: environment,
     )
     return Assembly(
         index=None if problems else index,
         diagnostics=tuple(problems),
         sources=sources,
         atoms=len(numbers.atoms),
+        principals=principals,
     )
 
 
@@ -144,11 +148,11 @@ def _place(columns: Columns, row: int) -> Span:
 
 def _principals(numbers: Numbers, previous: Assembly | None, problems: list[Diagnostic]) -> PrincipalTable:
     if previous is not None and previous.index is not None and previous.atoms == len(numbers.atoms):
-        return previous.index.principals
+        return previous.principals
     try:
         return build_principals(
             dict(numbers.atoms),
-            previous.index.principals if previous is not None and previous.index is not None else None,
+            previous.principals if previous is not None and previous.index is not None else None,
         )
     except TooManyCellsError as error:
         message = f"the patterns of principals combine in more than {error} ways"

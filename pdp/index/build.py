@@ -13,23 +13,21 @@ from typing import Final, TypeAlias, final
 from pdp.compiler.numbers import EVERYONE_NUMBER
 from pdp.compiler.rows import RowKind
 from pdp.index.cells import (
-    PINNED,
     Affixes,
     CrowdedCellError,
     Leaf,
     LeafOrRow,
     Lone,
-    Pinned,
     State,
     Tail,
     TooManyCellsError,
     cells_bound,
     pack,
+    wild_step,
 )
 from pdp.index.columns import Columns
 from pdp.lang import ast
-from pdp.limits import MAX_CONDITIONAL_RULES_PER_CELL, MAX_REGION_EXCLUSIONS
-from pdp.vocabulary import Excluding, PathStep
+from pdp.limits import MAX_CONDITIONAL_RULES_PER_CELL
 
 __all__ = ["build_cells"]
 
@@ -139,7 +137,7 @@ class _Builder:
         state.rests = self._rests(nodes, rests)
         state.tails = self._tails(nodes, tails, depth)
         self._transitions(state, nodes, depth)
-        state.wild = _wild(state)
+        state.wild = wild_step(state.literals, state.affixes)
         ends_here = any(node.rows for node in nodes)  # exceptions included: they split cells too
         state.sink = not (ends_here or state.literals or state.affixes or state.tails) and state.other is None
         return state
@@ -165,8 +163,10 @@ class _Builder:
             state.other = self.state(any_children, state.rests, state.tails, depth + 1)
         if affixes:
             state.affixes = self._affixes(affixes, any_children, state, depth)
+        literals: dict[str, State | Lone] = {}
+        state.literals = literals
         for text in dict.fromkeys(text for node in growing for text in node.literals):
-            state.literals[text] = self._literal(text, growing, any_children, affixes, state, depth)
+            literals[text] = self._literal(text, growing, any_children, affixes, state, depth)
 
     def _literal(
         self,
@@ -239,7 +239,9 @@ class _Builder:
                 if conditional[atom] > MAX_CONDITIONAL_RULES_PER_CELL:
                     raise CrowdedCellError(row)
             _summarise(leaf, row, self.columns)
-        leaf.rows = {atom: tuple(found) if len(found) > 1 else found[0] for atom, found in by_atom.items()}
+        leaf.rows = {
+            atom: tuple(found) if len(found) > 1 else found[0] for atom, found in sorted(by_atom.items())
+        }
         return leaf
 
 
@@ -271,13 +273,3 @@ def _summarise(leaf: Leaf, row: int, columns: Columns) -> None:
         leaf.specific |= mask
     if detail is not None and detail.timed:
         leaf.timed |= mask
-
-
-def _wild(state: State) -> PathStep | Pinned:
-    """What a region says of a segment that took no named transition."""
-    segments = tuple(text for text in state.literals if text)
-    prefixes = state.affixes.prefixes if state.affixes else ()
-    suffixes = state.affixes.suffixes if state.affixes else ()
-    if len(segments) + len(prefixes) + len(suffixes) > MAX_REGION_EXCLUSIONS:
-        return PINNED
-    return Excluding(segments, prefixes, suffixes) if segments or prefixes or suffixes else None

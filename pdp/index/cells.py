@@ -11,8 +11,13 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias, final
 
 from pdp.lang import ast
-from pdp.limits import MAX_CELLS_PER_PATTERN, MAX_CELLS_PER_SERVICE, MAX_CELLS_TO_SPARE
-from pdp.vocabulary import PathStep
+from pdp.limits import (
+    MAX_CELLS_PER_PATTERN,
+    MAX_CELLS_PER_SERVICE,
+    MAX_CELLS_TO_SPARE,
+    MAX_REGION_EXCLUSIONS,
+)
+from pdp.vocabulary import Excluding, PathStep
 
 __all__ = [
     "PACK_ROW",
@@ -28,6 +33,7 @@ __all__ = [
     "TooManyCellsError",
     "cells_bound",
     "pack",
+    "wild_step",
 ]
 
 
@@ -86,7 +92,7 @@ class Leaf:
     __slots__ = ("allow", "rows", "specific", "timed")
 
     def __init__(self) -> None:
-        self.rows: dict[int, int | tuple[int, ...]] = {}
+        self.rows: Mapping[int, int | tuple[int, ...]] = {}
         self.allow = 0
         self.specific = 0
         self.timed = 0
@@ -140,9 +146,8 @@ class Affixes:
         return self.states.get((prefix, suffix)) if prefix or suffix else None
 
 
-@final
 class State:
-    """Where a walk stands.
+    """Where a walk stands. Its only subclass is a state that is not made yet (`pdp.image.cells`).
 
     Attributes:
         literals: Next state, or a lone row, by segment.
@@ -153,12 +158,14 @@ class State:
         tails: Patterns whose inner `**` began here or before.
         wild: The region's step for a segment that took `other` or nothing.
         sink: Whether no longer path can be told from one that ends here.
+        source: Where a state that is not made yet is found; not set in others.
     """
 
-    __slots__ = ("affixes", "leaf", "literals", "other", "rests", "sink", "tails", "wild")
+    __slots__ = ("affixes", "leaf", "literals", "other", "rests", "sink", "source", "tails", "wild")
+    source: object
 
     def __init__(self) -> None:
-        self.literals: dict[str, State | Lone] = {}
+        self.literals: Mapping[str, State | Lone] = {}
         self.affixes: Affixes | None = None
         self.other: State | Lone | None = None
         self.leaf: LeafOrRow | None = None
@@ -166,3 +173,16 @@ class State:
         self.tails: tuple[Tail, ...] = ()
         self.wild: PathStep | Pinned = None
         self.sink = False
+
+
+def wild_step(literals: Mapping[str, State | Lone], affixes: Affixes | None) -> PathStep | Pinned:
+    """What a region says of a segment that took no named transition of a state."""
+    prefixes = affixes.prefixes if affixes else ()
+    suffixes = affixes.suffixes if affixes else ()
+    named = len(literals) + len(prefixes) + len(suffixes)
+    if named > MAX_REGION_EXCLUSIONS + 1:  # the empty segment is a literal that is no segment
+        return PINNED
+    segments = tuple(text for text in literals if text)
+    if len(segments) + len(prefixes) + len(suffixes) > MAX_REGION_EXCLUSIONS:
+        return PINNED
+    return Excluding(segments, prefixes, suffixes) if segments or prefixes or suffixes else None

@@ -16,21 +16,22 @@ from pdp.index.cells import TooManyCellsError, cells_bound
 __all__ = ["AtomSets", "PrincipalState", "build_states"]
 
 
-@final
 class PrincipalState:
-    """Where the walk of a SPIFFE ID stands.
+    """Where the walk of a SPIFFE ID stands. Its only subclass is one not made yet (`pdp.image.walks`).
 
     Attributes:
         children: Next state by segment.
         other: Next state for any other segment.
         here: Atoms of a principal that ends here.
         beyond: Atoms of a principal that goes on where no state follows.
+        source: Where a state that is not made yet is found; not set in others.
     """
 
-    __slots__ = ("beyond", "children", "here", "other")
+    __slots__ = ("beyond", "children", "here", "other", "source")
+    source: object
 
     def __init__(self, here: tuple[int, ...], beyond: tuple[int, ...]) -> None:
-        self.children: dict[str, PrincipalState] = {}
+        self.children: Mapping[str, PrincipalState] = {}
         self.other: PrincipalState | None = None
         self.here = here
         self.beyond = beyond
@@ -193,6 +194,8 @@ class _States:
         anywhere = [node.any_child for node in nodes if node.any_child is not None]
         if anywhere:
             state.other = self.state(anywhere, beyond)
-        for segment in dict.fromkeys(segment for node in nodes for segment in node.children):
-            state.children[segment] = self.state(_following(nodes, segment), beyond)
+        state.children = {
+            segment: self.state(_following(nodes, segment), beyond)
+            for segment in dict.fromkeys(segment for node in nodes for segment in node.children)
+        }
         return state

@@ -7,7 +7,7 @@ the states of `pdp.index.principal_states`, segment by segment; where the walk e
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Final, TypeAlias, final
+from typing import Final, Protocol, TypeAlias, final
 
 from pdp.compiler.atoms import (
     AUTHENTICATED,
@@ -23,15 +23,29 @@ from pdp.compiler.atoms import (
 from pdp.index.principal_states import AtomSets, PrincipalState, build_states
 from pdp.principals import Principal, PrincipalKind, spiffe_principal
 
-__all__ = ["Namer", "PrincipalTable", "build_principals", "describe_atom"]
+__all__ = ["Namer", "PrincipalTable", "Principals", "build_principals", "describe_atom", "unnamed"]
 
 _SHOWN: Final = 3  # members of a set that a description names
 #: The name of a set of principals, or None.
 Namer: TypeAlias = Callable[[SetAtom], str | None]
 
 
-def _unnamed(_: SetAtom) -> None:
-    return None
+def unnamed(_: SetAtom) -> None:
+    """No set has a name."""
+    return
+
+
+class Principals(Protocol):
+    """Who is in which atoms, wherever that is kept."""
+
+    def atoms(self, principal: Principal) -> tuple[int, ...]:
+        """Numbers of the atoms in use that hold the principal, ascending."""
+
+    def numbers(self) -> Mapping[Atom, int]:
+        """Every atom with its number; slow but for `get`."""
+
+    def describe(self, number: int, name: Namer = unnamed) -> str:
+        """What people call the atom with this number; slow, for explanations."""
 
 
 @final
@@ -78,14 +92,25 @@ class PrincipalTable:
         """Every atom with its number."""
         return self._sets.numbers
 
-    def describe(self, number: int, name: Namer = _unnamed) -> str:
+    def patterns(self) -> tuple[Mapping[str, PrincipalState], PrincipalState, Mapping[str, tuple[int, ...]]]:
+        """What finds the atoms of who is not named: `_domains`, `_other_domain` and `_suffixes`.
+
+        Tables of which only who is named differs have the very same.
+        """
+        return self._domains, self._other_domain, self._suffixes
+
+    def other_dns(self) -> tuple[int, ...]:
+        """Atoms of DNS identities that no pattern names."""
+        return self._other_dns
+
+    def describe(self, number: int, name: Namer = unnamed) -> str:
         """What people call the atom with this number; slow, for explanations."""
         return next(
             (describe_atom(atom, name) for atom, known in self.numbers().items() if known == number), "nobody"
         )
 
 
-def describe_atom(atom: Atom, name: Namer = _unnamed) -> str:
+def describe_atom(atom: Atom, name: Namer = unnamed) -> str:
     """A set of principals in words.
 
     Args:

@@ -1,6 +1,6 @@
 """The compiled policy set: immutable, shared by every decision under one revision."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -8,7 +8,7 @@ from pdp.compiler.environment import Environment
 from pdp.compiler.rows import RuleText
 from pdp.index.cells import State
 from pdp.index.columns import Columns
-from pdp.index.principals import PrincipalTable
+from pdp.index.principals import Principals
 from pdp.lang.ast import AttributeType
 from pdp.paths import Relaxation
 from pdp.vocabulary import Millis
@@ -54,16 +54,21 @@ class RuleIndex:
         methods: Bit of each method that some rule names.
         hosts: Service of each host name.
         attributes: Types of the declared attributes.
-        environment: What names stand for, for explanations.
+        declared: What names stand for, for explanations.
     """
 
     services: Mapping[str, ServiceIndex]
     undeclared: ServiceIndex
-    principals: PrincipalTable
+    principals: Principals
     methods: Mapping[str, int]
     hosts: Mapping[str, str]
     attributes: Mapping[str, AttributeType]
-    environment: Environment
+    declared: Callable[[], Environment]
+
+    @property
+    def environment(self) -> Environment:
+        """What names stand for; reading it may take a while the first time."""
+        return self.declared()
 
     def service(self, name: str) -> ServiceIndex:
         """The index of a service, declared or not."""

@@ -13,12 +13,14 @@ from typing import Final, Generic, TypeVar, final
 
 import msgspec
 
+from pdp.limits import MAX_IMAGE_FILES
+
 __all__ = ["Channel", "ChannelClosedError", "pair"]
 
 _Sent = TypeVar("_Sent", bound=msgspec.Struct)
 _Received = TypeVar("_Received")
 _MAX_BYTES: Final = 1 << 17
-_MAX_FILES: Final = 8
+_MAX_FILES: Final = MAX_IMAGE_FILES + 2  # and the manifest, and one to spare
 _BUFFER_BYTES: Final = 1 << 20
 
 

@@ -13,6 +13,7 @@ from typing import Final, TypeVar, cast, final
 
 from pdp.limits import WORKER_START_SECONDS, WORKER_STUCK_SECONDS
 from pdp.process.channel import Channel, ChannelClosedError, pair
+from pdp.process.images import Parcel
 from pdp.process.messages import (
     Beat,
     FromWorker,
@@ -94,13 +95,13 @@ class Colleague:
         except ChannelClosedError:
             self.kill()
 
-    async def prepare(self, number: int, revision: str, parcel: int) -> Prepared:
+    async def prepare(self, number: int, revision: str, parcel: Parcel) -> Prepared:
         """Have it load a version aside.
 
         Raises:
             WorkerGoneError: It died meanwhile, or was stuck.
         """
-        return await self._ask(Prepare(number=number, revision=revision), Prepared, number, [parcel])
+        return await self._ask(Prepare(number=number, revision=revision), Prepared, number, parcel.files)
 
     async def hold(self, number: int) -> None:
         """Have it answer nothing until it is told to go on.

@@ -40,7 +40,7 @@ class Begin(_Message, frozen=True):
 
 @final
 class Prepare(_Message, frozen=True):
-    """Supervisor: load this version aside. With it comes a file that holds it (`pdp.process.parcel`).
+    """Supervisor: load this version aside. With it come the files that hold it (`pdp.process.images`).
 
     Attributes:
         number: Its place in the order of publication.

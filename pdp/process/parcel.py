@@ -2,7 +2,6 @@
 
 import mmap
 import os
-from collections.abc import Mapping
 from typing import Final, TypeVar, final
 
 import msgspec
@@ -12,12 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pdp.adapters.tls import Credential, ServerTls
 from pdp.config.model import Settings
 from pdp.identity.trust import TrustStore
-from pdp.store.bundle import PolicyBundle, make_bundle
 
-__all__ = [
-    "pack_policies", "pack_settings", "pack_tls", "renew_tls", "unpack_policies", "unpack_settings",
-    "unpack_tls",
-]  # fmt: skip
+__all__ = ["pack_settings", "pack_tls", "renew_tls", "unpack_settings", "unpack_tls"]
 
 _T = TypeVar("_T")
 
@@ -30,24 +25,13 @@ class _Tls(msgspec.Struct, frozen=True):
     dns: list[bytes] | None
 
 
-_policies: Final[msgspec.msgpack.Decoder[Mapping[str, bytes]]] = msgspec.msgpack.Decoder(Mapping[str, bytes])
 _settings: Final[msgspec.msgpack.Decoder[str]] = msgspec.msgpack.Decoder(str)
 _tls: Final[msgspec.msgpack.Decoder[_Tls | None]] = msgspec.msgpack.Decoder(_Tls | None)
 
 
-def pack_policies(bundle: PolicyBundle) -> int:
-    """An open file that holds a policy set; the caller's to close."""
-    return _pack(dict(bundle.files))
-
-
-def unpack_policies(file: int) -> PolicyBundle:
-    """The policy set that a file holds."""
-    return make_bundle(_unpack(file, _policies))
-
-
 def pack_settings(settings: Settings) -> int:
     """An open file that holds settings, however many; the caller's to close."""
-    return _pack(settings.model_dump_json())
+    return _pack(settings.model_dump_json(exclude_defaults=True))  # a default need not be what may be set
 
 
 def unpack_settings(file: int) -> Settings:

@@ -21,10 +21,11 @@ from pdp.process.cannot_start import CannotStartError
 from pdp.process.colleague import Colleague, start
 from pdp.process.edits import outcome
 from pdp.process.hangup import Hangups
+from pdp.process.images import ImageShelf
 from pdp.process.local import local_of, require_entry, shown_at
 from pdp.process.messages import Begin
 from pdp.process.panel import Panel
-from pdp.process.parcel import pack_policies, pack_settings, pack_tls
+from pdp.process.parcel import pack_settings, pack_tls
 from pdp.process.parts import (
     Say,
     clock,
@@ -107,6 +108,7 @@ class _Supervisor:
         self._signal = signal.SIGTERM
         self._announced = False
         self._trouble = ""
+        self._images = ImageShelf()
 
     def _take(self, address: str, option: str) -> socket.socket:
         return self._held.enter_context(closing(take_address(parse_address(address), option)))
@@ -133,7 +135,7 @@ class _Supervisor:
             self._loop.add_signal_handler(number, self._told_to_end, number)
         self._workers = Workers(
             self._settings.process.workers,
-            Version.of(self._publisher.current, pack_policies(self._bundle)),
+            Version.of(self._publisher.current, self._images.pack(self._publisher.current.snapshot)),
             self._panel,
             begin=self._begin,
             say=self._say,
@@ -251,12 +253,15 @@ class _Supervisor:
             CannotChangeOverError: One cannot load it; nothing has changed.
         """
         # Without a bundle the policies are those that are served.
-        parcel = os.dup(self._workers.version.parcel) if bundle is None else pack_policies(bundle)
+        if bundle is None:
+            parcel = self._workers.version.parcel.again()
+        else:
+            parcel = self._images.pack(published.snapshot)
         version = Version.of(published, parcel)
         try:
             asyncio.run_coroutine_threadsafe(self._workers.change_over(version), self._loop).result()
         except BaseException:
-            os.close(parcel)
+            parcel.close()
             raise
 
     def _renew(self) -> None:

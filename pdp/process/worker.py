@@ -10,7 +10,6 @@ import signal
 import socket
 import sys
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from typing import TypeAlias, cast, final
 
 from pdp.adapters.server import CannotListenError
@@ -19,6 +18,7 @@ from pdp.limits import WORKER_BEAT_SECONDS
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.channel import Channel, ChannelClosedError
 from pdp.process.desk import Desk
+from pdp.process.images import Unpacker
 from pdp.process.messages import (
     Beat,
     Begin,
@@ -36,9 +36,8 @@ from pdp.process.messages import (
     Serving,
     ToWorker,
 )
-from pdp.process.parcel import renew_tls, unpack_policies, unpack_settings, unpack_tls
-from pdp.process.parts import clock
-from pdp.store.snapshot import Loader
+from pdp.process.parcel import renew_tls, unpack_settings, unpack_tls
+from pdp.store.snapshot import Snapshot
 from pdp.store.versions import Published
 
 __all__ = ["main"]
@@ -51,7 +50,7 @@ class _Worker:
     def __init__(self, channel: _Channel, held: ExitStack) -> None:
         self._channel = channel
         self._held = held
-        self._loader = Loader(invariants=False)  # the supervisor has decided them
+        self._images = Unpacker()
         self._desk: Desk | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -80,7 +79,7 @@ class _Worker:
             message, handed = await self._channel.receive()
             match message:
                 case Prepare():
-                    self._preparing = asyncio.create_task(self._prepare(message, handed[0]))
+                    self._preparing = asyncio.create_task(self._prepare(message, handed))
                 case Renew(number=number):
                     await asyncio.to_thread(self._renew, handed[0])
                     self._channel.send(Renewed(number=number))
@@ -98,10 +97,10 @@ class _Worker:
                 case _:
                     raise ChannelClosedError  # nobody says this now
 
-    async def _prepare(self, message: Prepare, file: int) -> None:
+    async def _prepare(self, message: Prepare, handed: list[int]) -> None:
         trouble = ""
         try:
-            published = await asyncio.to_thread(self._load, message, file)
+            published = await asyncio.to_thread(self._load, message, handed)
             if self._desk is None:
                 self._desk = Desk(
                     self._begin,
@@ -138,14 +137,8 @@ class _Worker:
         if self._desk is not None:
             self._desk.retune(self._settings)
 
-    def _load(self, message: Prepare, file: int) -> Published:
-        try:
-            loaded = self._loader.load(unpack_policies(file), now=clock())
-        finally:
-            os.close(file)
-        if loaded.snapshot is None:
-            raise CannotStartError("the policies have errors for a worker, and none for its supervisor")
-        snapshot = replace(loaded.snapshot, revision=message.revision)
+    def _load(self, message: Prepare, handed: list[int]) -> Published:
+        snapshot = Snapshot.of(self._images.unpack(handed), message.revision)
         return Published(snapshot=snapshot, number=message.number)
 
     async def _serve(self, desk: Desk, number: int) -> None:

@@ -7,7 +7,6 @@ same goes for the roots of callers, from the moment at which a renewal is said t
 
 import asyncio
 import math
-import os
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -22,6 +21,7 @@ from pdp.limits import (
     WORKER_STEADY_SECONDS,
 )
 from pdp.process.colleague import Colleague, WorkerGoneError
+from pdp.process.images import Parcel
 from pdp.process.messages import Confirm, Go, Renew, Retune
 from pdp.process.panel import Panel
 from pdp.store.versions import Published
@@ -42,18 +42,18 @@ class Version:
     Attributes:
         number: Its place in the order of publication.
         revision: Its name.
-        parcel: An open file that holds it.
+        parcel: The open files that hold it.
         confirmed_at: When its source confirmed it first.
     """
 
     number: int
     revision: str
-    parcel: int
+    parcel: Parcel
     confirmed_at: Millis
 
     @classmethod
-    def of(cls, published: Published, parcel: int) -> Self:
-        """A published version, whose policies an open file holds."""
+    def of(cls, published: Published, parcel: Parcel) -> Self:
+        """A published version, which open files hold."""
         return cls(
             number=published.number,
             revision=published.snapshot.revision,
@@ -157,7 +157,7 @@ class Workers:
             self._confirmed_at = version.confirmed_at
             for worker in self._serving.values():
                 worker.tell(Go(number=version.number, confirmed_at=version.confirmed_at))
-        os.close(before.parcel)
+        before.parcel.close()
 
     async def _prepare(self, version: Version) -> None:
         asked = [

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
-from typing import Final, TypeAlias, final
+from typing import Final, Self, TypeAlias, final
 
 from pdp import __version__
 from pdp.analysis.invariants import Checked, Invariants
@@ -24,6 +24,7 @@ from pdp.compiler.rows import Unit
 from pdp.compiler.tables import TableCache, lower_tables, with_group_files
 from pdp.compiler.units import lower_file
 from pdp.diagnostics import Diagnostic, Source, Span, has_errors, sort
+from pdp.image.reader import Image
 from pdp.index.assemble import Assembly, assemble
 from pdp.index.rule_index import RuleIndex
 from pdp.lang.parser import Parsed, parse
@@ -48,8 +49,8 @@ class Snapshot:
         callers: Who may ask.
         revision: Names everything that can change an answer.
         digest: Of the files it was made from.
-        files: The parsed files, for tests and analysis.
-        units: The lowered files.
+        files: The parsed files, for tests and analysis; none where it was read from an image.
+        units: The lowered files; none where it was read from an image.
         rules: How many rules there are.
         generation: Numbers of atoms and methods mean the same in versions of one generation.
     """
@@ -62,6 +63,20 @@ class Snapshot:
     units: tuple[Unit, ...]
     rules: int
     generation: int
+
+    @classmethod
+    def of(cls, image: Image, revision: str) -> Self:
+        """A version as it was read from an image, for decisions alone."""
+        return cls(
+            index=image.index,
+            callers=image.callers,
+            revision=revision,
+            digest=image.digest,
+            files=(),
+            units=(),
+            rules=image.rules,
+            generation=0,
+        )
 
 
 @final

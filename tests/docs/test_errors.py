@@ -193,6 +193,7 @@ PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
     "caller_not_listed": sending(b"{}", who=caller(WEB)),
     "caller_untrusted": sending(b"{}", who="nobody"),
     "claims_not_permitted": asking(user={"issuer": "https://login.example", "subject": "alice"}),
+    "conflicting_hosts": asking(context={"header.host": ["a.test", "b.test"]}),
     "duplicate_key": sending(b'{"path": "/a", "path": "/b"}'),
     "evidence_not_accepted": asking(principal={"jwt": "eyJ"}),
     "explain_not_permitted": asking(explain=True),

@@ -207,3 +207,31 @@ def test_a_taken_port_is_named_with_what_changes_it(demo: Demo) -> None:
     assert again.returncode == 3
     assert f"{found[1]} is taken" in again.stderr
     assert "make run HTTP=" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "told"),
+    [
+        ("platform.policy", "\nallow everyone\n", "1 error"),
+        (
+            "bookinfo/tests.policy",
+            'test "wrong" { allow sa prod/a/b GET productpage.bookinfo /x }\n',
+            "1 failed",
+        ),
+    ],
+)
+def test_policies_with_mistakes_are_not_served(tmp_path: Path, file: str, text: str, told: str) -> None:
+    shutil.copytree(ROOT / "policies", tmp_path / "policies")
+    with (tmp_path / "policies" / file).open("a", encoding="utf-8") as policy:
+        policy.write(text)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pdp.cli.demo", "--http", "127.0.0.1:0", "policies"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        env={**clean_environment(), "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert told in done.stdout + done.stderr
+    assert "serving" not in done.stdout
+    assert not (tmp_path / ".pdp").exists()

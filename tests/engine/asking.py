@@ -1,5 +1,7 @@
 """Policy text to an index, and short ways to ask it, for tests of single rules of the engine."""
 
+from collections.abc import Callable
+
 from pdp.engine.decide import decide
 from pdp.index.rule_index import RuleIndex
 from pdp.principals import ANONYMOUS, Principal, dns_principal, spiffe_principal
@@ -19,13 +21,19 @@ issuer corp = "https://corp.test"
 """
 
 
+class Form:
+    """What becomes of every snapshot: `conftest.py` has the tests of the engine asked in two forms."""
+
+    of: Callable[[Snapshot], Snapshot] = staticmethod(lambda snapshot: snapshot)
+
+
 def snapshot_of(*texts: str, head: str = HEAD) -> Snapshot:
     """The compiled form of files with these texts, the usual declarations before the first."""
     files = {f"f{number}.policy": f"language 1\n{text}".encode() for number, text in enumerate(texts[1:], 1)}
     files["f0.policy"] = (head + texts[0]).encode()
     loaded = Loader().load(make_bundle(files), now=NOW)
     assert loaded.snapshot is not None, loaded.diagnostics
-    return loaded.snapshot
+    return Form.of(loaded.snapshot)
 
 
 def index_of(*texts: str, head: str = HEAD) -> RuleIndex:

@@ -4,14 +4,13 @@ import pytest
 
 from pdp.engine import neighbours
 from pdp.engine.unmet import shown_path
-from pdp.index.columns import Patterns
 from tests.engine.asking import index_of
 
 
 def one_step_away(path, *targets):
     rules = "\n".join(f"allow prod/a to GET {target}" for target in targets)
     service = index_of(f"service s {{\n{rules}\n}}").service("s")
-    patterns = Patterns("s", service.columns)
+    patterns = service.columns.patterns("s")
     found = neighbours.neighbours(service.root, path[1:].split("/"))
     return [shown_path(patterns[row]) for row in found]
 

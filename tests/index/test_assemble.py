@@ -1,5 +1,7 @@
 """Units to an index: what is taken over from the previous one, and what stops it."""
 
+from dataclasses import replace
+
 import pytest
 
 from pdp import limits
@@ -87,7 +89,7 @@ def test_a_unit_more_or_less_is_a_change():
 def test_after_a_version_without_an_index_everything_is_built():
     unit, environment, numbers = compiled("service s {}")
     first = assemble([unit], environment, numbers)
-    failed = type(first)(index=None, diagnostics=(), sources=first.sources, atoms=first.atoms)
+    failed = replace(first, index=None)
 
     assert assemble([unit], environment, numbers, failed).index is not None
 

@@ -39,8 +39,7 @@ def deciding(index: RuleIndex, service: str, decision: Decision) -> frozenset[tu
     columns = index.service(service).columns
     found = set()
     for rule in decision.rules:
-        texts = columns.units[rule >> 32].texts
-        found.add((texts.file, texts.starts[rule & 0xFFFF_FFFF]))
+        found.add((columns.text(rule).file, columns.start(rule)))
     return frozenset(found)
 
 

@@ -1,7 +1,8 @@
 """What all nodes of the AST have in common: they are compared by meaning.
 
 Frozen `msgspec.Struct`: one costs a tenth of a frozen dataclass to make, and a policy set has
-millions. The garbage collector does not track them, since a tree has no cycles.
+millions. The garbage collector does not track them, since a tree has no cycles. Each has a tag, its
+class's name: a tree that is written down can be read again, and only as what it was.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ __all__ = ["Node"]
 _NOT_COMPARED: Final = frozenset({"span", "form", "call"})
 
 
-class Node(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
+class Node(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, tag=True, tag_field="node"):
     """A part of a policy file. Equal nodes say the same, wherever and however they are written."""
 
     def __eq__(self, other: object) -> bool:

@@ -28,40 +28,40 @@ class Name(Node, frozen=True, kw_only=True):
 
 
 @final
-class LiteralSegment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class LiteralSegment(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node"):
     """Exactly this segment."""
 
     text: str
 
 
 @final
-class Capture(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Capture(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node"):
     """`{name}`: any one non-empty segment; the same name twice means the same segment."""
 
     name: str
 
 
 @final
-class AnySegment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class AnySegment(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node"):
     """`*`: any one non-empty segment."""
 
 
 @final
-class PrefixSegment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class PrefixSegment(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node"):
     """`abc*`: one segment that begins with the text and is longer than it or equal to it."""
 
     text: str
 
 
 @final
-class SuffixSegment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class SuffixSegment(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node"):
     """`*abc`: one segment that ends with the text."""
 
     text: str
 
 
 @final
-class RestSegments(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class RestSegments(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node"):
     """`**`: any number of segments, none included."""
 
 

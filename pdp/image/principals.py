@@ -1,0 +1,95 @@
+"""Who is in which atoms, answered from parts: those who are named, newest first, and patterns."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, final
+
+from pdp.compiler.atoms import Atom, ExactAtom
+from pdp.image.atoms import read_atom
+from pdp.image.names import Names
+from pdp.image.walks import Walks
+from pdp.index.principals import Namer, describe_atom, unnamed
+from pdp.principals import Principal, PrincipalKind
+
+__all__ = ["FlatPrincipals"]
+
+
+@final
+class FlatPrincipals:
+    """Who is in which atoms; see `pdp.index.principals.Principals`."""
+
+    def __init__(self, names: Sequence[Names], walks: Walks) -> None:
+        """Answer from these parts.
+
+        Args:
+            names: Those who are named, oldest first: what a newer part says counts. Sets refer to the first.
+            walks: Patterns and sets.
+        """
+        self._names: Final = tuple(names)
+        self._newest: Final = tuple(part.find for part in reversed(names))
+        self._walks: Final = walks
+
+    def atoms(self, principal: Principal) -> tuple[int, ...]:
+        """Numbers of the atoms in use that hold the principal, ascending."""
+        for find in self._newest:
+            found = find(principal.id)
+            if found is not None:
+                return found
+        walks = self._walks
+        if principal.kind is PrincipalKind.SPIFFE:
+            state = walks.domains.get(principal.trust_domain, walks.other_domain)
+            for segment in principal.segments:
+                following = state.children.get(segment, state.other)
+                if following is None:
+                    return state.beyond
+                state = following
+            return state.here
+        if principal.kind is PrincipalKind.DNS:
+            return walks.suffixes.get(principal.id[len("dns:") :].partition(".")[2], walks.other_dns)
+        return walks.anonymous
+
+    def numbers(self) -> "_Numbers":
+        """Every atom with its number; slow but for `get`."""
+        return _Numbers(self._names, self._walks)
+
+    def describe(self, number: int, name: Namer = unnamed) -> str:
+        """What people call the atom with this number; slow, for explanations."""
+        for part in self._names:
+            found = part.named(number)
+            if found is not None:
+                return describe_atom(ExactAtom(found), name)
+        entry = next((entry for known, entry in self._walks.numbered() if known == number), None)
+        if entry is None:
+            return "nobody"
+        return describe_atom(read_atom(entry, self._walks.entry, self._names[0].name, {}), name)
+
+
+@final
+class _Numbers(Mapping[Atom, int]):
+    """The numbers of atoms."""
+
+    def __init__(self, names: Sequence[Names], walks: Walks) -> None:
+        self._names, self._walks = names, walks
+
+    def __getitem__(self, atom: Atom) -> int:
+        number = self._exact(atom.id) if isinstance(atom, ExactAtom) else self._walks.number(atom)
+        if number is None:
+            raise KeyError(atom)
+        return number
+
+    def _exact(self, name: str) -> int | None:
+        """The number of a single principal: of the atoms that it is in, the one that is it alone."""
+        for part in reversed(self._names):
+            for number in part.find(name) or ():
+                if any(each.named(number) == name for each in self._names):
+                    return number
+        return None
+
+    def __iter__(self) -> Iterator[Atom]:
+        made: dict[int, Atom] = {}
+        for part in self._names:
+            yield from (ExactAtom(name) for name, _ in part.numbered())
+        for _, entry in self._walks.numbered():
+            yield read_atom(entry, self._walks.entry, self._names[0].name, made)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
