@@ -10,7 +10,6 @@ import click
 
 from pdp.cli.output import ExitCode, show_diagnostics
 from pdp.config.load import PREFIX, Loaded, load_settings, read_file
-from pdp.config.locate import locate
 from pdp.config.model import Settings
 from pdp.config.unsafe import problems
 from pdp.diagnostics import Diagnostic, Severity, has_errors
@@ -49,7 +48,7 @@ def diagnose(loaded: Loaded) -> list[Diagnostic]:
             code="setting",
             severity=Severity.ERROR if found.refused else Severity.WARNING,
             message=f"`{'.'.join(found.setting)}`: {found.message}",
-            span=locate(loaded.source, found.setting),
+            span=loaded.place(found.setting),
             help=found.help,
         )
         for found in problems(loaded.settings)
@@ -73,7 +72,7 @@ def check(file: Path | None, *, as_json: bool) -> None:
     if loaded.settings is not None and not os.path.exists(loaded.settings.policies.path):  # noqa: PTH110 - never raises
         setting, path = ("policies", "path"), loaded.settings.policies.path
         message = f"`{'.'.join(setting)}`: {path} does not exist"
-        found.append(Diagnostic(code="setting", message=message, span=locate(loaded.source, setting)))
+        found.append(Diagnostic(code="setting", message=message, span=loaded.place(setting)))
     if as_json:
         click.echo(json.dumps(_report(loaded.settings, found)))
     else:

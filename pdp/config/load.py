@@ -7,7 +7,7 @@ place at fault: in the file, or by the name of the variable or the option.
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from enum import Enum
 from pathlib import Path
@@ -44,6 +44,16 @@ OPTIONS: Final = MappingProxyType(
 _FOR_TLS: Final = (("http", "certificate"), ("http", "key"), ("trust",))
 _NOWHERE: Final = "settings"  # named where there is no file
 _POSITION: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+#: What pydantic says in Python's words, in those of TOML.
+_WORDS: Final = MappingProxyType(
+    {
+        "model_type": "it should be a table",
+        "dict_type": "it should be a table",
+        "frozen_set_type": "it should be a list, in brackets",
+        "string_type": "it should be a text, in quotes",
+        "path_type": "it should be a text, in quotes",
+    }
+)
 _PATHS: Final = (
     ("policies", "path"),
     ("http", "certificate"),
@@ -53,11 +63,25 @@ _PATHS: Final = (
 
 
 class Loaded(NamedTuple):
-    """Settings, or what is wrong with them; and the text to show that with."""
+    """Settings, or what is wrong with them; and the text to show that with.
+
+    Attributes:
+        settings: The settings; None where something is wrong.
+        diagnostics: What is wrong.
+        source: The file.
+        origins: The variable or the option that a setting comes from, by its keys; others stand in the file.
+    """
 
     settings: Settings | None
     diagnostics: tuple[Diagnostic, ...]
     source: Source
+    origins: Mapping[tuple[str, ...], str] = MappingProxyType({})
+
+    def place(self, path: Sequence[str | int]) -> Span:
+        """Where a setting is given: the variable or the option by its name, or the place in the file."""
+        keys = tuple(map(str, path))
+        origin = next((text for given, text in self.origins.items() if _meet(given, keys)), "")
+        return Span(file=origin, start=0, end=0) if origin else locate(self.source, path)
 
 
 def read_file(path: Path | None) -> Source:
@@ -109,10 +133,11 @@ def load_settings(
         settings = Settings.model_validate(tree)
     except ValidationError as error:
         errors += [part for each in error.errors(include_url=False) for part in _parts(dict(each))]
+    loaded = Loaded(settings, (), source, origins)
     if settings is None or errors:
-        found = [_diagnostic(source, each, origins) for each in errors]
-        return Loaded(None, tuple(sorted(found, key=lambda d: d.span)), source)
-    return Loaded(settings, (), source)
+        found = [_diagnostic(loaded, each) for each in errors]
+        return loaded._replace(settings=None, diagnostics=tuple(sorted(found, key=lambda d: d.span)))
+    return loaded
 
 
 def _lacking(tree: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -232,13 +257,12 @@ def _meet(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     return one[:shorter] == other[:shorter]
 
 
-def _diagnostic(source: Source, error: dict[str, Any], origins: Mapping[tuple[str, ...], str]) -> Diagnostic:
+def _diagnostic(loaded: Loaded, error: dict[str, Any]) -> Diagnostic:
     path = [part for part in error["loc"] if part != "[key]"]
     keys = tuple(str(part) for part in path)
     name = ".".join(keys)
-    origin = next((text for given, text in origins.items() if _meet(given, keys)), "")
-    span = Span(file=origin, start=0, end=0) if origin else locate(source, path)
-    kind, said = error["type"], str(error["msg"])
+    kind = error["type"]
+    said = _WORDS.get(kind, str(error["msg"]))
     help_ = ""
     if kind == "extra_forbidden":
         message = f"there is no setting `{name}`"
@@ -255,4 +279,4 @@ def _diagnostic(source: Source, error: dict[str, Any], origins: Mapping[tuple[st
         message = (
             f"`{name}`: {said.removeprefix('Value error, ')}" if name else said.removeprefix("Value error, ")
         )
-    return Diagnostic(code="setting", message=message, span=span, help=help_)
+    return Diagnostic(code="setting", message=message, span=loaded.place(path), help=help_)

@@ -56,6 +56,47 @@ def test_a_mistake_is_shown_with_its_line(folder: Path) -> None:
     assert "pdp.toml:9:1: error[setting]: `limits.in_flight`" in done.output
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PDP_POLICIES__PATH", "nowhere"),
+        ("PDP_HTTP__KEY", "nowhere"),
+        ("PDP_TRUST__prod.example.org", "nowhere"),
+        ("PDP_DECISION_LOG__TO", "nowhere/log"),
+        ("PDP_FRESHNESS__MAX_STALENESS_SECONDS", "1"),
+    ],
+)
+def test_what_a_variable_gives_is_shown_with_its_name_and_not_with_a_line(
+    folder: Path, variable: str, value: str
+) -> None:
+    done = check(folder, **{variable: value})
+
+    assert re.search(rf"^{re.escape(variable)}: (error|warning)\[setting\]: `", done.output, re.MULTILINE)
+    assert "pdp.toml:" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("limits = 3\n", "`limits`: it should be a table"),
+        ("trust = 3\n", "`trust`: it should be a table"),
+        ('[metrics]\nreaders = "a"\n', "`metrics.readers`: it should be a list, in brackets"),
+        ("[grpc]\nlisten = 8443\n", "`grpc.listen`: it should be a text, in quotes"),
+        ("[decision_log]\ndigest_key = 1\n", "`decision_log.digest_key`: it should be a text, in quotes"),
+    ],
+)
+def test_what_kind_of_thing_is_wanted_is_said_in_words_of_toml(folder: Path, more: str, said: str) -> None:
+    file = folder / "pdp.toml"
+    text = file.read_text().partition("[trust]")[0] if more.startswith("trust") else file.read_text()
+    file.write_text(more + text if "[" not in more else text + more)
+
+    done = CliRunner().invoke(cli, ["config", "check", str(file)])
+
+    assert done.exit_code == 1
+    assert said in done.output
+    assert not re.search("Settings|frozenset|dictionary|instance", done.output)
+
+
 def test_a_file_that_is_not_there_is_no_answer(folder: Path) -> None:
     done = CliRunner().invoke(cli, ["config", "check", str(folder / "none.toml")])
 

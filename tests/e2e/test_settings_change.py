@@ -145,10 +145,15 @@ def test_probes_and_the_grace_period_are_as_the_settings_are_now(world: World) -
     assert probe(world.service, "/health/fresh")[0] == 200
 
     text = world.file.read_text().replace("[decision_log]", "max_staleness_seconds = 1\n[decision_log]")
-    world.file.write_text(text.replace("grace_seconds = 100", "grace_seconds = 0.1"))
+    text = text.replace("grace_seconds = 100", "grace_seconds = 0.1")
+    world.file.write_text(f"{text}[limits]\nmax_age_ms = 70\n")
     said = world.hang_up()
-    assert said == "settings read again: drain.grace_seconds, health.max_staleness_seconds changed"
+    assert said == (
+        "settings read again: drain.grace_seconds, health.max_staleness_seconds, limits.max_age_ms changed"
+    )
     until(lambda: probe(world.service, "/health/fresh")[0] == 503)
+    # Else a worker that hears of the end before it hears of the settings would take the time of before.
+    until(lambda: {each["max_age_ms"] for each in world.everywhere()} == {70})
 
     assert world.service.stop() == 0  # much sooner than after the grace period of before
 
