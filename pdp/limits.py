@@ -44,9 +44,11 @@ LAST_CHANCE_SECONDS: Final = 5  # how long an old connection waits for the reque
 
 # -- streams and gRPC --------------------------------------------------------------------
 MAX_REVISION_WATCHERS: Final = 1024  # of one process: each holds a connection or a call open
+MAX_WATCHERS_PER_CALLER: Final = 256  # one for each replica of a large gateway, and a quarter of them all
 MAX_CALLERS_CACHED: Final = 4096  # verified chains; a larger fleet has some verified again
 MAX_REFUSED_CACHED: Final = 256  # refused chains, so that asking again costs no verification
 MAX_GRPC_CALLS: Final = 4096  # of one process: open calls, watchers and idle streams included
+MAX_GRPC_CALLS_PER_CALLER: Final = 1024  # replicas share an id: four full connections, a quarter of them all
 MAX_GRPC_CALLS_PER_CONNECTION: Final = 256  # more wait: HTTP/2 SETTINGS_MAX_CONCURRENT_STREAMS
 MAX_STREAM_IDLE_SECONDS: Final = 300.0  # between two questions of a stream, and for reading an answer
 WATCH_HEARTBEAT_SECONDS: Final = 15.0  # shorter than the idle limits of proxies

@@ -23,6 +23,7 @@ __all__ = [
     "Principal",
     "PrincipalKind",
     "dns_principal",
+    "parse_spiffe_id",
     "spiffe_principal",
 ]
 
@@ -77,6 +78,18 @@ def spiffe_principal(text: str) -> Principal:
     Raises:
         InvalidIdentityError: `text` is not a SPIFFE ID, or names a trust domain only.
     """
+    trust_domain, segments = parse_spiffe_id(text)
+    if not segments:
+        raise InvalidIdentityError("the ID names a trust domain, not a workload: it has no path")
+    return Principal(kind=PrincipalKind.SPIFFE, id=text, trust_domain=trust_domain, segments=segments)
+
+
+def parse_spiffe_id(text: str) -> tuple[str, tuple[str, ...]]:
+    """The trust domain and the path's segments of a SPIFFE ID; without a path it is a trust domain's.
+
+    Raises:
+        InvalidIdentityError: `text` is not a SPIFFE ID.
+    """
     if len(text) > MAX_SPIFFE_ID_BYTES:
         msg = f"a SPIFFE ID has at most {MAX_SPIFFE_ID_BYTES} bytes"
         raise InvalidIdentityError(msg)
@@ -88,12 +101,10 @@ def spiffe_principal(text: str) -> Principal:
         raise InvalidIdentityError(msg)
     if not _TRUST_DOMAIN.fullmatch(trust_domain):
         raise InvalidIdentityError("a trust domain is made of lower-case letters, digits, `.`, `-` and `_`")
-    if not slash:
-        raise InvalidIdentityError("the ID names a trust domain, not a workload: it has no path")
-    segments = tuple(path.split("/"))
+    segments = tuple(path.split("/")) if slash else ()
     for segment in segments:
         _check_segment(segment)
-    return Principal(kind=PrincipalKind.SPIFFE, id=text, trust_domain=trust_domain, segments=segments)
+    return trust_domain, segments
 
 
 def _check_segment(segment: str) -> None:

@@ -84,6 +84,7 @@ class _Collected(Collector):
         yield GaugeMetricFamily("pdp_policy_rules", "Rules of the version.", published.snapshot.rules)
         yield GaugeMetricFamily("pdp_policy_age_seconds", "Since the source last confirmed the version.", age)
         yield _labelled("pdp_reloads", "Versions offered.", "outcome", counts.reloads)
+        yield _labelled("pdp_settings_reloads", "Settings read again.", "outcome", counts.settings)
         build = GaugeMetricFamily("pdp_build_info", "The software.", labels=["version"])
         build.add_metric([__version__], 1)
         yield build

@@ -14,6 +14,7 @@ from typing import Any, Final, final
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from pdp.adapters.host_agreement import hosts_agree
 from pdp.compiler.attributes import attribute_type, type_problem
 from pdp.diagnostics import escape
 from pdp.index.rule_index import RuleIndex
@@ -121,6 +122,10 @@ def to_request(question: Question, index: RuleIndex, supplied: frozenset[str], n
         raise BadQuestionError("path_too_long", f"`path` has more than {2 * MAX_PATH_BYTES} characters")
     if question.at_least is not None:
         _require_revision(question.at_least)
+    context = _context(question.context, index) if question.context else {}
+    if not hosts_agree(question.host, context):
+        message = "`host`, `request.host` and `header.host` do not name one host"
+        raise BadQuestionError("conflicting_hosts", message)
     return Request(
         principal=_principal(question.principal),
         service=_service(question, index),
@@ -128,7 +133,7 @@ def to_request(question: Question, index: RuleIndex, supplied: frozenset[str], n
         path=question.path,
         now=now,
         user=None if question.user is None else _user(question.user),
-        context=_context(question.context, index) if question.context else {},
+        context=context,
         supplied=supplied,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from pdp.identity.caller import Caller
 from pdp.limits import WATCH_HEARTBEAT_SECONDS
 from pdp.service.decision_service import DecisionService
+from pdp.service.errors import CannotAnswerError
 from pdp.service.revisions import Following
 from pdp.store.versions import Published
 
@@ -17,10 +18,14 @@ def begin_watch(service: DecisionService, caller: Caller) -> Following:
 
     Raises:
         NotPermittedError: The caller may ask nothing.
-        CannotAnswerError: Too many watch already, or the service ends.
+        CannotAnswerError: Too many watch already, or too many of this caller, or the service ends.
     """
     service.rights(caller, service.versions.current, service.now())
-    return service.revisions.follow()
+    try:
+        return service.revisions.follow(caller.id)
+    except CannotAnswerError as error:
+        service.metrics.question_refused(error.code)
+        raise
 
 
 async def watch(

@@ -90,7 +90,13 @@ def _kinds(tests: Iterable[Test], *, compared: bool) -> list[str]:
     texts = sorted(constant for constant in members if isinstance(constant, str))
     if compared:
         return texts
-    return list({tuple(members[text]): text for text in reversed(texts)}.values())[::-1]
+    # A header is read between its commas, too: such a constant occurs in more tests than those that name it.
+    kinds = {(tuple(members[text]), text if _may_be_joined(text) else ""): text for text in reversed(texts)}
+    return list(kinds.values())[::-1]
+
+
+def _may_be_joined(text: str) -> bool:
+    return "," in text or text != text.strip(" \t")
 
 
 def _texts(tests: Iterable[Test], stock: Stock, *, compared: bool) -> list[str]:

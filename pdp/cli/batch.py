@@ -1,18 +1,13 @@
 """Questions to answers, offline: the body of `/v1/decide` in, its answer out.
 
-A file of questions has one JSON document a line. It is read as it is answered, so its length
-is not bounded; that of a line is. The answers are in the order of the lines. A line that
-cannot be answered has an `error`, and the next one is answered none the less.
+How a file is read and its answers are written is in `pdp.cli.lines`. A line that cannot be answered has
+an `error`, and the next one is answered none the less.
 """
 
 import os
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, final
-
-import msgspec
+from typing import final
 
 from pdp.adapters.schemas import (
     Answer,
@@ -24,18 +19,16 @@ from pdp.adapters.schemas import (
     to_request,
 )
 from pdp.adapters.strict_json import BadJsonError, decode
-from pdp.cli.output import CannotError, current_instant
+from pdp.cli.lines import answer_each
+from pdp.cli.output import current_instant
 from pdp.engine.decide import decide
 from pdp.engine.explain import Explanation, explain
 from pdp.limits import MAX_AGE_LIMIT_MS, MAX_BODY_BYTES
 from pdp.service.ids import RANDOM_BYTES, new_decision_id
-from pdp.store.problems import reason
 from pdp.store.snapshot import Snapshot
 from pdp.vocabulary import Decision, Millis, Request
 
 __all__ = ["Asker", "answer_lines"]
-
-_STANDARD_INPUT: Final = Path("-")
 
 
 @final
@@ -98,27 +91,4 @@ def answer_lines(asker: Asker, path: Path) -> None:
     Raises:
         CannotError: The file cannot be read to its end.
     """
-    encode = msgspec.json.Encoder().encode
-    write = sys.stdout.buffer.write
-    try:
-        with _opened(path) as file:
-            for line in _lines(file):
-                write(encode(asker.answer_line(line)) + b"\n")
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        sys.stdout.buffer.flush()
-        raise CannotError("not_read", f"`{path}` cannot be read: {reason(error)}") from error
-
-
-def _opened(path: Path) -> BinaryIO:
-    return sys.stdin.buffer if path == _STANDARD_INPUT else path.open("rb")
-
-
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """The lines without their ends; of one that is too long, as much as shows that."""
-    while line := file.readline(MAX_BODY_BYTES + 2):
-        rest = line
-        while len(rest) == MAX_BODY_BYTES + 2 and not rest.endswith(b"\n"):
-            rest = file.readline(MAX_BODY_BYTES + 2)
-        yield line.removesuffix(b"\n").removesuffix(b"\r")
+    answer_each(path, asker.answer_line)

@@ -49,6 +49,7 @@ _COMMANDS: Final = MappingProxyType(
             "pdp.cli.decide", "decide_command", "Decide one request, or a file of them, offline."
         ),
         "fmt": _Command("pdp.cli.fmt", "fmt", "Bring policy files into the one layout."),
+        "identity": _Command("pdp.cli.identity", "identity", "Say what an ID or a certificate comes to."),
         "pki": _Command("pdp.cli.pki", "pki", "Make and renew certificates for development."),
         "serve": _Command("pdp.cli.serve", "serve", "Answer decisions over HTTP."),
         "test": _Command("pdp.cli.test", "test_command", "Run the tests that stand beside the policies."),

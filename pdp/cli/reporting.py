@@ -9,6 +9,7 @@ from typing import Any, Self, final
 from pdp.cli.outbox import Outbox
 from pdp.cli.policy_set import diagnostic_as_json
 from pdp.process.edits import describe
+from pdp.process.settings_read import SettingsAccepted, SettingsEvent, describe_settings
 from pdp.store.publish import Accepted, Event
 from pdp.store.versions import Versions
 
@@ -40,6 +41,10 @@ class Reporter:
     def edited(self, event: Event) -> None:
         """Tell of a saved edit."""
         self._outbox.put(_edit(event) if self._as_json else describe(event))
+
+    def settings_read(self, event: SettingsEvent) -> None:
+        """Tell of settings that were read again."""
+        self._outbox.put(_settings(event) if self._as_json else describe_settings(event))
 
     def serving(self, where: str, versions: Versions) -> None:
         """Tell that questions are answered, and where."""
@@ -77,3 +82,11 @@ def _edit(event: Event) -> str:
         notes=list(found.notes),
         diagnostics=diagnostics,
     )
+
+
+def _settings(event: SettingsEvent) -> str:
+    found = event.found
+    diagnostics = [diagnostic_as_json(each, found.sources) for each in found.diagnostics]
+    if isinstance(event, SettingsAccepted):
+        return _json("settings_accepted", applied=event.applied, restart=event.kept, diagnostics=diagnostics)
+    return _json("settings_rejected", trouble=event.defect or found.trouble or None, diagnostics=diagnostics)

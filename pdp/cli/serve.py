@@ -16,12 +16,14 @@ import click
 from pdp.cli.config import diagnose, read
 from pdp.cli.output import ExitCode, show_diagnostics
 from pdp.cli.reporting import Reporter
+from pdp.cli.trust_options import by_domain
 from pdp.config.address import parse_address, parse_http_address
 from pdp.config.model import LogTarget, Settings
-from pdp.diagnostics import Diagnostic, escape, has_errors, render
+from pdp.diagnostics import Diagnostic, escape, has_errors
 from pdp.identity.trust import TrustError, load_trust, trust_warnings
 from pdp.limits import MAX_WORKERS
 from pdp.process.cannot_start import CannotStartError
+from pdp.process.settings_read import Found
 from pdp.process.start import start
 
 __all__ = ["serve"]
@@ -98,20 +100,20 @@ def serve(  # noqa: PLR0913 -- one for each option
         ("health", "listen"): health_address,
         ("http", "certificate"): cert,
         ("http", "key"): key,
-        ("trust",): _by_domain(trust) or None,
+        ("trust",): by_domain(trust) or None,
     }
     settings, doubts = _settings(config_file, given)
     with Reporter(as_json=as_json, err=settings.decision_log.target is LogTarget.STDOUT) as reporter:
         for doubt in doubts:
             reporter.say(f"warning: {doubt.message}")
-        again = None if config_file is None else partial(_read_again, config_file, given, reporter)
+        again = None if config_file is None else partial(_read_again, config_file, given)
         trouble = _run(settings, reporter, again)
     if trouble:
         click.echo(f"pdp: {trouble}", err=True)
         sys.exit(ExitCode.CANNOT)
 
 
-def _run(settings: Settings, reporter: Reporter, again: Callable[[], Settings | None] | None) -> str:
+def _run(settings: Settings, reporter: Reporter, again: Callable[[], Found] | None) -> str:
     """Serve until told to end; what kept it from serving, if something did."""
     try:
         store = load_trust(settings.trust)
@@ -119,6 +121,7 @@ def _run(settings: Settings, reporter: Reporter, again: Callable[[], Settings | 
             reporter.say(f"warning: {warning}")
         start(
             settings, store, ready=reporter.serving, say=reporter.say, edited=reporter.edited, read=again,
+            reread=reporter.settings_read,
         )  # fmt: skip
     except (TrustError, CannotStartError) as error:
         return str(error)
@@ -139,17 +142,18 @@ def _settings(file: Path | None, options: dict[tuple[str, ...], object]) -> tupl
     sys.exit(ExitCode.USAGE if file is None and loaded.settings is None else ExitCode.CANNOT)
 
 
-def _read_again(file: Path, options: dict[tuple[str, ...], object], reporter: Reporter) -> Settings | None:
-    """The settings as they are now; None where something is wrong with them, which is told."""
+def _read_again(file: Path, options: dict[tuple[str, ...], object]) -> Found:
+    """The settings as they are now, or what is wrong with them."""
     try:
         loaded = read(file, options)
     except OSError as error:
-        reporter.say(f"{escape(str(file))} cannot be read: {error.strerror}")
-        return None
-    found = diagnose(loaded)
-    for each in found:
-        reporter.say(render(each, {loaded.source.path: loaded.source}).rstrip("\n"))
-    return None if has_errors(found) else loaded.settings
+        return Found(settings=None, trouble=f"{escape(str(file))} cannot be read: {error.strerror}")
+    found = tuple(diagnose(loaded))
+    return Found(
+        settings=None if has_errors(found) else loaded.settings,
+        diagnostics=found,
+        sources={loaded.source.path: loaded.source},
+    )
 
 
 def _require_address(text: str, option: str) -> None:
@@ -157,23 +161,3 @@ def _require_address(text: str, option: str) -> None:
         (parse_http_address if option == "--http" else parse_address)(text)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from error
-
-
-def _by_domain(given: tuple[str, ...]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for domain, file in map(_pair, given):
-        if domain in found:
-            # Not merged and not replaced: either would be a guess about whom to believe.
-            message = f"`{domain}` is given twice; put all its roots into one file"
-            raise click.BadParameter(message, param_hint="--trust")
-        found[domain] = file
-    return found
-
-
-def _pair(text: str) -> tuple[str, Path]:
-    domain, equals, file = text.partition("=")
-    if not equals or not domain or not file:
-        raise click.BadParameter(
-            "write DOMAIN=FILE, such as prod.example.org=roots.pem", param_hint="--trust"
-        )
-    return domain, Path(file)

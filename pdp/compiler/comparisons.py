@@ -4,7 +4,7 @@
 another type than the declared one compares as unknown, so that no rule fails at run time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import TypeAlias, cast
 
@@ -62,8 +62,9 @@ def _negated(test: Test) -> Test:
     return negated
 
 
-def _one_of(read: Reader, inside: Callable[[object], bool]) -> Test:
+def _one_of(key: Key, read: Reader, inside: Callable[[object], bool]) -> Test:
     """Whether a value is inside; a list is only if its single value is, and is not if none is."""
+    joined = _is_header(key)
 
     def test(evaluation: Evaluation) -> Truth:
         value = read(evaluation)
@@ -71,11 +72,22 @@ def _one_of(read: Reader, inside: Callable[[object], bool]) -> Test:
             return None
         if not isinstance(value, tuple):
             return inside(value)
-        if not any(inside(item) for item in value):
-            return False
-        return True if len(value) == 1 else None
+        if any(inside(item) for item in value):
+            return True if len(value) == 1 else None
+        return None if joined and any(inside(part) for part in _parts(value)) else False
 
     return test
+
+
+def _is_header(key: Key) -> bool:
+    return isinstance(key, str) and key.startswith("header.")
+
+
+def _parts(values: Iterable[object]) -> Iterator[str]:
+    """What stands between the commas of a header's values: proxies join lines so (RFC 9110, 5.3)."""
+    for value in values:
+        if isinstance(value, str):
+            yield from (part.strip(" \t") for part in value.split(","))
 
 
 def compare_constant(key: Key, operator: Operator, type_: AttributeType, value: Constant) -> Test:
@@ -83,7 +95,7 @@ def compare_constant(key: Key, operator: Operator, type_: AttributeType, value: 
     read = _reader(key, type_)
     constant = _comparable(value, type_)
     if operator in {Operator.EQ, Operator.NE}:
-        equal = _one_of(read, lambda item: item == constant)
+        equal = _one_of(key, read, lambda item: item == constant)
         return equal if operator is Operator.EQ else _negated(equal)
     bound = cast("int", constant)
 
@@ -109,9 +121,9 @@ def member_of(key: Key, type_: AttributeType, values: tuple[Constant, ...]) -> T
     read = _reader(key, type_)
     if type_ is AttributeType.ADDRESS:
         blocks = [_block(str(value)) for value in values]
-        return _one_of(read, lambda item: any(_inside(item, block) for block in blocks))
+        return _one_of(key, read, lambda item: any(_inside(item, block) for block in blocks))
     constants = frozenset(values)
-    return _one_of(read, lambda item: item in constants)
+    return _one_of(key, read, lambda item: item in constants)
 
 
 def _block(text: str) -> IPv4Network | IPv6Network:
@@ -130,9 +142,13 @@ def contains(name: str, text: str) -> Test:
     """`name has text`."""
     read = _reader(name, AttributeType.STRINGS)
 
+    joined = _is_header(name)
+
     def test(evaluation: Evaluation) -> Truth:
-        value = read(evaluation)
-        return None if value is None else text in cast("tuple[object, ...]", value)
+        value = cast("tuple[object, ...] | None", read(evaluation))
+        if value is None:
+            return None
+        return text in value or (joined and text in _parts(value))
 
     return test
 
@@ -145,6 +161,6 @@ def equal(left: tuple[Key, AttributeType], right: tuple[Key, AttributeType]) -> 
         wanted = read_right(evaluation)
         if wanted is None:
             return None
-        return _one_of(read_left, lambda item: item == wanted)(evaluation)
+        return _one_of(left[0], read_left, lambda item: item == wanted)(evaluation)
 
     return test

@@ -15,7 +15,7 @@ from pdp.config.local import local_problems
 from pdp.config.model import Settings
 from pdp.config.problem import Problem
 
-__all__ = ["Problem", "problems"]
+__all__ = ["Problem", "problems", "secret_problems"]
 
 # The functions of `os.path` are asked where those of `Path` raise: about a name that is too long, for one.
 _LEAST_KEY_BYTES: Final = 16
@@ -28,7 +28,7 @@ def problems(settings: Settings) -> list[Problem]:
     if settings.http.certificate is not None:
         found += _readable(("http", "certificate"), settings.http.certificate)
     if settings.http.key is not None:
-        found += _secret(("http", "key"), settings.http.key)
+        found += secret_problems(("http", "key"), settings.http.key)
     for domain, roots in settings.trust.items():
         found += _readable(("trust", domain), roots)
     found += _decision_log(settings)
@@ -44,7 +44,7 @@ def _readable(setting: tuple[str, ...], path: Path) -> Iterator[Problem]:
         yield Problem(setting, f"{path}: cannot be read: {error.strerror}")
 
 
-def _secret(setting: tuple[str, ...], path: Path) -> Iterator[Problem]:
+def secret_problems(setting: tuple[str, ...], path: Path) -> Iterator[Problem]:
     """A file that holds a secret: nobody else may write it, and better nobody else reads it."""
     try:
         mode = path.stat().st_mode
@@ -63,7 +63,7 @@ def _secret(setting: tuple[str, ...], path: Path) -> Iterator[Problem]:
 def _decision_log(settings: Settings) -> Iterator[Problem]:
     log = settings.decision_log
     if log.digest_key is not None:
-        yield from _secret(("decision_log", "digest_key"), log.digest_key)
+        yield from secret_problems(("decision_log", "digest_key"), log.digest_key)
         if os.path.isfile(log.digest_key) and log.digest_key.stat().st_size < _LEAST_KEY_BYTES:  # noqa: PTH113
             message = f"{log.digest_key} holds fewer than {_LEAST_KEY_BYTES} bytes"
             yield Problem(("decision_log", "digest_key"), message, "head -c 32 /dev/urandom > FILE")

@@ -122,9 +122,10 @@ class _Question:
         if not self.can_open():
             return None
         now = self.request.now
+        rows, date = self._that_time_can_matter_to()
         first = None
         for _ in range(MAX_TIME_FLIPS):
-            following = next_flip(self.columns, self.enforced, self.service.observe_until, now)
+            following = next_flip(self.columns, rows, date, now)
             if following is None:
                 return None
             if first is None:
@@ -132,8 +133,18 @@ class _Question:
             now = following
             if self.answer_at(now) != first:
                 return now
-        more = next_flip(self.columns, self.enforced, self.service.observe_until, now)
+        more = next_flip(self.columns, rows, date, now)
         return None if more is None else now
+
+    def _that_time_can_matter_to(self) -> tuple[list[int], Millis | None]:
+        """Rows whose flips count, and the date of an observed service if it does.
+
+        INVARIANT: beside an allow that always holds, other allows count by their obligations alone.
+        The region of such an answer may be everybody's, without those allows being read for each.
+        """
+        if not any(_always_allows(self.columns, row) for row in self.enforced):
+            return self.enforced, self.service.observe_until
+        return [row for row in self.enforced if self.columns.kinds[row] & RowKind.RESTRICTS], None
 
     def shadow(self, effect: Effect, reason: Reason) -> ShadowOutcome | None:
         """The would-be outcome, where shadow rows change it."""
@@ -144,6 +155,13 @@ class _Question:
         if (would, why) == (effect, reason):
             return None
         return ShadowOutcome(would, why, _rules(self.columns, rows))
+
+
+def _always_allows(columns: Columns, row: int) -> bool:
+    """Whether an enforced row allows at any instant and in any context."""
+    detail = columns.details.get(row)
+    plain = detail is None or (detail.condition is None and not detail.timed)
+    return plain and not columns.kinds[row] & RowKind.DENY
 
 
 def _rules(columns: Columns, rows: tuple[int, ...]) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ many steps away the nearer one is on the path itself; else it is about this prin
 the one whose path differs later.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain, islice
 from typing import TypeAlias, final
 
@@ -41,16 +41,16 @@ def nearest(reading: Reading, decision: Decision) -> Nearest | None:
     return Nearest(rule=reading.columns.rules[row], differences=differences)
 
 
-def _denied(reading: Reading, decision: Decision) -> Sequence[Difference]:
-    """The deny that stands in the way of every allow."""
+def _denied(reading: Reading, decision: Decision) -> Iterator[Difference]:
+    """Each deny that stands in the way of every allow: without one of several it is a deny still."""
     if decision.reason is not Reason.DENIED_BY_RULE:
-        return ()
-    told = considered([reading], decision)[0]  # deciding ones come first
-    given = reading.columns.text(told.rule).name
-    if told.differences:
-        missing = ", ".join(one.given for one in told.differences)
-        given = f"{given}, whose condition is unknown: {missing}"
-    return (Difference(coordinate=Coordinate.DENIED, given=given, wanted="no deny"),)
+        return
+    for told in considered([reading], decision)[: len(decision.rules)]:  # deciding ones come first
+        given = reading.columns.text(told.rule).name
+        if told.differences:
+            missing = ", ".join(one.given for one in told.differences)
+            given = f"{given}, whose condition is unknown: {missing}"
+        yield Difference(coordinate=Coordinate.DENIED, given=given, wanted="no deny")
 
 
 @final

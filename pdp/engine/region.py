@@ -20,12 +20,13 @@ from pdp.engine.evaluate import applies
 from pdp.index.cells import LeafOrRow
 from pdp.index.columns import Columns
 from pdp.limits import MAX_REGION_EXCLUSIONS
-from pdp.vocabulary import AttributeValue, Excluding, PathStep, Request
+from pdp.vocabulary import AttributeValue, Decision, Excluding, PathStep, Region, Request
 
 __all__ = [
     "Narrowing",
     "Summary",
     "allowed_methods",
+    "for_one_principal",
     "reads_principal",
     "summarise",
     "unread_by_allow",
@@ -190,3 +191,24 @@ class Narrowing:
             self._pin(index)
         else:
             self.steps[at] = Excluding((*excluding.segments, segment), excluding.prefixes, excluding.suffixes)
+
+
+def for_one_principal(decision: Decision, principal: str) -> Decision:
+    """The decision with a region of this principal alone, if it read any attribute.
+
+    For whoever supplies other families of attributes with other principals: that one of them is left
+    out does not mean the same there. Without attributes nothing of that was read.
+    """
+    found = decision.region
+    if found is None or found.principal is not None or not found.context:
+        return decision
+    return Decision(
+        effect=decision.effect,
+        reason=decision.reason,
+        enforced=decision.enforced,
+        rules=decision.rules,
+        region=Region(found.service, principal, found.method, found.path, found.rest, found.context),
+        valid_until=decision.valid_until,
+        obligations=decision.obligations,
+        shadow=decision.shadow,
+    )

@@ -107,7 +107,7 @@ def serve_alone(
                 loop.call_soon_threadsafe(retune_health, new, health)
 
         def begun() -> None:
-            hangups.start(partial(change, asyncio.get_running_loop()))
+            hangups.start(partial(change, asyncio.get_running_loop()), service.metrics.settings_read)
             ready(where, publisher)
             if kept is not None:
                 kept.follow(publisher, bundle)

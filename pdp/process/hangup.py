@@ -13,14 +13,14 @@ from types import FrameType, TracebackType
 from typing import Final, Self, TypeAlias, final
 
 from pdp.config.model import Settings
-from pdp.config.reread import Reread, reread
+from pdp.config.reread import reread
 from pdp.diagnostics import escape
-from pdp.process.parts import Say
+from pdp.process.settings_read import Found, SettingsAccepted, SettingsEvent, SettingsRejected
 
 __all__ = ["Hangups", "Read"]
 
-#: Reads the settings again; None where something is wrong with them, which has been told then.
-Read: TypeAlias = Callable[[], Settings | None]
+#: Reads the settings again.
+Read: TypeAlias = Callable[[], Found]
 _END: Final = False
 _END_SECONDS: Final = 1.0
 
@@ -32,15 +32,15 @@ class Hangups:
     INVARIANT: the handler does nothing but `SimpleQueue.put`, which may be interrupted by itself.
     """
 
-    def __init__(self, settings: Settings, read: Read | None, say: Say) -> None:
+    def __init__(self, settings: Settings, read: Read | None, tell: Callable[[SettingsEvent], None]) -> None:
         """Hear nothing yet.
 
         Args:
             settings: What holds.
             read: Reads them again; None where there is nothing to read, and SIGHUP means what it always does.
-            say: Told what was applied and what was not.
+            tell: Told what became of them.
         """
-        self._settings, self._read, self._say = settings, read, say
+        self._settings, self._read, self._tell = settings, read, tell
         self._heard: SimpleQueue[bool] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._hears = read is not None and threading.current_thread() is threading.main_thread()
@@ -59,33 +59,42 @@ class Hangups:
         if self._hears:
             signal.signal(signal.SIGHUP, self._before)
 
-    def start(self, apply: Callable[[Settings], None]) -> None:
-        """Act upon what was heard and will be; `apply` is called by another thread."""
+    def start(self, apply: Callable[[Settings], None], count: Callable[[str], None]) -> None:
+        """Act upon what was heard and will be.
+
+        Args:
+            apply: Has settings hold; called by another thread.
+            count: Gets `accepted` or `rejected`, each time; called by the same.
+        """
         if self._read is not None:
-            run = (self._read, apply)
+            run = (self._read, apply, count)
             self._thread = threading.Thread(target=self._run, args=run, name="settings", daemon=True)
             self._thread.start()
 
     def _note(self, _: int, __: FrameType | None) -> None:
         self._heard.put(not _END)
 
-    def _run(self, read: Read, apply: Callable[[Settings], None]) -> None:
+    def _run(self, read: Read, apply: Callable[[Settings], None], count: Callable[[str], None]) -> None:
         while self._heard.get() is not _END:
             if self._ends():
                 return
+            found = Found(settings=None)
             try:
-                after = read()
-                if after is None:
-                    self._say("the settings are as before")
-                    continue
-                found = reread(self._settings, after)
-                if found.applied:
-                    apply(found.settings)
-                self._settings = found.settings
-                self._say(_told(found))
+                found = read()
+                event = self._take(found, apply)
             except Exception as error:  # noqa: BLE001 - a defect of ours must not end what hears the next one
-                trouble = escape(f"{type(error).__name__}: {error}")
-                self._say(f"the settings were not read again, by a defect of pdp: {trouble}")
+                event = SettingsRejected(found=found, defect=escape(f"{type(error).__name__}: {error}"))
+            count("accepted" if isinstance(event, SettingsAccepted) else "rejected")
+            self._tell(event)
+
+    def _take(self, found: Found, apply: Callable[[Settings], None]) -> SettingsEvent:
+        if found.settings is None:
+            return SettingsRejected(found=found)
+        again = reread(self._settings, found.settings)
+        if again.applied:
+            apply(again.settings)
+        self._settings = again.settings
+        return SettingsAccepted(found=found, applied=again.applied, kept=again.kept)
 
     def _ends(self) -> bool:
         """Take what was heard meanwhile: one look at the file does for all of it."""
@@ -94,14 +103,3 @@ class Hangups:
                 if self._heard.get_nowait() is _END:
                     return True
         return False
-
-
-def _told(found: Reread) -> str:
-    """What became of it, in one line."""
-    parts = []
-    if found.applied:
-        parts.append(f"{escape(', '.join(found.applied))} changed")
-    if found.kept:
-        takes = "takes" if len(found.kept) == 1 else "take"
-        parts.append(f"{escape(', '.join(found.kept))} {takes} a restart")
-    return f"settings read again: {'; '.join(parts) or 'nothing changed'}"

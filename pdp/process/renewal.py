@@ -12,6 +12,7 @@ from typing import final
 
 from pdp.adapters.tls import Credential, ServerCredentialError, ServerTls
 from pdp.config.model import Settings
+from pdp.config.unsafe import secret_problems
 from pdp.diagnostics import escape
 from pdp.identity.expiry import end
 from pdp.identity.renewal import renewed as trust_renewed
@@ -148,6 +149,11 @@ class _Certificate:
         serving = self._tls.current.credential
         if (chain, key) == (serving.chain, serving.key):
             return None
+        # As at the start (`pdp.config.unsafe`), and in the same words.
+        problems = tuple(secret_problems(("http", "key"), self.key))
+        for problem in problems:
+            if problem.refused:
+                return escape(f"`http.key`: {problem.message}: {problem.help}")
         try:
             new = Credential(chain=chain, key=key)
         except ServerCredentialError as error:
@@ -158,6 +164,8 @@ class _Certificate:
         self._renewed()
         self._metrics.renewed("certificate")
         self._say(f"our certificate was renewed: it ends at {_date(end(chain))}")
+        for problem in problems:
+            self._say(escape(f"warning: `http.key`: {problem.message}"))
         return None
 
     def tell(self, wrong: str | None) -> None:

@@ -8,6 +8,7 @@ from pdp.process.alone import serve_alone
 from pdp.process.edits import describe
 from pdp.process.hangup import Hangups, Read
 from pdp.process.parts import Say
+from pdp.process.settings_read import SettingsEvent, describe_settings
 from pdp.process.together import serve_together
 from pdp.store.publish import Event
 from pdp.store.versions import Versions
@@ -23,6 +24,7 @@ def start(
     say: Say,
     edited: Callable[[Event], None] | None = None,
     read: Read | None = None,
+    reread: Callable[[SettingsEvent], None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
@@ -33,11 +35,13 @@ def start(
         say: Gets what is to be told, a paragraph at a time.
         edited: Is told of saved edits; else `say` gets a paragraph about each.
         read: Reads the settings again on SIGHUP, which else ends the service like any program.
+        reread: Is told what became of them; else `say` gets a paragraph about it.
 
     Raises:
         CannotStartError: A setting or the policy set keeps the service from starting.
     """
     serve = serve_alone if settings.process.workers == 1 else serve_together
     tell = edited or (lambda event: say(describe(event)))
-    with Hangups(settings, read, say) as hangups:
+    tell_settings = reread or (lambda event: say(describe_settings(event)))
+    with Hangups(settings, read, tell_settings) as hangups:
         serve(settings, trust, ready=ready, say=say, edited=tell, hangups=hangups)

@@ -152,7 +152,7 @@ class _Supervisor:
         self._workers.start()
         confirming = asyncio.create_task(self._confirm())
         following = await asyncio.to_thread(self._follow)
-        self._hangups.start(self._change)
+        self._hangups.start(self._change, self._metrics.settings_read)
         await self._ending.wait()
         await self._workers.end(
             self._signal, self._settings.drain.grace_seconds + DRAIN_SECONDS + _SPARE_SECONDS

@@ -54,10 +54,12 @@ class Permission:
     Attributes:
         supplies: Families of attributes that the caller supplies.
         may_explain: Whether the caller may learn more of rules than their names and places.
+        of_principal: Whether the caller supplies other families for some other principal.
     """
 
     supplies: frozenset[str]
     may_explain: bool
+    of_principal: bool
 
 
 @final
@@ -109,6 +111,7 @@ class Rights:
         return Permission(
             supplies=frozenset().union(*(grant.supplies for grant in asserting)),
             may_explain=any(grant.explain for grant in asserting),
+            of_principal=any(grant.supplies != about[0].supplies for grant in about),
         )
 
 

@@ -8,8 +8,8 @@ from pdp.counters import Name
 from pdp.vocabulary import Reason
 
 __all__ = [
-    "DECISIONS", "FILES", "IN_FLIGHT", "LATENCY", "LATENCY_NS", "LATENCY_SECONDS", "REFUSED",
-    "REFUSED_FILES", "RELOADS", "RENEWALS", "SHADOWED", "SHED", "Counts",
+    "DECISIONS", "FILES", "IN_FLIGHT", "LATENCY", "LATENCY_NS", "LATENCY_SECONDS", "OTHERS_COUNT", "REFUSED",
+    "REFUSED_FILES", "RELOADS", "RENEWALS", "SETTINGS", "SHADOWED", "SHED", "Counts",
 ]  # fmt: skip
 
 #: Upper bounds of the latency histogram's buckets.
@@ -27,10 +27,22 @@ REFUSED: Final = "refused"
 SHED: Final = "shed"
 RELOADS: Final = "reloads"
 RENEWALS: Final = "renewals"
+SETTINGS: Final = "settings"
 REFUSED_FILES: Final = "refused_files"
 LATENCY: Final = "latency"
 LATENCY_NS: Final = "latency_ns"
 IN_FLIGHT: Final = "in_flight"
+
+_VERSIONS: Final = ("accepted", "rejected", "unchanged")
+_TAKEN: Final = ("accepted", "rejected")
+
+#: What is counted by other threads than that of the event loop, by name.
+OTHERS_COUNT: Final[tuple[Name, ...]] = (
+    *((RELOADS, outcome) for outcome in _VERSIONS),
+    *((SETTINGS, outcome) for outcome in _TAKEN),
+    *((RENEWALS, files, outcome) for files in FILES for outcome in _TAKEN),
+    *((REFUSED_FILES, files) for files in FILES),
+)
 
 _OBSERVED: Final = Reason.OBSERVED.value
 
@@ -71,12 +83,17 @@ class Counts:
     @property
     def reloads(self) -> dict[str, int]:
         """Versions that were offered, by what became of them."""
-        return {"accepted": 0, "rejected": 0, "unchanged": 0, **self._labelled(RELOADS)}
+        return dict.fromkeys(_VERSIONS, 0) | self._labelled(RELOADS)
+
+    @property
+    def settings(self) -> dict[str, int]:
+        """Settings that were read again, by what became of them."""
+        return dict.fromkeys(_TAKEN, 0) | self._labelled(SETTINGS)
 
     @property
     def renewals(self) -> dict[tuple[str, str], int]:
         """New content of one of `FILES`, by what became of it."""
-        found = {(what, outcome): 0 for what in FILES for outcome in ("accepted", "rejected")}
+        found = {(what, outcome): 0 for what in FILES for outcome in _TAKEN}
         counted = {(name[1], name[2]): count for name, count in self._cells.items() if name[0] == RENEWALS}
         return found | counted
 

@@ -15,6 +15,7 @@ from cachetools import LRUCache
 from pdp.audit.decision_log import DecisionLog
 from pdp.audit.record import Entry
 from pdp.engine.decide import decide
+from pdp.engine.region import for_one_principal
 from pdp.identity.caller import Caller
 from pdp.limits import (
     DEFAULT_CONNECTION_SECONDS,
@@ -192,6 +193,8 @@ class DecisionService:
         limit = self.freshness.limit(asked.service)
         if limit is None or (left := limit.left(confirmed_at, now)) >= 0:
             decision = decide(index, asked)
+            if permission.of_principal:
+                decision = for_one_principal(decision, asked.principal.id)
             if limit is not None:
                 max_age = min(max_age, left)  # from sending the question, so no reuse outlives the limit
         elif limit.refuse:

@@ -1,8 +1,9 @@
 """What the service counts of itself.
 
 Counting is a dictionary look-up and an addition; text comes in when somebody asks
-(`pdp.adapters.metrics_page`). One thread counts, that of the event loop; others may read. Where several
-processes serve, each counts on a page of its own (`pdp.counters`), and what is told is the sum.
+(`pdp.adapters.metrics_page`). One thread counts, that of the event loop, but for what others do: reloads,
+renewals, settings. Any may read. Where several processes serve, each counts on a page of its own
+(`pdp.counters`), and what is told is the sum.
 """
 
 from bisect import bisect_left
@@ -17,10 +18,12 @@ from pdp.service.counts import (
     LATENCY,
     LATENCY_NS,
     LATENCY_SECONDS,
+    OTHERS_COUNT,
     REFUSED,
     REFUSED_FILES,
     RELOADS,
     RENEWALS,
+    SETTINGS,
     SHADOWED,
     SHED,
     Counts,
@@ -56,6 +59,9 @@ class Metrics:
         self._latency = [self._counters.cell(LATENCY, str(n)) for n in range(len(LATENCY_SECONDS) + 1)]
         self._latency_ns = self._counters.cell(LATENCY_NS)
         self._in_flight = self._counters.cell(IN_FLIGHT)
+        # INVARIANT: what other threads count has its cell before they begin. Only one thread makes cells.
+        for name in OTHERS_COUNT:
+            self._counters.cell(*name)
         #: By service and reason, those of the process that counted here before among them.
         self._cells = {
             (name[1], name[2]): self._counters.cell(*name)
@@ -88,6 +94,10 @@ class Metrics:
     def reloaded(self, outcome: str) -> None:
         """Count a version that was offered: `accepted`, `rejected` or `unchanged`."""
         self._count(RELOADS, outcome)
+
+    def settings_read(self, outcome: str) -> None:
+        """Count settings that were read again: `accepted` or `rejected`."""
+        self._count(SETTINGS, outcome)
 
     def renewed(self, what: str) -> None:
         """Count new content of one of `FILES` that is in force."""

@@ -11,7 +11,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Self, final
 
-from pdp.limits import MAX_REVISION_WATCHERS
+from pdp.limits import MAX_REVISION_WATCHERS, MAX_WATCHERS_PER_CALLER
 from pdp.service.errors import CannotAnswerError
 from pdp.store.versions import Published, Versions
 
@@ -20,7 +20,7 @@ __all__ = ["Following", "Revisions"]
 
 @final
 class Revisions:
-    """Lets a bounded number of tasks follow what is served."""
+    """Lets a bounded number of tasks follow what is served, and so many of each caller."""
 
     def __init__(self, versions: Versions) -> None:
         self._versions = versions
@@ -42,19 +42,27 @@ class Revisions:
         for each in following:
             each.recheck()
 
-    def follow(self) -> "Following":
+    def follow(self, caller: str) -> "Following":
         """Begin to follow, within a running event loop and a `with` statement.
 
+        Args:
+            caller: The id of who follows.
+
         Raises:
-            CannotAnswerError: There are too many already, or the service ends.
+            CannotAnswerError: There are too many already, or too many of this caller, or the service ends.
         """
-        following = Following(self, self._versions)
+        following = Following(self, self._versions, caller)
         with self._lock:
             if self._closed:
                 raise CannotAnswerError("ending", "the decision point ends")
             if len(self._following) >= MAX_REVISION_WATCHERS:
                 raise CannotAnswerError(
                     "too_many_watchers", f"at most {MAX_REVISION_WATCHERS} watch revisions at a time"
+                )
+            if sum(each.caller == caller for each in self._following) >= MAX_WATCHERS_PER_CALLER:
+                raise CannotAnswerError(
+                    "too_many_watchers",
+                    f"at most {MAX_WATCHERS_PER_CALLER} of one caller watch revisions at a time",
                 )
             self._following.add(following)
         return following
@@ -75,9 +83,14 @@ class Revisions:
 
 @final
 class Following:
-    """One who follows. Used by one task of the event loop it was made in."""
+    """One who follows. Used by one task of the event loop it was made in.
 
-    def __init__(self, revisions: Revisions, versions: Versions) -> None:
+    Attributes:
+        caller: The id of who it is.
+    """
+
+    def __init__(self, revisions: Revisions, versions: Versions, caller: str) -> None:
+        self.caller = caller
         self._revisions = revisions
         self._versions = versions
         self._loop = asyncio.get_running_loop()

@@ -139,6 +139,9 @@ def test_the_longest_spiffe_id_is_accepted() -> None:
     assert request(principal=LONG_ID).principal.id == LONG_ID
 
 
+BY_HOST = {"service": ..., "host": "payments.shop.svc"}
+
+
 @pytest.mark.parametrize(
     ("changed", "code", "said"),
     [
@@ -152,6 +155,17 @@ def test_the_longest_spiffe_id_is_accepted() -> None:
         ({"service": ..., "host": "a b"}, "invalid_host", "not a host name"),
         ({"service": ..., "host": "a:0"}, "invalid_host", "port"),
         ({"service": ..., "host": "user@a"}, "invalid_host", "not a host name"),
+        ({"context": {"header.host": ["a.test", "b.test"]}}, "conflicting_hosts", "one host"),
+        ({"context": {"header.host": ["a.test", "a.test,b.test"]}}, "conflicting_hosts", "one host"),
+        ({"context": {"header.host": "a.test", "request.host": "b.test"}}, "conflicting_hosts", "one host"),
+        (
+            {"context": {"header.host": "a.test:1", "request.host": "a.test:2"}},
+            "conflicting_hosts",
+            "one host",
+        ),
+        (BY_HOST | {"context": {"request.host": "other.shop.svc"}}, "conflicting_hosts", "one host"),
+        (BY_HOST | {"context": {"header.host": "other.shop.svc"}}, "conflicting_hosts", "one host"),
+        (BY_HOST | {"context": {"header.host": "a b"}}, "conflicting_hosts", "one host"),
         ({"method": ...}, "missing_field", "`method`"),
         ({"method": "GET\r"}, "invalid_method", "a control character"),
         ({"path": ...}, "missing_field", "`path`"),
@@ -189,6 +203,20 @@ def test_the_bounds_themselves_are_accepted() -> None:
     )
 
     assert decide(INDEX, found).reason is Reason.AMBIGUOUS_PATH
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        BY_HOST
+        | {"context": {"request.host": "Payments.shop.svc.", "header.host": ["payments.shop.svc:8443"]}},
+        {"context": {"request.host": "a.test", "header.host": "A.test:8443"}},
+        {"context": {"header.host": "a b"}},  # one value contradicts nothing: rules read it as it is
+        {"context": {"request.host": "a.test", "header.host": None}},
+    ],
+)
+def test_a_host_may_be_said_more_than_once_if_it_is_one(changed: dict[str, Any]) -> None:
+    assert request(**changed).service == "payments"
 
 
 @pytest.mark.parametrize("host", ["payments.shop.svc", "PAYMENTS.shop.svc.:8443"])

@@ -104,6 +104,12 @@ def test_a_never_with_the_opposite_condition_holds():
     assert found(rules, 'never anyone may GET /x on s when mesh.zone == "b"') == []
 
 
+def test_a_value_with_a_comma_does_not_stand_for_one_without():
+    rules = 'service s { allow anyone to GET /** when header.x in { "a,b", "c" } and not header.x == "a" }'
+
+    assert '"c"' in only(rules, "never anyone may GET /x on s").message
+
+
 def test_between_two_integers_there_may_be_one_or_none():
     rules = "service s { allow anyone to GET /** when user.level > 1 and user.level < %d }"
 

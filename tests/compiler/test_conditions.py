@@ -124,6 +124,40 @@ def test_one_value(condition, value, expected):
     assert truth(condition, context={name: value}) is expected
 
 
+#: What proxies make of several lines of a header: what stands between commas may be a value.
+JOINED = {
+    'header.x-a == "x"': {
+        "x": True,
+        "x,y": None,
+        "y, x": None,
+        " x": None,
+        "x,": None,
+        "y\t,x\t": None,
+        "xy,": False,
+    },
+    'header.x-a != "x"': {"x,y": None, "y,z": True},
+    'header.x-a == "x, y"': {"x, y": True, "x,y": False, "x": False},
+    'header.x-a in { "x", "z" }': {"x,y": None, "y,w": False, "z": True},
+    'header.x-a has "x"': {"x,y": True, "y, x": True, "xy": False, "y,z": False},
+    "header.x-a == {two}": {"q": True, "p,q": None, "p,r": False},
+    "{two} != header.x-a": {"p,q": None, "p,r": True},
+    'mesh.tags == "x"': {"x,y": False},  # no header: nobody joins it
+    'mesh.tags has "x"': {"x,y": False},
+    'mesh.zone == "x"': {"x,y": False},
+}
+
+
+@pytest.mark.parametrize(
+    ("condition", "value", "expected"),
+    [(condition, value, wanted) for condition, row in JOINED.items() for value, wanted in row.items()],
+)
+def test_a_header_is_read_between_its_commas(condition, value, expected):
+    name = next(word for word in condition.split() if "." in word)
+
+    assert truth(condition, context={name: value}) is expected
+    assert truth(condition, context={name: (value, "none")}) in {None, expected}
+
+
 # Python's True is 1: no dictionary tells them apart, and no condition may mix them up.
 MIXED = [
     ("mesh.level == 1", True),

@@ -7,7 +7,6 @@ has the number 1, so that signals reach it as they would.
 
 import os
 import shlex
-import shutil
 import signal
 import stat
 import subprocess
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
+from tests.programs import is_skipped_without
 
 __all__ = ["arguments", "needs_namespaces", "signal_to"]
 
@@ -38,8 +39,7 @@ exec chroot {over}/root /usr/bin/setpriv --reuid {uid} --regid {gid} --clear-gro
 
 
 def _possible() -> bool:
-    programs = ("unshare", "chroot", "mount", "setpriv")
-    if os.geteuid() != 0 or not all(map(shutil.which, programs)):
+    if os.geteuid() != 0 or is_skipped_without("unshare", "chroot", "mount", "setpriv"):
         return False
     probe = "mount --make-rprivate / && mount -t tmpfs tmpfs /mnt"
     return (

@@ -1,6 +1,5 @@
 """The unit is one that systemd takes, closes what it says, and lets the service work."""
 
-import ctypes
 import re
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from tests.deploy.confined import LIBRARY, settings
 from tests.deploy.dockerfile import ROOT
 from tests.e2e.grpc_calls import call, channel, grpc_port, to_question
 from tests.e2e.running import PROD, Pki, Service, ask, make_policies, question, until
+from tests.programs import needs, needs_library
 
 FOLDER = ROOT / "deploy" / "systemd"
 UNIT = FOLDER / "pdp.service"
@@ -24,17 +24,7 @@ SETTINGS = settings(UNIT)
 EXPOSURE = 1.5  # of ten: it listens on the network, which alone is 0.8
 
 
-def has_seccomp() -> bool:
-    try:
-        ctypes.CDLL(LIBRARY)
-    except OSError:
-        return False
-    return shutil.which("systemd-analyze") is not None
-
-
-needs_systemd = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="systemd-analyze comes with systemd"
-)
+needs_systemd = needs("systemd-analyze")
 
 
 @pytest.fixture
@@ -86,7 +76,22 @@ def test_workers_are_left_to_the_supervisor_and_a_socket_s_directory_is_ours_alo
     assert [value.partition(":")[0] for value in SETTINGS["LoadCredential"]] == ["tls.crt", "tls.key"]
 
 
-@pytest.mark.skipif(not has_seccomp(), reason="it takes systemd's lists of calls, and libseccomp")
+def test_a_reload_has_the_settings_read_again() -> None:
+    """As systemd has it; a service that is reloaded before it hears the signal is begun anew."""
+    assert SETTINGS["ExecReload"] == ["kill -HUP $MAINPID"]
+    assert SETTINGS["RestartForceExitStatus"] == ["SIGHUP"]
+
+
+def reload(service: Service, confined: list[str]) -> None:
+    """What `systemctl reload` does, confined as the service is."""
+    (line,) = SETTINGS["ExecReload"]
+    program, *arguments = line.replace("$MAINPID", str(service.process.pid)).split()
+    found = shutil.which(program)
+    assert found is not None, f"{program}: no such program"
+    subprocess.run([*confined, found, *arguments], check=True, timeout=60)
+
+
+@needs_library(LIBRARY, "systemd-analyze", "kill")
 def test_what_is_closed_is_closed_and_the_service_works_all_the_same(tmp_path: Path, pki: Pki) -> None:
     """In two workers and over gRPC, so that all compiled libraries are there; an edit is followed."""
     confined = [sys.executable, str(ROOT / "tests" / "deploy" / "confined.py"), str(UNIT), sys.executable]
@@ -106,9 +111,10 @@ for what in (lambda: mmap.mmap(-1, 4096, prot=7), lambda: socket.socket(16, 3), 
         "Operation not permitted",
     ]
 
-    policies = make_policies(tmp_path / "policies")
+    policies, file = make_policies(tmp_path / "policies"), tmp_path / "pdp.toml"
+    file.write_text("")
     service = Service(pki, policies, command=[
-        *confined, "-m", "pdp.cli.main", "serve", str(policies),
+        *confined, "-m", "pdp.cli.main", "serve", str(policies), "--config", str(file),
         "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0",
         "--cert", str(pki.folder / "server.pem"), "--key", str(pki.folder / "server-key.pem"),
         "--trust", f"{PROD}={pki.folder / 'prod.pem'}", "--workers", "2", "--health", "127.0.0.1:0",
@@ -121,6 +127,11 @@ for what in (lambda: mmap.mmap(-1, 4096, prot=7), lambda: socket.socket(16, 3), 
         (policies / "more.policy").write_text("language 1\nservice more {}\n", encoding="utf-8")
         until(lambda: "`more` is new" in service.log)
         assert ask(service).json["decision"] == "allow"
+
+        file.write_text("[limits]\nmax_age_ms = 70\n")
+        reload(service, confined[:-1])
+        service.wait_line("settings read again: limits.max_age_ms changed")
+        until(lambda: ask(service).json["max_age_ms"] == 70)
     finally:
         code = service.stop()
     assert code == 0, service.log

@@ -6,7 +6,8 @@ the line ends in `# exits with N`; one that ends in `&` begins the service. What
 to be true, so a command that only looks is repeated until it says what is shown. A block whose info names a
 file is that file.
 
-Addresses of the page are free ones here: the service is given port 0, and tells which it took.
+Addresses of the page are free ones here: the service is given port 0, and tells which it took. `%1`, the
+shell's name for what was begun with `&`, is the service.
 """
 
 import os
@@ -130,6 +131,8 @@ class Session:
         line = command.line
         for name, address in self.addresses.items():
             line = line.replace(name, address)
+        if self.service is not None:
+            line = re.sub(r"(?<=\s)%1\b", str(self.service.pid), line)
         environment = self._environment | (_FREE if line.startswith("pdp serve") else {})
         deadline = time.monotonic() + (SECONDS if line.startswith(_LOOKS) else 0)
         while True:

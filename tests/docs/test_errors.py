@@ -193,6 +193,7 @@ PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
     "caller_not_listed": sending(b"{}", who=caller(WEB)),
     "caller_untrusted": sending(b"{}", who="nobody"),
     "claims_not_permitted": asking(user={"issuer": "https://login.example", "subject": "alice"}),
+    "conflicting_hosts": asking(context={"header.host": ["a.test", "b.test"]}),
     "duplicate_key": sending(b'{"path": "/a", "path": "/b"}'),
     "evidence_not_accepted": asking(principal={"jwt": "eyJ"}),
     "explain_not_permitted": asking(explain=True),
@@ -241,8 +242,8 @@ PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
     "upgrade_refused": sending(b"{}", headers={"upgrade": "websocket"}),
     "wrong_type": asking(path=1),
 }
-#: Said of messages that are not JSON: tests/e2e/test_grpc_malformed.py.
-OVER_GRPC = {"ambiguous_encoding", "invalid_protobuf"}
+#: Said of messages that are not JSON, and of calls: tests/e2e/test_grpc_malformed.py, test_grpc_shares.py.
+OVER_GRPC = {"ambiguous_encoding", "invalid_protobuf", "too_many_calls"}
 #: Said before the application is reached: these take a socket.
 ON_THE_WIRE = {"invalid_http", "head_too_large", "too_slow"}
 #: Said to requests that are still waiting when the process ends: tests/adapters/test_app_defects.py.
@@ -288,7 +289,7 @@ def test_an_error_has_the_grpc_status_of_its_row(code: str) -> None:
     error: Exception = kinds.get(status or 400, BadQuestionError)(code, "")
     if code == "caller_untrusted":
         error = UntrustedCertificateError(Refusal.MALFORMED, "")
-    elif code in {"overloaded", "rate_limited"}:
+    elif code in {"overloaded", "rate_limited", "too_many_calls"}:
         error = OverloadedError(code, "")
     elif status == 500:
         error = RuntimeError("secret")

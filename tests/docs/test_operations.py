@@ -34,6 +34,7 @@ from tests.docs.pages import ROOT
 from tests.docs.session import Command, Session, steps
 from tests.docs.sets import blocks
 from tests.e2e.running import until
+from tests.programs import needs
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 #: Sections by heading, in order; a section ends where the next heading of any depth begins.
@@ -109,6 +110,13 @@ def a_caller_asks_too_often(session: Session) -> None:
         session.run(Command("curl -K proxy.curl --json @question.json https://127.0.0.1:8443/v1/decide"))
 
 
+def an_edit_is_broken_and_the_limit_has_passed(session: Session) -> None:
+    with (session.folder / "pdp.toml").open("a", encoding="utf-8") as settings:
+        settings.write("[freshness]\nmax_staleness_seconds = 2\n")
+    restart(session)
+    commit(session, BROKEN)
+
+
 def restart(session: Session, **variables: str) -> None:
     session.stop()
     session.begin(**variables)
@@ -118,6 +126,7 @@ ARRANGED: dict[str, Callable[[Session], None]] = {
     "The PDP is down": a_start_fails,
     "A policy is stuck": an_edit_is_broken,
     "Roll back policies": an_edit_revokes,
+    "Answers are stale": an_edit_is_broken_and_the_limit_has_passed,
     "A certificate is about to end": the_key_is_of_another_certificate,
     "The disk is full": nothing_more_fits_into_the_log,
     "A worker was replaced": a_worker_is_killed,
@@ -242,7 +251,7 @@ def test_an_alert_reads_metrics_and_labels_that_are_there(
         assert f"`{values}`" in PAGE + (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool comes with Prometheus")
+@needs("promtool")
 def test_prometheus_takes_the_rules() -> None:
     file = ROOT / "deploy" / "prometheus" / "alerts.yaml"
 
@@ -268,7 +277,7 @@ def fenced(info: str) -> str:
     return found
 
 
-def test_the_commands_for_kubernetes_make_what_the_manifests_mount(tmp_path: Path) -> None:
+def test_the_commands_for_kubernetes_make_what_the_manifests_mount() -> None:
     manifests = Manifests()
     commands = [shlex.split(line.removeprefix("$ ")) for line in fenced("console kubernetes").splitlines()]
     namespace, secret, apply, label = commands
@@ -282,8 +291,11 @@ def test_the_commands_for_kubernetes_make_what_the_manifests_mount(tmp_path: Pat
     assert secret[secret.index("generic") + 1] == volume["secret"]["secretName"]
     assert {word.removeprefix("--from-file=") for word in secret if "--from-file" in word} == set(SECRET_KEYS)
     assert label[-1] == "=".join(name)
-    if shutil.which("kubectl") is None:
-        return
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl makes the Secret")
+def test_kubectl_makes_the_secret_that_is_mounted(tmp_path: Path) -> None:
+    secret = shlex.split(fenced("console kubernetes").splitlines()[1].removeprefix("$ "))
     for key in SECRET_KEYS:
         (tmp_path / key).write_text(key)
     done = subprocess.run(

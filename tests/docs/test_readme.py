@@ -22,6 +22,7 @@ import pytest
 
 from tests.docs.sets import blocks
 from tests.e2e.running import clean_environment
+from tests.programs import needs
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -170,7 +171,7 @@ def test_both_questions_are_answered_with_their_regions(demo: Demo) -> None:
         assert re.search(r"for at most   [1-9]\d* ms under revision [0-9a-f]{16}", text)
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the line is for curl")
+@needs("curl")
 def test_curl_line_works_as_pasted(demo: Demo) -> None:
     found = re.search(r"^curl .*?(?<!\\)$", demo.text, re.MULTILINE | re.DOTALL)
     assert found is not None

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import signal
 import socket
 import threading
@@ -274,9 +275,21 @@ def test_settings_that_are_wrong_are_shown_with_their_place(pki: Pki, policies: 
 # -- for programs --------------------------------------------------------------------------
 
 
+def documented_events() -> dict[str, set[str]]:
+    """Events with their fields, as the page lists them."""
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    table = page.partition("## Events for programs")[2].partition("\n\nA diagnostic")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", table, re.MULTILINE)
+    return {event: set(re.findall(r"`(\w+)`", fields)) for event, fields in rows}
+
+
 def test_with_json_every_line_is_an_event(pki: Pki, tmp_path: Path) -> None:
-    policies = make_policies(tmp_path / "set")
-    service = Service(pki, policies, "--json", "--health", "127.0.0.1:0", started='"url": "https://')
+    policies, settings = make_policies(tmp_path / "set"), tmp_path / "pdp.toml"
+    settings.write_text("")
+    service = Service(
+        pki, policies, "--json", "--health", "127.0.0.1:0", "--config", str(settings),
+        started='"url": "https://',
+    )  # fmt: skip
     file = next(policies.glob("*.policy"))
     text = file.read_text()
     try:
@@ -284,11 +297,25 @@ def test_with_json_every_line_is_an_event(pki: Pki, tmp_path: Path) -> None:
         service.wait_line('"rejected"')
         file.write_text(text + "\nservice more {}\n")
         service.wait_line('"accepted"')
+        for number, text in enumerate((
+            '[limits]\nin_flight = 7\n[grpc]\nlisten = "127.0.0.1:0"\n', "[limits]\nin_flght = 7\n", None,
+        )):  # fmt: skip
+            settings.unlink() if text is None else settings.write_text(text)
+            service.process.send_signal(signal.SIGHUP)
+            until(lambda so_many=number + 1: service.log.count('"event": "settings_') == so_many)
     finally:
         service.stop(signal.SIGINT)
 
     events = [json.loads(line) for line in service.lines]
-    assert [event["event"] for event in events] == ["message", "serving", "rejected", "accepted"]
+    kinds = ["message", "serving", "rejected", "accepted", "settings_accepted", *["settings_rejected"] * 2]
+    assert [event["event"] for event in events] == kinds
+    assert {event["event"]: set(event) - {"event"} for event in events} == documented_events()
+    assert events[4]["applied"] == ["limits.in_flight"]
+    assert events[4]["restart"] == ["grpc.listen"]
+    (slip,) = events[5]["diagnostics"]
+    assert (slip["severity"], slip["file"], slip["line"]) == ("error", str(settings), 2)
+    assert events[5]["trouble"] is None
+    assert events[6]["trouble"].endswith("pdp.toml cannot be read: No such file or directory")
     assert events[2]["serving"] == events[1]["revision"]
     assert events[2]["diagnostics"][0]["code"] == "PDP101"
     assert (events[3]["granted"], events[3]["revoked"], events[3]["notes"]) == (0, 0, ["`more` is new"])

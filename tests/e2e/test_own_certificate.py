@@ -144,6 +144,31 @@ def test_broken_pair_is_not_presented_and_told_and_the_next_good_one_is(world: P
     assert world.metric('pdp_renewal_refused{files="certificate"}') == 0
 
 
+def test_key_that_others_may_write_is_not_taken_and_one_that_all_may_read_is_warned_of(
+    world: Presenting,
+) -> None:
+    """As when the service starts."""
+    before = serial_in(world.chain.read_bytes())
+    chain, key = world.made()
+    mark = world.service.mark()
+    replace(world.chain, chain)
+    replace(world.key, key, 0o660)
+
+    line = world.service.wait_line("our certificate is not renewed", mark)
+
+    assert line.endswith(f"`http.key`: {world.key} can be written by others: chmod 600 {world.key}")
+    assert world.serials() == (before, before)
+    assert world.metric('pdp_renewal_refused{files="certificate"}') == 1
+    assert "warning" not in "\n".join(world.service.lines[mark:])
+
+    world.key.chmod(0o644)
+    until(lambda: world.serials() == (serial_in(chain), serial_in(chain)), 30)
+    world.service.wait_line(
+        f"warning: `http.key`: {world.key} can be read by everybody on this machine", mark
+    )
+    world.service.wait_line("our certificate is as its files are again", mark)
+
+
 def test_roots_change_while_the_pair_is_broken_and_what_is_presented_stays(world: Presenting) -> None:
     before = serial_in(world.chain.read_bytes())
     mark = world.service.mark()

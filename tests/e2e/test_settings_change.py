@@ -195,6 +195,23 @@ def test_a_file_with_a_mistake_changes_nothing_and_says_what_is_wrong(world: Wor
     assert {each["max_age_ms"] for each in world.everywhere()} == {70}
 
 
+def test_what_became_of_them_is_counted(world: World) -> None:
+    def counted() -> set[str]:
+        page = world.service.send("", method="GET", path="/metrics", headers={}).body.decode()
+        return {line for line in page.splitlines() if line.startswith("pdp_settings_reloads_total")}
+
+    readers = f'[metrics]\nreaders = ["{PEP}"]\n'
+    world.change(readers)
+    world.change(f"{readers}[limits]\nmax_age_ms = 0\n[limits]\n")
+    world.change(readers)
+
+    expected = {
+        'pdp_settings_reloads_total{outcome="accepted"} 2.0',
+        'pdp_settings_reloads_total{outcome="rejected"} 1.0',
+    }
+    until(lambda: counted() == expected)
+
+
 def test_what_takes_a_restart_is_named_and_does_not_hold(world: World) -> None:
     world.write("[limits]\nmax_age_ms = 70\n")
     world.file.write_text(

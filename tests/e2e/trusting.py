@@ -19,10 +19,11 @@ __all__ = ["ASKED", "Trusting", "replace", "rest_of", "swap"]
 ASKED = to_question(question())
 
 
-def replace(path: Path, content: bytes) -> None:
+def replace(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Write a file as careful programs do: whole, under its name, in one step."""
     beside = path.with_name(path.name + ".new")
     beside.write_bytes(content)
+    beside.chmod(mode)
     beside.rename(path)
 
 

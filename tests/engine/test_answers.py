@@ -323,9 +323,34 @@ def test_so_many_dates_are_looked_at_and_the_answer_ends_where_looking_does(unse
 
 
 def test_an_answer_does_not_end_where_looking_does_if_nothing_follows():
-    index = service("allow anyone to GET /x\n" + flipping(MAX_TIME_FLIPS - 1, unseen=False))
+    lasting = "allow anyone to GET /x when principal in prod/a\n"
+    index = service(lasting + flipping(MAX_TIME_FLIPS - 1, unseen=False))
 
     assert decide(index, ask("prod/a GET /x")).valid_until is None
+
+
+@pytest.mark.parametrize(
+    ("beside", "valid_until"),
+    [
+        ("", None),
+        ("deny anyone to GET /x from 2026-11-22T13:00Z", NOW + 13 * 60 * MINUTE),
+        ("allow anyone to GET /x reuse at most 5s until 2026-11-22T13:00Z", NOW + 13 * 60 * MINUTE),
+    ],
+)
+def test_beside_an_allow_that_always_holds_dates_of_plain_allows_do_not_count(beside, valid_until):
+    rules = "\n".join(["allow anyone to GET /x", flipping(MAX_TIME_FLIPS + 1, unseen=True), beside])
+
+    assert decide(service(rules), ask("prod/a GET /x")).valid_until == valid_until
+
+
+def test_an_answer_for_everybody_holds_as_long_for_whom_other_allows_are_about():
+    others = flipping(MAX_TIME_FLIPS + 1, unseen=True).replace("allow anyone", "allow prod/b")
+    index = service(f"allow anyone to GET /x\n{others}")
+
+    of_one, of_other = (decide(index, ask(f"{who} GET /x")) for who in ("prod/a", "prod/b"))
+
+    assert (of_one.region.principal, of_one.valid_until) == (None, None)
+    assert of_other.valid_until is None
 
 
 # -- obligations ----------------------------------------------------------------------------

@@ -186,9 +186,15 @@ NEAREST = {
     ("allow prod/a to GET /x until 2027-01-01 as r\ndeny anyone to GET /x as no", "prod/a GET /x"): [
         (A.DENIED, "s/no", "no deny")
     ],
-    ("allow prod/a to GET /x as r\ndeny anyone to GET /x as no\ndeny anyone to any /x", "prod/a GET /x"): [
-        (A.DENIED, "s/no", "no deny")
-    ],
+    # each deny does, and denies that do not hold are left out
+    (
+        """allow prod/a to GET /x as r
+           deny anyone to GET /x as no
+           deny prod/a to any /** as nor
+           deny prod/b to GET /x as other
+           deny anyone to GET /x until 2026-01-01 as past""",
+        "prod/a GET /x",
+    ): [(A.DENIED, "s/no", "no deny"), (A.DENIED, "s/nor", "no deny")],
     ("allow prod/a to GET /y as r\ndeny anyone to GET /x as no", "prod/a GET /x"): [
         (A.DENIED, "s/no", "no deny"),
         (A.PATH, "/x", "/y"),

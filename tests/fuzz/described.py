@@ -41,7 +41,8 @@ _WITHOUT_BODY: Final = 3  # requests: one is like the other
 #: Why a question that the document allows may be refused: what the policy set says, and what no pattern does.
 _BY_POLICY: Final = {
     "service_not_permitted", "principal_not_permitted", "attributes_not_permitted", "claims_not_permitted",
-    "explain_not_permitted", "metrics_not_permitted", "attribute_type", "invalid_host", "revision_not_seen",
+    "explain_not_permitted", "metrics_not_permitted", "attribute_type", "invalid_host", "conflicting_hosts",
+    "revision_not_seen",
 }  # fmt: skip
 #: Parts of questions about which something is known; drawn values would nearly always be about nothing.
 _KNOWN: Final = (

@@ -13,7 +13,7 @@ import h11
 
 from tests.e2e.running import DEADLINE, Service
 
-__all__ = ["Answered", "Found", "exchange", "replies_in", "requests_in"]
+__all__ = ["Answered", "Found", "exchange", "over_tls", "replies_in", "requests_in"]
 
 _SILENCE: Final = 0.05  # seconds without a byte, after which nothing more is waited for
 
@@ -23,11 +23,12 @@ _SILENCE: Final = 0.05  # seconds without a byte, after which nothing more is wa
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A request as h11 reads it: its method and path, and its body."""
+    """A request as h11 reads it: its method and path, its body, and its headers, names in lower case."""
 
     method: bytes
     path: bytes
     body: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
 
 
 def requests_in(data: bytes) -> tuple[list[Found], str]:
@@ -63,7 +64,7 @@ def _next_request(server: h11.Connection) -> Found | None:
         elif isinstance(event, h11.Data):
             body += bytes(event.data)
         elif isinstance(event, h11.EndOfMessage):
-            return Found(head.method, head.target, body)
+            return Found(head.method, head.target, body, tuple(head.headers))
         else:
             return None
 
@@ -113,14 +114,17 @@ def _is_whole(received: bytes) -> bool:
     return True
 
 
-def exchange(
-    service: Service, context: ssl.SSLContext, data: bytes, rng: random.Random, expected: int
-) -> tuple[bytes, bool]:
-    """Send in pieces of any size; what comes back, and whether the service closed."""
+def over_tls(service: Service, context: ssl.SSLContext) -> socket.socket:
+    """A connection to a service."""
     plain = socket.create_connection(("127.0.0.1", service.port), DEADLINE)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return context.wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+def exchange(connected: socket.socket, data: bytes, rng: random.Random, expected: int) -> tuple[bytes, bool]:
+    """Send in pieces of any size; what comes back, and whether the service closed."""
     received = b""
-    with context.wrap_socket(plain, server_hostname="127.0.0.1") as sock:
+    with connected as sock:
         with contextlib.suppress(ConnectionError, ssl.SSLError, TimeoutError):
             at = 0
             while at < len(data):

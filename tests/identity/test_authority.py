@@ -1,7 +1,6 @@
 """The development authority: what it makes is standard, and its files are safe."""
 
 import os
-import shutil
 import ssl
 import stat
 import subprocess
@@ -43,6 +42,7 @@ from pdp.limits import (
 )
 from tests.identity.mint import DAY, DOMAIN, NOW, WEB, authority, leaf
 from tests.identity.mint import usage as key_usage
+from tests.programs import needs
 
 FILES = {"root.pem", "root-key.pem", "intermediate.pem", "intermediate-key.pem"}
 
@@ -143,7 +143,7 @@ def test_each_key_file_is_the_key_of_its_certificate(folder: Path) -> None:
         assert key.public_key() == chain(folder, name)[0].public_key()
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl program is not installed")
+@needs("openssl")
 @pytest.mark.parametrize("purpose", ["sslclient", "sslserver"])
 def test_openssl_accepts_the_chain_strictly(tmp_path: Path, purpose: str) -> None:
     folder, now = tmp_path / "pki", datetime.now(UTC)

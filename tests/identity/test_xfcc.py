@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdp.identity.xfcc import ForwardedError, ForwardedFault, forwarded_identity, parse_element
+from pdp.identity.xfcc import ForwardedError, ForwardedFault, forwarded_identity, parse_elements
 
 OURS = "spiffe://prod.example.org/ns/pdp/sa/pdp"
 PROXY = "spiffe://prod.example.org/ns/edge/sa/proxy"
@@ -34,6 +34,7 @@ def fault(*lines: str) -> ForwardedFault:
         f'Hash={HASH};uri={PROXY};by="{OURS}"',
         f'By={OURS};Subject="CN=\\"a\\"\\;URI={ADMIN}\\,O=x";URI={PROXY}',
         f" \tBy={OURS};URI={PROXY} ",
+        f"By={OURS};SAN={PROXY}",  # before Envoy 1.5
     ],
 )
 def test_the_workload_that_was_verified_is_the_one(line: str) -> None:
@@ -96,7 +97,7 @@ def test_a_header_for_somebody_else_is_for_nobody() -> None:
         (f"By={OURS};URI={PROXY}\x00",),
         (f"By={OURS};URI={PROXY}\r\n",),
         (f"By={OURS};URI={PROXY}\u00e9",),
-        (f"By={OURS};SAN={PROXY}",),
+        (f"By={OURS};SAN={PROXY};URI={PROXY}",),
         (f"By={OURS};URI={PROXY};Other=x",),
         (f"By={OURS};URI",),
         (f"={OURS};URI={PROXY}",),
@@ -160,24 +161,28 @@ def elements(draw: st.DrawFn) -> tuple[tuple[tuple[str, str], ...], str]:
 def test_what_was_written_is_what_is_read(element: tuple[tuple[tuple[str, str], ...], str]) -> None:
     pairs, written = element
 
-    assert parse_element(written) == pairs
+    assert parse_elements(written) == (pairs,)
+
+
+@given(st.lists(elements(), min_size=1, max_size=4), st.sampled_from([",", ", ", " ,\t"]))
+def test_elements_are_read_one_by_one(several, comma: str) -> None:
+    """Whatever stands in them: no quoting makes a comma between two elements part of a value."""
+    assert parse_elements(comma.join(text for _, text in several)) == tuple(pairs for pairs, _ in several)
 
 
 @given(elements(), elements())
-def test_two_elements_are_never_read_as_one(one, other) -> None:
-    """Whatever stands in them: no quoting makes a comma between two elements part of a value."""
-    with pytest.raises(ForwardedError):
-        parse_element(f"{one[1]},{other[1]}")
+def test_of_several_elements_none_is_about_who_asks(one, other) -> None:
+    assert fault(f"{one[1]},{other[1]}") is ForwardedFault.INVALID
 
 
 @given(st.text(st.sampled_from('ByURIDNS=;,"\\ :/.ax\t\u00e9\n'), max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
-        pairs = parse_element(text)
+        found = parse_elements(text)
     except ForwardedError:
         return
-    assert pairs
-    assert all(key in {"by", "uri", "dns"} for key, _ in pairs)
+    assert all(found)
+    assert all(key in {"by", "uri", "dns"} for pairs in found for key, _ in pairs)
 
 
 @given(

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pdp.engine.decide import decide
+from pdp.paths import method_problem
 from pdp.vocabulary import Reason
 from tests.property.compiled import compile_files, contains, deciding, full_context
 from tests.reference import interpreter
@@ -103,7 +104,7 @@ def changed_path(rng, region, path):
 def is_plain(request):
     """Whether a region may be used for a request at all: `docs/caching.md`."""
     overridden = any("method" in name for name in request.context)
-    return request.method.isascii() and request.method.isupper() and not overridden
+    return method_problem(request.method) is None and not overridden
 
 
 @pytest.mark.parametrize("seed", range(100, 108))

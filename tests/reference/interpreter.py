@@ -342,7 +342,7 @@ def _same(one: Scalar, other: Scalar) -> bool:
     return type(one) is type(other) and one == other
 
 
-def _among(values: tuple[Scalar, ...], wanted: Iterable[Scalar]) -> _Truth:
+def _among(values: tuple[Scalar, ...], wanted: Iterable[Scalar], *, header: bool = False) -> _Truth:
     """A list against constants, or against the one value of something else.
 
     A single value is a list of one, for which this is plain equality.
@@ -351,7 +351,17 @@ def _among(values: tuple[Scalar, ...], wanted: Iterable[Scalar]) -> _Truth:
     found = [any(_same(value, constant) for constant in constants) for value in values]
     if found == [True]:
         return _Truth.TRUE
+    found += [part in constants for part in _parts(values) if header]
     return _Truth.UNKNOWN if any(found) else _Truth.FALSE
+
+
+def _parts(values: tuple[Scalar, ...]) -> list[str]:
+    """What stands between the commas of a header's values."""
+    return [part.strip(" \t") for value in values if isinstance(value, str) for part in value.split(",")]
+
+
+def _is_header(operand: ast.Operand) -> bool:
+    return isinstance(operand, ast.AttributeOperand) and operand.name.startswith("header.")
 
 
 def _compare(operator: Operator, left: tuple[Scalar, ...], right: tuple[Scalar, ...]) -> _Truth:
@@ -439,13 +449,19 @@ class _Conditions:
             left, right = self._operand(expr.left), self._operand(expr.right)
             if isinstance(left, _Missing) or isinstance(right, _Missing):
                 return _Truth.UNKNOWN
+            if _is_header(expr.left) or _is_header(expr.right):
+                ours, other = (left, right) if _is_header(expr.left) else (right, left)
+                equal = _among(ours, other, header=True)
+                return equal if expr.operator is Operator.EQ else _not(equal)
             return _compare(expr.operator, left, right)
         values = self._operand(expr.operand if isinstance(expr, ast.In) else expr.attribute)
         if isinstance(values, _Missing):
             return _Truth.UNKNOWN
         if isinstance(expr, ast.In):
-            return _among(values, [_constant(value) for value in expr.values])
-        return _truth(any(_same(value, _constant(expr.value)) for value in values))
+            constants = [_constant(value) for value in expr.values]
+            return _among(values, constants, header=_is_header(expr.operand))
+        listed = (*values, *_parts(values)) if _is_header(expr.attribute) else values
+        return _truth(any(_same(value, _constant(expr.value)) for value in listed))
 
     def _operand(self, operand: ast.Operand) -> tuple[Scalar, ...] | _Missing:
         match operand:
@@ -615,6 +631,9 @@ class Interpreter:
         """
         instants: set[Millis] = set()
         dates = [service.observe_until]
+        if any(_always_allows(rule) for rule in rules):
+            rules = [rule for rule in rules if rule.effect is Effect.DENY or rule.clause.obligations]
+            dates = []
         for rule in rules:
             dates += [rule.clause.valid_from, rule.clause.until]
             for expr in (rule.clause.when, rule.clause.unless):
@@ -634,6 +653,13 @@ class Interpreter:
                     yield from self._windows(item)
             case ast.NamedCondition():
                 yield from self._windows(self._names.condition(expr))
+
+
+def _always_allows(rule: ast.Rule) -> bool:
+    """Whether a matching rule allows at any instant and in any context."""
+    clause = rule.clause
+    limits = (clause.when, clause.unless, clause.valid_from, clause.until)
+    return rule.effect is Effect.ALLOW and not rule.users and all(limit is None for limit in limits)
 
 
 def _verdict(

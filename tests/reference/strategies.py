@@ -713,7 +713,7 @@ def _context(choices: _Choices) -> Mapping[str, AttributeValue | None]:
 
 _STRINGS: Final = (("a",), ("b",), ("a", "b"), ("x",), None, (), ("a", "a"), ("other",))
 _CONTEXT: Final[Mapping[str, tuple[AttributeValue | None, ...]]] = {
-    "header.x-a": _STRINGS,
+    "header.x-a": (*_STRINGS, ("a,x",), ("x, a", "other"), ("other ,b",), (" a",), ("b,b",)),
     "source.ip": (*_ADDRESSES, None),
     "user.scope": _STRINGS,
     "user.level": (1, 2, 3, 4, -1, None),

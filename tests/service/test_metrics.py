@@ -2,8 +2,9 @@
 
 import pytest
 
+from pdp.counters import Counters
 from pdp.service import metrics as module
-from pdp.service.counts import LATENCY_SECONDS
+from pdp.service.counts import FILES, LATENCY_SECONDS
 from pdp.service.metrics import OTHER, Metrics
 from pdp.vocabulary import Decision, Effect, Reason, ShadowOutcome
 
@@ -69,6 +70,24 @@ def test_beyond_a_bound_services_share_a_label(monkeypatch: pytest.MonkeyPatch) 
     assert metrics.counts().shadowed == {"a": 2, "b": 1, OTHER: 2}
 
 
+def test_what_other_threads_count_has_its_cell_from_the_beginning() -> None:
+    """Two threads that make cells at once would write both names to one place."""
+    counters = Counters()
+    metrics = Metrics(counters)
+    before = counters.read()
+
+    for outcome in ("accepted", "rejected", "unchanged"):
+        metrics.reloaded(outcome)
+    for outcome in ("accepted", "rejected"):
+        metrics.settings_read(outcome)
+    for files in FILES:
+        metrics.renewed(files)
+        metrics.renewal_refused(files, refused=True)
+
+    assert counters.read().keys() == before.keys()
+    assert sum(counters.read().values()) == sum(before.values()) + 5 + 3 * len(FILES)
+
+
 def test_what_was_not_decided_is_counted_by_why() -> None:
     metrics = Metrics()
 
@@ -76,7 +95,9 @@ def test_what_was_not_decided_is_counted_by_why() -> None:
     metrics.question_refused("bad_json")
     metrics.question_shed("rate")
     metrics.reloaded("rejected")
+    metrics.settings_read("accepted")
 
+    assert metrics.counts().settings == {"accepted": 1, "rejected": 0}
     assert metrics.counts().refused == {"bad_json": 2}
     assert metrics.counts().shed == {"rate": 1}
     assert metrics.counts().reloads == {"accepted": 0, "rejected": 1, "unchanged": 0}

@@ -47,7 +47,7 @@ def world() -> World:
 
 def test_current_version_comes_at_once_and_only_once(world: World) -> None:
     async def run() -> None:
-        with world.revisions.follow() as following:
+        with world.revisions.follow("pep") as following:
             first = await following.newest(LONG)
             again = await following.newest(SOON)
 
@@ -59,7 +59,7 @@ def test_current_version_comes_at_once_and_only_once(world: World) -> None:
 
 def test_who_is_to_be_looked_at_is_told_something_though_nothing_is_new(world: World) -> None:
     async def run() -> None:
-        with world.revisions.follow() as following, world.revisions.follow() as other:
+        with world.revisions.follow("pep") as following, world.revisions.follow("pep") as other:
             await following.newest(LONG)
             waiting = asyncio.create_task(following.newest(LONG))
             await asyncio.sleep(SOON)
@@ -77,7 +77,7 @@ def test_who_is_to_be_looked_at_is_told_something_though_nothing_is_new(world: W
 
 def test_publication_wakes_who_waits(world: World) -> None:
     async def run() -> None:
-        with world.revisions.follow() as one, world.revisions.follow() as other:
+        with world.revisions.follow("pep") as one, world.revisions.follow("pep") as other:
             for following in (one, other):
                 await following.newest(LONG)
             waiting = [asyncio.create_task(following.newest(LONG)) for following in (one, other)]
@@ -91,7 +91,7 @@ def test_publication_wakes_who_waits(world: World) -> None:
 
 def test_who_is_slow_misses_what_is_between_and_never_the_newest(world: World) -> None:
     async def run() -> None:
-        with world.revisions.follow() as following:
+        with world.revisions.follow("pep") as following:
             await following.newest(LONG)
             await asyncio.to_thread(world.publish, 1, 2, 3)
 
@@ -105,7 +105,7 @@ def test_who_is_slow_misses_what_is_between_and_never_the_newest(world: World) -
 
 def test_ring_between_two_looks_is_not_lost(world: World) -> None:
     async def run() -> None:
-        with world.revisions.follow() as following:
+        with world.revisions.follow("pep") as following:
             await following.newest(LONG)
             world.publish(1)  # the loop runs nothing meanwhile: the ring arrives when it next waits
 
@@ -119,7 +119,7 @@ def test_ring_between_two_looks_is_not_lost(world: World) -> None:
 
 def test_an_edit_that_changes_nothing_wakes_nobody_for_long(world: World) -> None:
     async def run() -> None:
-        with world.revisions.follow() as following:
+        with world.revisions.follow("pep") as following:
             await following.newest(LONG)
             waiting = asyncio.create_task(following.newest(4 * SOON))
             await asyncio.to_thread(world.publish, 0)
@@ -131,7 +131,7 @@ def test_an_edit_that_changes_nothing_wakes_nobody_for_long(world: World) -> Non
 
 def test_close_ends_those_who_wait_and_admits_nobody(world: World) -> None:
     async def run() -> None:
-        with world.revisions.follow() as following:
+        with world.revisions.follow("pep") as following:
             await following.newest(LONG)
             waiting = asyncio.create_task(following.newest(LONG))
             await asyncio.sleep(0)
@@ -140,7 +140,7 @@ def test_close_ends_those_who_wait_and_admits_nobody(world: World) -> None:
             assert await waiting is None
             assert following.closed
             with pytest.raises(CannotAnswerError) as caught:
-                world.revisions.follow()
+                world.revisions.follow("pep")
             assert caught.value.code == "ending"
 
     asyncio.run(run())
@@ -152,10 +152,28 @@ def test_followers_have_a_bound_and_who_leaves_makes_room(
     monkeypatch.setattr(module, "MAX_REVISION_WATCHERS", 2)
 
     async def run() -> None:
-        with world.revisions.follow():
-            with world.revisions.follow(), pytest.raises(CannotAnswerError) as caught:
-                world.revisions.follow()
-            with world.revisions.follow():
+        with world.revisions.follow("pep"):
+            with world.revisions.follow("pep"), pytest.raises(CannotAnswerError) as caught:
+                world.revisions.follow("pep")
+            with world.revisions.follow("pep"):
+                pass
+
+        assert caught.value.code == "too_many_watchers"
+
+    asyncio.run(run())
+
+
+def test_followers_of_one_caller_have_a_bound_that_leaves_room_for_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_WATCHERS_PER_CALLER", 2)
+
+    async def run() -> None:
+        follow = world.revisions.follow
+        with follow("one"), follow("other"), follow("other"):
+            with follow("one"), pytest.raises(CannotAnswerError, match="of one caller") as caught:
+                follow("one")
+            with follow("one"), follow("third"):
                 pass
 
         assert caught.value.code == "too_many_watchers"
@@ -165,7 +183,7 @@ def test_followers_have_a_bound_and_who_leaves_makes_room(
 
 def test_rings_after_the_loop_has_ended_do_no_harm(world: World) -> None:
     async def run() -> None:
-        world.revisions.follow()  # and never left
+        world.revisions.follow("pep")  # and never left
 
     asyncio.run(run())
     world.publish(1)

@@ -236,3 +236,45 @@ def test_floor_is_what_was_published_and_nothing_else() -> None:
         with pytest.raises(CannotAnswerError):
             service.require_revision(unseen)
     assert bad.loaded.snapshot is None
+
+
+ATTRIBUTES = """\
+language 1
+trust domain prod = "prod.example.org"
+service a {
+    allow anyone to GET /x
+    deny anyone to any /x when has header.x-debug
+    allow anyone to GET /plain
+}
+"""
+PINNED = "spiffe://prod.example.org/one"
+
+
+@pytest.mark.parametrize(
+    ("entries", "path", "principal"),
+    [
+        (("prod/one supplies header", "prod/two supplies source"), "/x", PINNED),
+        (("prod/one supplies header", "prod/two"), "/x", PINNED),
+        (("prod/one supplies header", "prod/two supplies header"), "/x", None),
+        (("prod/one, prod/two supplies header",), "/x", None),
+        (("prod/one supplies header", "prod/two supplies source"), "/plain", None),
+    ],
+)
+def test_a_region_that_read_attributes_is_of_one_principal_if_others_come_with_other_families(
+    entries, path, principal
+):
+    table = "".join(f"caller prod/pep fronts a may assert {entry}\n" for entry in entries)
+    loader, snapshot = load(ATTRIBUTES + table)
+    service = DecisionService(
+        Publisher(loader, snapshot, on_event=lambda _: None, now=NOW), clock=lambda: NOW
+    )
+    asked = Request(
+        principal=spiffe_principal(PINNED), service="a", method="GET", path=path, now=NOW, user=None,
+        context={}, supplied=frozenset(),
+    )  # fmt: skip
+
+    answered = service.answer(caller("pep"), service.versions.current, NOW, asked)
+
+    assert answered.decision.effect is Effect.ALLOW
+    assert answered.decision.region is not None
+    assert answered.decision.region.principal == principal

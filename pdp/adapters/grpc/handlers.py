@@ -24,6 +24,7 @@ from pdp.adapters.grpc.answers import (
     revision_message,
 )
 from pdp.adapters.grpc.callers import Callers
+from pdp.adapters.grpc.open_calls import OpenCalls
 from pdp.adapters.grpc.questions import read_batch, read_question, read_watch
 from pdp.adapters.grpc.refusals import refuse
 from pdp.adapters.grpc.waiting import Waiting
@@ -54,6 +55,7 @@ class Calls:
         self._service = service
         self._callers = callers
         self._waiting = Waiting()
+        self._open = OpenCalls(lambda: service.metrics.question_shed("calls"))
         self._health = aio.HealthServicer()
 
     def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
@@ -102,12 +104,12 @@ class Calls:
     def _guarded(
         self, method: Callable[[_Context], Awaitable[_T]]
     ) -> Callable[[object, _Context], Awaitable[_T]]:
-        """No call without a caller, and every error a status."""
+        """No call without a caller, so many of each, and every error a status."""
 
         async def guarded(_: object, context: _Context) -> _T:
             try:
-                self._callers.identify(context)
-                return await method(context)
+                with self._open.one_of(self._callers.identify(context).id):
+                    return await method(context)
             except AbortError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it was, it must not become a decision

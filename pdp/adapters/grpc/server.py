@@ -43,6 +43,9 @@ _OPTIONS: Final = (
     # One bound, not two: between a soft and a hard one requests are refused at random.
     ("grpc.max_metadata_size", MAX_HEAD_BYTES),
     ("grpc.absolute_max_metadata_size", MAX_HEAD_BYTES),
+    # The same for calls that wait to be taken up: one caller's burst would have others cancelled at random.
+    ("grpc.server.max_pending_requests", MAX_GRPC_CALLS),
+    ("grpc.server.max_pending_requests_hard_limit", MAX_GRPC_CALLS),
     ("grpc.max_concurrent_streams", MAX_GRPC_CALLS_PER_CONNECTION),
     ("grpc.server_handshake_timeout_ms", _millis(MAX_ARRIVAL_SECONDS)),
     ("grpc.max_connection_age_grace_ms", _millis(MAX_ARRIVAL_SECONDS)),

@@ -9,8 +9,9 @@ import json
 import random
 import re
 import shutil
+import socket
 import ssl
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,10 +21,10 @@ from typing import Final
 from tests.e2e.running import Pki, Service, make_policies, question
 from tests.fuzz.corpora import questions
 from tests.fuzz.engine import Target
-from tests.fuzz.exchange import Answered, Found, exchange, replies_in, requests_in
+from tests.fuzz.exchange import Answered, Found, exchange, over_tls, replies_in, requests_in
 from tests.fuzz.mutate import ODD_BYTES, Mutator
 
-__all__ = ["TARGETS", "close"]
+__all__ = ["TARGETS", "change_request", "close", "judged", "make_request", "resident"]
 
 _DECISIONS: Final = {b"/v1/decide", b"/decide", b"/v1/decide/batch", b"/decide/batch"}
 _MOST_GROWTH: Final = 64 * 1024  # KiB that the service may grow by while it is fuzzed
@@ -46,7 +47,7 @@ def _running() -> _Running:
     service = Service(pki, make_policies(folder / "policies"))
     for _ in range(50):  # what is made once
         assert service.send(question()).status == 200
-    return _Running(service, pki.context(), _resident(service))
+    return _Running(service, pki.context(), resident(service))
 
 
 def close() -> None:
@@ -62,7 +63,7 @@ def close() -> None:
             shutil.rmtree(running.service.policies.parent)
 
 
-def _resident(service: Service) -> int:
+def resident(service: Service) -> int:
     """KiB of memory that the process holds."""
     status = Path(f"/proc/{service.process.pid}/status").read_text(encoding="ascii")
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
@@ -73,7 +74,7 @@ def _resident(service: Service) -> int:
 def _look_after(running: _Running) -> None:
     """It answers as before, nothing is in its log, and it has not grown."""
     running.service.assert_still_answers()
-    assert _resident(running.service) < running.resident + _MOST_GROWTH
+    assert resident(running.service) < running.resident + _MOST_GROWTH
 
 
 # -- what must hold ---------------------------------------------------------------------
@@ -82,12 +83,26 @@ def _look_after(running: _Running) -> None:
 def _http(data: bytes) -> Hashable:
     """A precise answer to each request that two parsers find, an error and the end of it else; never 5xx."""
     running = _running()
-    found, then = requests_in(data)
-    rng = random.Random(len(data))
-    received, closed = exchange(running.service, running.context, data, rng, 1 if found else 0)
+    outcome = judged(data, lambda: over_tls(running.service, running.context))
     running.count += 1
     if running.count % _EVERY == 0:
         _look_after(running)
+    return outcome
+
+
+def judged(
+    data: bytes, connect: Callable[[], socket.socket], may_ask: Callable[[Found], bool] = lambda _: True
+) -> Hashable:
+    """Send bytes and hold what comes back against what a second parser finds in them.
+
+    Args:
+        data: What is sent.
+        connect: Makes a connection to the service.
+        may_ask: Whether a request, as h11 reads it, comes from somebody who is answered.
+    """
+    found, then = requests_in(data)
+    rng = random.Random(len(data))
+    received, closed = exchange(connect(), data, rng, 1 if found else 0)
     replies = replies_in(received)
     decisions = 0
     for number, reply in enumerate(replies):
@@ -98,6 +113,7 @@ def _http(data: bytes) -> Hashable:
         # What is not about a body may be answered before all of that has arrived.
         if _decides(reply):
             assert number < len(found), f"answered, though there is no request: {str(reply)[:500]}"
+            assert may_ask(found[number]), f"answered, though nobody may ask: {found[number]}"
             decisions += 1
             _require_asked(found[number], reply)
     if then == "error" and not replies:
@@ -144,7 +160,7 @@ def _require_asked(request: Found, reply: Answered) -> None:
 # -- inputs ----------------------------------------------------------------------------
 
 
-def _request(
+def make_request(
     body: bytes, *headers: str, line: str = "POST /v1/decide HTTP/1.1", length: bool = True
 ) -> bytes:
     lines = [line, "host: pdp", "content-type: application/json", *headers]
@@ -155,44 +171,44 @@ def _request(
 
 def _chunked(body: bytes, *headers: str) -> bytes:
     chunks = b"%x\r\n%b\r\n%x;a=b\r\n%b\r\n0\r\nx-a: b\r\n\r\n" % (5, body[:5], len(body) - 5, body[5:])
-    return _request(b"", "transfer-encoding: chunked", *headers, length=False) + chunks
+    return make_request(b"", "transfer-encoding: chunked", *headers, length=False) + chunks
 
 
 _BODY: Final = json.dumps(question()).encode()
 _OTHER: Final = json.dumps(question(path="/v1/items/locked")).encode()
 _BATCH: Final = json.dumps({"questions": [question(), question(method="PUT")]}).encode()
-_INSIDE: Final = _request(_BODY)
+_INSIDE: Final = make_request(_BODY)
 
 _SEEDS: Final = (
-    _request(_BODY),
-    _request(_BODY, "connection: close") + _request(_OTHER),
-    _request(_BODY) + _request(_OTHER) + _request(_BODY, "connection: close"),
-    _request(_BATCH, line="POST /v1/decide/batch HTTP/1.1"),
+    make_request(_BODY),
+    make_request(_BODY, "connection: close") + make_request(_OTHER),
+    make_request(_BODY) + make_request(_OTHER) + make_request(_BODY, "connection: close"),
+    make_request(_BATCH, line="POST /v1/decide/batch HTTP/1.1"),
     _chunked(_BODY),
-    _chunked(_BODY) + _request(_OTHER),
-    _request(_BODY, "transfer-encoding: chunked"),  # both: CL.TE and TE.CL
-    _request(b"0\r\n\r\n" + _INSIDE, "transfer-encoding: chunked"),
-    _request(_INSIDE, "content-length: 0"),
-    _request(_BODY, "Content-Length: 7", "content-length : 8"),
-    _request(_BODY, "transfer-encoding: chunked, identity", "transfer-encoding: xchunked"),
+    _chunked(_BODY) + make_request(_OTHER),
+    make_request(_BODY, "transfer-encoding: chunked"),  # both: CL.TE and TE.CL
+    make_request(b"0\r\n\r\n" + _INSIDE, "transfer-encoding: chunked"),
+    make_request(_INSIDE, "content-length: 0"),
+    make_request(_BODY, "Content-Length: 7", "content-length : 8"),
+    make_request(_BODY, "transfer-encoding: chunked, identity", "transfer-encoding: xchunked"),
     _chunked(_BODY, "transfer-encoding: x"),
-    _request(_BODY, "x-a: b\r\n c", "x_b: c", "x-c:\td "),
-    _request(_BODY, "expect: 100-continue"),
-    _request(_BODY, "upgrade: h2c", "connection: upgrade, http2-settings"),
-    _request(_BODY, line="POST /v1/decide?x=1 HTTP/1.1"),
-    _request(_BODY, line="POST https://pdp/v1/decide HTTP/1.1"),
-    _request(_BODY, line="POST /v1/%64ecide HTTP/1.1"),
-    _request(_BODY, line="POST /v1/decide HTTP/1.0"),
-    _request(b"", line="GET /openapi.json HTTP/1.1", length=False),
-    _request(b"", line="GET /v1/revisions HTTP/1.1", length=False),
-    _request(b"", line="HEAD /v1/decide HTTP/1.1", length=False),
-    _request(b"", line="OPTIONS * HTTP/1.1", length=False),
-    _request(b"", line="CONNECT pdp:443 HTTP/1.1", length=False),
-    _request(_BODY, "content-encoding: gzip"),
-    _request(_BODY, *(f"x-{n}: {n}" for n in range(99))),
+    make_request(_BODY, "x-a: b\r\n c", "x_b: c", "x-c:\td "),
+    make_request(_BODY, "expect: 100-continue"),
+    make_request(_BODY, "upgrade: h2c", "connection: upgrade, http2-settings"),
+    make_request(_BODY, line="POST /v1/decide?x=1 HTTP/1.1"),
+    make_request(_BODY, line="POST https://pdp/v1/decide HTTP/1.1"),
+    make_request(_BODY, line="POST /v1/%64ecide HTTP/1.1"),
+    make_request(_BODY, line="POST /v1/decide HTTP/1.0"),
+    make_request(b"", line="GET /openapi.json HTTP/1.1", length=False),
+    make_request(b"", line="GET /v1/revisions HTTP/1.1", length=False),
+    make_request(b"", line="HEAD /v1/decide HTTP/1.1", length=False),
+    make_request(b"", line="OPTIONS * HTTP/1.1", length=False),
+    make_request(b"", line="CONNECT pdp:443 HTTP/1.1", length=False),
+    make_request(_BODY, "content-encoding: gzip"),
+    make_request(_BODY, *(f"x-{n}: {n}" for n in range(99))),
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     b"GET /\r\n",
-    *(_request(json.dumps(asked).encode()) for asked in questions()[:20]),
+    *(make_request(json.dumps(asked).encode()) for asked in questions()[:20]),
 )
 _EXTRA: Final = (
     b"Transfer-Encoding: chunked\r\n", b"Content-Length: 10\r\n", b"Content-Length: +5\r\n",
@@ -208,7 +224,7 @@ _BYTES: Final = Mutator(
 )
 
 
-def _change_request(rng: random.Random, data: bytes, other: bytes) -> bytes:
+def change_request(rng: random.Random, data: bytes, other: bytes) -> bytes:
     """In whole lines, or in bytes."""
     if rng.random() < 0.6:
         return _BYTES(rng, data, other)
@@ -231,7 +247,7 @@ TARGETS: Final = (
     Target(
         name="http",
         seeds=_SEEDS,
-        mutate=_change_request,
+        mutate=change_request,
         check=_http,
         examples=300,
         seconds=10,
