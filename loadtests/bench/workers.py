@@ -26,6 +26,7 @@ WHO = "caller prod/ns/bench/sa/pep fronts any service may assert any principal o
 QUESTIONS = 10_000
 CONNECTIONS = 8
 EDITS = 9
+PIECE = 10_000  # lines of a table
 
 
 class Unix(http.client.HTTPConnection):
@@ -56,6 +57,18 @@ def many_files(files: int, rules: int) -> dict[str, str]:
     for file in range(files):
         texts[f"d{file % 40}/f{file}.policy"] = edited(file, rules // files, 0)
     return texts
+
+
+def in_pieces(texts: Mapping[str, str]) -> dict[str, str]:
+    """A shape whose table is larger than a file of a policy set may be, as several."""
+    table = texts.get("grants.csv")
+    if table is None:
+        return dict(texts)
+    head, *lines = table.splitlines(keepends=True)
+    pieces = [lines[at : at + PIECE] for at in range(0, len(lines), PIECE)]
+    named = {f"grants{n}.csv": head + "".join(piece) for n, piece in enumerate(pieces)}
+    grants = "".join(f'    allow from "{name}"\n' for name in named)
+    return {"bench.policy": texts["bench.policy"].replace('    allow from "grants.csv"\n', grants), **named}
 
 
 def edited(file: int, rules: int, edit: int) -> str:
@@ -100,7 +113,7 @@ def main() -> None:
 def measure(folder: Path, texts: Mapping[str, str], options: argparse.Namespace) -> dict[str, object]:
     """Run the service on these files."""
     policies = folder / "policies"
-    for name, text in {**texts, "callers.policy": f"language 1\n{WHO}"}.items():
+    for name, text in {**in_pieces(texts), "callers.policy": f"language 1\n{WHO}"}.items():
         path = policies / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

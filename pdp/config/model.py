@@ -61,6 +61,7 @@ class PolicySettings(_Section):
     """Where policies come from."""
 
     path: FilePath
+    compiled: FilePath | None = None
 
 
 class Credentials(NamedTuple):

@@ -14,6 +14,7 @@ from pdp.identity.trust import TrustStore
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.edits import outcome
 from pdp.process.hangup import Hangups
+from pdp.process.kept import Kept
 from pdp.process.local import local_of, require_entry, shown_at
 from pdp.process.parts import (
     Say,
@@ -63,7 +64,8 @@ def serve_alone(
         tls = make_tls(settings, trust)
         bundle = read_bundle(settings.policies.path)
         told: list[Callable[[Event], None]] = []
-        publisher = make_publisher(bundle, trust.digest, told=told)
+        kept = None if settings.policies.compiled is None else Kept(settings.policies.compiled, say)
+        publisher = make_publisher(bundle, trust.digest, told=told, kept=kept)
         require_entry(local, publisher)
         for warning in unknown_services(settings, publisher):
             say(warning)
@@ -107,6 +109,8 @@ def serve_alone(
         def begun() -> None:
             hangups.start(partial(change, asyncio.get_running_loop()), service.metrics.settings_read)
             ready(where, publisher)
+            if kept is not None:
+                kept.follow(publisher, bundle)
 
         try:
             server.run(listener, ready=begun)

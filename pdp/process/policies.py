@@ -7,10 +7,11 @@ from pdp.config.model import Settings
 from pdp.diagnostics import Severity, escape
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.edits import shown
+from pdp.process.kept import Kept
 from pdp.process.parts import Say, clock
 from pdp.store.bundle import PolicyBundle
 from pdp.store.publish import ChangeOver, Event, Publisher, at_once
-from pdp.store.snapshot import Loader
+from pdp.store.snapshot import Loader, Snapshot
 from pdp.store.versions import Versions
 from pdp.store.watch import DirectoryWatcher
 
@@ -23,6 +24,7 @@ def make_publisher(
     *,
     told: list[Callable[[Event], None]],
     change_over: ChangeOver = at_once,
+    kept: Kept | None = None,
 ) -> Publisher:
     """The publisher of a set without errors.
 
@@ -31,21 +33,29 @@ def make_publisher(
         circumstances: What else names a version, as `Loader` has it.
         told: Who is told of each event, one after the other; may grow later.
         change_over: As `Publisher` has it.
+        kept: Where its compiled form may be kept.
 
     Raises:
         CannotStartError: The set has errors.
     """
     loader = Loader(circumstances=circumstances)
-    loaded = loader.load(bundle, now=clock())
-    if loaded.snapshot is None:
-        wrong = shown(loaded, Severity.ERROR)
-        raise CannotStartError(f"{wrong}the policy set has errors, and there is no last good one")
+    image = None if kept is None else kept.read(bundle)
+    if image is not None:
+        first = Snapshot.of(image, loader.revision(bundle.digest))
+    else:
+        loaded = loader.load(bundle, now=clock())
+        if loaded.snapshot is None:
+            wrong = shown(loaded, Severity.ERROR)
+            raise CannotStartError(f"{wrong}the policy set has errors, and there is no last good one")
+        first = loaded.snapshot
+    if kept is not None:
+        told.append(kept.note)
 
     def tell(event: Event) -> None:
         for each in told:
             each(event)
 
-    return Publisher(loader, loaded.snapshot, on_event=tell, now=clock(), change_over=change_over)
+    return Publisher(loader, first, on_event=tell, now=clock(), change_over=change_over)
 
 
 def follow_policies(root: Path, baseline: PolicyBundle, publisher: Publisher, say: Say) -> DirectoryWatcher:

@@ -21,7 +21,8 @@ from pdp.process.cannot_start import CannotStartError
 from pdp.process.colleague import Colleague, start
 from pdp.process.edits import outcome
 from pdp.process.hangup import Hangups
-from pdp.process.images import ImageShelf
+from pdp.process.images import ImageShelf, Parcel
+from pdp.process.kept import Kept
 from pdp.process.local import local_of, require_entry, shown_at
 from pdp.process.messages import Begin
 from pdp.process.panel import Panel
@@ -95,11 +96,14 @@ class _Supervisor:
         self._panel = Panel.make(settings.process.workers + 1)
         self._metrics = Metrics(self._panel.counters(settings.process.workers))
         self._bundle = read_bundle(settings.policies.path)
+        compiled = settings.policies.compiled
+        self._kept = None if compiled is None else Kept(compiled, say)
         self._publisher = make_publisher(
             self._bundle,
             trust.digest,
             told=[lambda event: self._metrics.reloaded(outcome(event)), edited],
             change_over=self._change_over,
+            kept=self._kept,
         )
         require_entry(self._local, self._publisher)
         for warning in unknown_services(settings, self._publisher):
@@ -135,7 +139,7 @@ class _Supervisor:
             self._loop.add_signal_handler(number, self._told_to_end, number)
         self._workers = Workers(
             self._settings.process.workers,
-            Version.of(self._publisher.current, self._images.pack(self._publisher.current.snapshot)),
+            Version.of(self._publisher.current, self._first_parcel()),
             self._panel,
             begin=self._begin,
             say=self._say,
@@ -161,6 +165,11 @@ class _Supervisor:
         if self._trouble:
             raise CannotStartError(self._trouble)
 
+    def _first_parcel(self) -> Parcel:
+        """The first version: as it was kept, or written now."""
+        kept = None if self._kept is None else self._kept.parcel()
+        return kept or self._images.pack(self._publisher.current.snapshot)
+
     def _follow(self) -> ExitStack:
         """Publish what changes, until what is returned is closed."""
         following = ExitStack()
@@ -177,6 +186,11 @@ class _Supervisor:
             following.enter_context(renewal)
         path = self._settings.policies.path
         following.callback(follow_policies(path, self._bundle, self._publisher, self._say).stop)
+        if self._kept is not None:
+            # What an edit goes on from is written now, so that the edit hands over what it touched.
+            self._kept.follow(
+                self._publisher, self._bundle, lambda snapshot: self._images.pack(snapshot).close()
+            )
         return following
 
     async def _confirm(self) -> None:

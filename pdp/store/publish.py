@@ -129,6 +129,32 @@ class Publisher(Versions):
                 event = Accepted(published=after, loaded=loaded, before=before)
         return event
 
+    def prime(self, bundle: PolicyBundle, now: Millis, prepared: Callable[[Snapshot], None]) -> None:
+        """Compile what is served already: it was read from an image, from which no edit goes on.
+
+        Edits wait for it. What is answered stays the same.
+
+        Args:
+            bundle: The files that are served.
+            now: The instant from which on invariants have to hold.
+            prepared: Called with what was compiled, before any edit.
+        """
+        event: Event | None = None
+        try:
+            with self._lock:
+                loaded, served = self._loader.load(bundle, now=now), self.current
+                if loaded.snapshot is None:
+                    self._rejected = True
+                    event = Rejected(loaded=loaded, serving=served.snapshot.revision)
+                else:
+                    prepared(loaded.snapshot)
+                    snapshot = replace(loaded.snapshot, revision=served.snapshot.revision)
+                    self.current = replace(served, snapshot=snapshot)
+            if event is not None:
+                self._tell(event)
+        finally:
+            self._catch_up()
+
     def restate(self, circumstances: str) -> None:
         """Publish what is served once more, under other circumstances: nothing is compiled.
 

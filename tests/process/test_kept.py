@@ -1,0 +1,202 @@
+"""The compiled form that is kept: used for the very files that it was made of, and for nothing else."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pdp.diagnostics import Diagnostic, Span
+from pdp.engine.decide import decide
+from pdp.process import kept as kept_module
+from pdp.process.cannot_start import CannotStartError
+from pdp.process.kept import Kept
+from pdp.process.policies import make_publisher
+from pdp.store.bundle import PolicyBundle, make_bundle
+from pdp.store.publish import Accepted, Event, Publisher
+from tests.engine.asking import HEAD, NOW, ask
+
+DEADLINE = 60.0
+FILE = "compiled.image"
+
+
+def bundle(path: str = "/x") -> PolicyBundle:
+    text = f"{HEAD}service s {{\n    allow prod/a to GET {path}\n    deny anyone to any /admin/**\n}}\n"
+    return make_bundle({"a.policy": text.encode(), "b.policy": b"language 1\nservice t {}\n"})
+
+
+def until(holds: Callable[[], object]) -> None:
+    limit = time.monotonic() + DEADLINE
+    while not holds():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+class World:
+    """A publisher with a folder, as the service has them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.said = folder, list[str]()
+        self.events: list[Event] = []
+
+    def start(self, files: PolicyBundle) -> Publisher:
+        """As at the start of the service; `image` then says whether the compiled form was used."""
+        self.kept = Kept(self.folder, self.said.append)
+        publisher = make_publisher(files, "", told=[self.events.append], kept=self.kept)
+        self.image = not publisher.current.snapshot.units
+        return publisher
+
+    def keep(self, files: PolicyBundle) -> None:
+        """Start, and wait until the compiled form is there."""
+        self.kept_by = self.start(files)
+        self.kept.follow(self.kept_by, files)
+        until((self.folder / FILE).exists)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(kept_module, "_QUIET_SECONDS", 0.05)
+    return World(tmp_path / "kept")
+
+
+def allowed(publisher: Publisher, path: str) -> bool:
+    return decide(publisher.current.snapshot.index, ask(f"prod/a GET {path}")).effect.value == "allow"
+
+
+def test_the_next_start_uses_it(world: World) -> None:
+    world.keep(bundle())
+    assert not world.image
+
+    again = world.start(bundle())
+
+    assert world.image
+    assert world.said == []
+    assert again.current.snapshot.revision == world.kept_by.current.snapshot.revision
+    assert again.current.snapshot.rules == world.kept_by.current.snapshot.rules
+    assert allowed(again, "/x")
+    assert not allowed(again, "/admin/x")
+
+
+def test_it_is_for_its_owner_alone(world: World) -> None:
+    world.keep(bundle())
+
+    assert (world.folder / FILE).stat().st_mode & 0o777 == 0o600
+    assert world.folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_an_edit_is_kept_in_its_turn(world: World) -> None:
+    world.keep(bundle())
+    before = (world.folder / FILE).stat().st_ino
+
+    world.kept_by.offer(bundle("/y"), NOW)
+    until(lambda: (world.folder / FILE).stat().st_ino != before)
+
+    assert allowed(world.start(bundle("/y")), "/y")
+    assert world.image
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def swap(file: Path) -> None:
+    other = file.with_name("other")
+    file.rename(other)
+    file.symlink_to(other)
+
+
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a byte is another": (flip, "damaged"),
+    "it is cut short": (lambda file: os.truncate(file, file.stat().st_size - 1), ""),
+    "it is cut to nothing": (lambda file: os.truncate(file, 0), "empty"),
+    "it is cut within its head": (lambda file: os.truncate(file, 40), "not whole"),
+    "it is something else": (lambda file: file.write_bytes(b"x" * 5000), "not one of ours"),
+    "others may write it": (lambda file: file.chmod(0o620), "others may"),
+    "others may read it": (lambda file: file.chmod(0o604), "others may"),
+    "others may enter the folder": (lambda file: file.parent.chmod(0o750), "entered by others"),
+    "it is a symbolic link": (swap, "symbolic link"),
+    "it is a folder": (lambda file: (file.unlink(), file.mkdir(mode=0o700)), ""),
+    "it is a pipe": (lambda file: (file.unlink(), os.mkfifo(file, 0o600)), "not a file"),
+}
+
+
+@pytest.mark.parametrize("how", BAD)
+def test_what_is_not_right_is_not_used_and_said_once(world: World, how: str) -> None:
+    world.keep(bundle())
+    spoil, reason = BAD[how]
+    spoil(world.folder / FILE)
+
+    publisher = world.start(bundle())
+
+    assert not world.image
+    assert allowed(publisher, "/x")
+    assert len(world.said) == 1
+    assert reason in world.said[0]
+
+
+def test_a_folder_that_is_a_link_is_not_used(world: World, tmp_path: Path) -> None:
+    world.keep(bundle())
+    world.folder.rename(tmp_path / "moved")
+    world.folder.symlink_to(tmp_path / "moved")
+
+    world.start(bundle())
+
+    assert not world.image
+    assert "symbolic link" in world.said[0]
+
+
+def test_other_files_are_read(world: World) -> None:
+    world.keep(bundle())
+
+    publisher = world.start(bundle("/y"))
+
+    assert not world.image
+    assert (allowed(publisher, "/x"), allowed(publisher, "/y")) == (False, True)
+    assert "other files" in world.said[0]
+
+
+def test_another_program_reads_the_files(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.keep(bundle())
+    monkeypatch.setattr(kept_module, "code_digest", lambda: "another")
+
+    world.start(bundle())
+
+    assert not world.image
+    assert "another version" in world.said[0]
+
+
+def test_files_that_could_not_all_be_read_are_never_answered_for(world: World) -> None:
+    world.keep(bundle())
+    problem = Diagnostic(code="PDP901", message="x", span=Span(file="a.policy", start=0, end=0))
+
+    with pytest.raises(CannotStartError):
+        world.start(make_bundle(bundle().files, [problem]))
+
+
+def test_edits_wait_until_what_was_kept_is_compiled_and_go_on_from_it(world: World) -> None:
+    world.keep(bundle())
+    publisher = world.start(bundle())
+    prepared, go = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        prepared.set()
+        go.wait(DEADLINE)
+
+    world.kept.follow(publisher, bundle(), hold)
+    prepared.wait(DEADLINE)
+    editing = threading.Thread(target=publisher.offer, args=(bundle("/y"), NOW))
+    editing.start()
+    time.sleep(0.1)
+    assert allowed(publisher, "/x")  # answers do not wait
+    go.set()
+    editing.join(DEADLINE)
+
+    (event,) = world.events
+    assert isinstance(event, Accepted)
+    assert str(event.changes) == "1 granted, 1 revoked"
+    assert event.before.number == 1
+    assert allowed(publisher, "/y")
