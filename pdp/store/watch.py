@@ -26,6 +26,9 @@ __all__ = ["DirectoryWatcher"]
 _REARM_SECONDS: Final = 30.0
 # The first time that is: a directory may just be about to be replaced.
 _FIRST_PAUSE_SECONDS: Final = 0.05
+# How long a file that held something has to be empty before that is taken for what somebody wants: who
+# writes over a file empties it first, and a machine that is busy may come to the rest of it later.
+_EMPTIED_SECONDS: Final = 0.3
 
 
 def _nothing() -> None:
@@ -183,10 +186,15 @@ class DirectoryWatcher:
     def _read(self, tree: Tree) -> PolicyBundle | None:
         """Read the tree once it holds still, or say that it does not; None if asked to stop."""
         deadline = time.monotonic() + limits.MAX_UNSETTLED_SECONDS
+        patience = time.monotonic() + _EMPTIED_SECONDS
         settled, waited = tree == self._reader.tree, False
         while True:
             bundle = self._reader.read(tree) if settled else None
-            if bundle is not None and (waited or self._is_reported(bundle)):
+            if (
+                bundle is not None
+                and (waited or self._is_reported(bundle))
+                and (time.monotonic() >= patience or not self._emptied(bundle))
+            ):
                 return bundle
             if time.monotonic() >= deadline:
                 return unsettled()
@@ -195,6 +203,11 @@ class DirectoryWatcher:
             before, waited = tree, True
             tree = self._seen = scan(self._root)
             settled = tree == before
+
+    def _emptied(self, bundle: PolicyBundle) -> bool:
+        """Whether some file is empty that was not when last reported."""
+        before = {} if self._reported is None else self._reported.files
+        return any(not content and before.get(path) for path, content in bundle.files.items())
 
     def _is_reported(self, bundle: PolicyBundle) -> bool:
         last = self._reported

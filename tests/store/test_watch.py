@@ -388,6 +388,21 @@ def test_a_file_that_is_written_in_pieces_is_reported_whole(root: Path, log: Log
     assert len(log.bundles) == 4
 
 
+def test_a_file_that_is_emptied_before_it_is_written_over_is_reported_whole(
+    root: Path, log: Log, watching
+) -> None:
+    with watching(root, log):
+        for content in (b"1", b"22"):
+            with (root / "a.policy").open("wb", buffering=0) as file:
+                time.sleep(0.12)  # much longer than a tree has to hold still
+                file.write(content)
+            log.until_files({"a.policy": content})
+        (root / "a.policy").write_bytes(b"")
+        log.until_files({"a.policy": b""})
+
+    assert len(log.bundles) == 3
+
+
 def test_a_tree_that_never_holds_still_is_reported_and_then_read(
     root: Path, log: Log, watching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
