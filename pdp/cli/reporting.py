@@ -7,6 +7,7 @@ import json
 from typing import Any, Self, final
 
 from pdp.cli.outbox import Outbox
+from pdp.cli.output import counted
 from pdp.cli.policy_set import diagnostic_as_json
 from pdp.process.edits import describe
 from pdp.process.settings_read import SettingsAccepted, SettingsEvent, describe_settings
@@ -57,8 +58,8 @@ class Reporter:
                 )
             )
         else:
-            counted = f"{snapshot.rules} rules, {services} services"
-            self._outbox.put(f"serving revision {snapshot.revision} ({counted}) on {where}")
+            told = f"{counted(snapshot.rules, 'rule')}, {counted(services, 'service')}"
+            self._outbox.put(f"serving revision {snapshot.revision} ({told}) on {where}")
 
     def _untold(self, count: int) -> str:
         text = f"{count} messages were not told: nobody read them in time"

@@ -45,10 +45,15 @@ def doubts(parsed: Parsed, environment: Environment) -> list[Diagnostic]:
 
 def _missing(rule: ast.Rule, environment: Environment, directory: str) -> Iterator[Diagnostic]:
     """Law 3: what stays unknown leaves a deny satisfied."""
-    when = rule.clause.when
+    when, unless = rule.clause.when, rule.clause.unless
     if rule.effect is not Effect.DENY or when is None:
         return
-    if None in _truths(when, environment, directory):
+    truths = _truths(when, environment, directory)
+    if None in truths and unless is not None:
+        truths = _join(
+            [truths, _truths(ast.Not(item=unless, span=unless.span), environment, directory)], _and
+        )
+    if None in truths:
         yield Diagnostic(
             code="PDP406",
             severity=Severity.WARNING,

@@ -61,6 +61,23 @@ def test_a_deny_that_can_stay_unknown_without_attributes_is_pointed_out(when, wa
     assert found == (["PDP406"] if warns else [])
 
 
+@pytest.mark.parametrize(
+    ("unless", "warns"),
+    [
+        ("not has header.x", False),
+        ("not has header.x or not has header.y", False),
+        ("has header.x", True),
+        (Y, True),
+        (f"{Y} or not has header.x", False),
+        (FREE, True),
+    ],
+)
+def test_what_unless_takes_out_is_not_pointed_at(unless, warns):
+    found = codes({"a.policy": f"service s {{ deny anyone to GET /x when {X} unless {unless} }}"})
+
+    assert ("PDP406" in found) is warns
+
+
 def test_a_condition_of_a_delegated_directory_is_looked_into():
     files = {
         "a.policy": 'delegate "teams/pay" owns service s',
