@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from threading import Event as Signal
 from threading import Thread
 from typing import Final, final
 
-import pdp
 from pdp.diagnostics import escape
 from pdp.identity.private_files import (
     SECRET,
@@ -61,7 +61,7 @@ _LIBRARIES: Final = ("lark", "msgspec", "tzdata")
 def code_digest() -> str:
     """A digest of the program and of everything else but policy files that a compiled form depends on."""
     digest = sha256()
-    root = Path(pdp.__file__).parent
+    root = Path(str(files("pdp")))
     folders = [root] if (root / "_grammar").is_dir() else [root, root.parent / "grammar"]
     for path in sorted(path for folder in folders for path in folder.rglob("*")):
         if path.suffix in {".py", ".lark"}:
