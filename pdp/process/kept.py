@@ -145,24 +145,19 @@ class Kept:
 
     # -- while the service runs ----------------------------------------------------------
 
-    def follow(
-        self, publisher: Publisher, bundle: PolicyBundle, prepared: Callable[[Snapshot], None] | None = None
-    ) -> None:
+    def follow(self, publisher: Publisher, prepared: Callable[[Snapshot], None] = lambda _: None) -> None:
         """Keep each version from now on; where one was read, compile it first, for the edits to come.
 
         Args:
             publisher: What publishes versions.
-            bundle: The files that are served.
             prepared: Called with what was read once it is compiled, while no edit is.
         """
         if (unused := self.parcel()) is not None:
             unused.close()
-        is_read = bool(self._written)
 
         def work() -> None:
             try:
-                if is_read:
-                    publisher.prime(bundle, clock(), prepared or (lambda _: None))
+                publisher.prime(clock(), prepared)
                 self._keep(publisher)
             except Exception as error:  # noqa: BLE001 - a defect of ours must not be taken for silence
                 self._tell(f"the compiled form is kept no more: {type(error).__name__}: {escape(str(error))}")
