@@ -1,6 +1,6 @@
 """The service in several processes: memory of each and of all, and how long an edit takes to be seen.
 
-.venv/bin/python loadtests/bench/workers.py [--shape path | --files 1000] [--rules 100000] [--json]
+.venv/bin/python loadtests/bench/workers.py [--shape path | --files 1000] [--rules 100000] [--kept] [--json]
 
 Memory is the proportional set size: a page that several processes share counts once in the sum. It is read
 after each worker has answered some thousand questions, while nothing else is asked.
@@ -96,6 +96,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--rules", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--kept", action="store_true", help="start from the compiled form that was kept")
     parser.add_argument("--option", action="append", default=[], help="one more option of `pdp serve`")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -123,6 +124,8 @@ def measure(folder: Path, texts: Mapping[str, str], options: argparse.Namespace)
         f'[local]\ncaller = "{CALLER}"\n[process]\nworkers = {options.workers}\n',
         encoding="utf-8",
     )
+    if options.kept:
+        keep(folder, settings)
     began = time.perf_counter()
     service = subprocess.Popen(
         [sys.executable, "-m", "pdp.cli.main", "serve", "--config", str(settings), "--json", *options.option],
@@ -157,6 +160,23 @@ def measure(folder: Path, texts: Mapping[str, str], options: argparse.Namespace)
         service.terminate()
         service.wait(60)
     return figures
+
+
+def keep(folder: Path, settings: Path) -> None:
+    """Have the service keep its compiled form, once."""
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(
+        text.replace("[policies]\n", f'[policies]\ncompiled = "{folder}/kept"\n'), encoding="utf-8"
+    )
+    service = subprocess.Popen(
+        [sys.executable, "-m", "pdp.cli.main", "serve", "--config", str(settings), "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    wait_until_serving(service)
+    while not (folder / "kept" / "compiled.image").exists():
+        time.sleep(0.1)
+    service.terminate()
+    service.wait(60)
 
 
 def wait_until_serving(service: "subprocess.Popen[str]") -> None:

@@ -110,7 +110,7 @@ def serve_alone(
             hangups.start(partial(change, asyncio.get_running_loop()), service.metrics.settings_read)
             ready(where, publisher)
             if kept is not None:
-                kept.follow(publisher, bundle)
+                kept.follow(publisher)
 
         try:
             server.run(listener, ready=begun)

@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from threading import Event as Signal
 from threading import Thread
 from typing import Final, final
 
-import pdp
 from pdp.diagnostics import escape
 from pdp.identity.private_files import (
     SECRET,
@@ -61,7 +61,7 @@ _LIBRARIES: Final = ("lark", "msgspec", "tzdata")
 def code_digest() -> str:
     """A digest of the program and of everything else but policy files that a compiled form depends on."""
     digest = sha256()
-    root = Path(pdp.__file__).parent
+    root = Path(str(files("pdp")))
     folders = [root] if (root / "_grammar").is_dir() else [root, root.parent / "grammar"]
     for path in sorted(path for folder in folders for path in folder.rglob("*")):
         if path.suffix in {".py", ".lark"}:
@@ -145,24 +145,19 @@ class Kept:
 
     # -- while the service runs ----------------------------------------------------------
 
-    def follow(
-        self, publisher: Publisher, bundle: PolicyBundle, prepared: Callable[[Snapshot], None] | None = None
-    ) -> None:
+    def follow(self, publisher: Publisher, prepared: Callable[[Snapshot], None] = lambda _: None) -> None:
         """Keep each version from now on; where one was read, compile it first, for the edits to come.
 
         Args:
             publisher: What publishes versions.
-            bundle: The files that are served.
             prepared: Called with what was read once it is compiled, while no edit is.
         """
         if (unused := self.parcel()) is not None:
             unused.close()
-        is_read = bool(self._written)
 
         def work() -> None:
             try:
-                if is_read:
-                    publisher.prime(bundle, clock(), prepared or (lambda _: None))
+                publisher.prime(clock(), prepared)
                 self._keep(publisher)
             except Exception as error:  # noqa: BLE001 - a defect of ours must not be taken for silence
                 self._tell(f"the compiled form is kept no more: {type(error).__name__}: {escape(str(error))}")

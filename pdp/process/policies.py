@@ -55,7 +55,8 @@ def make_publisher(
         for each in told:
             each(event)
 
-    return Publisher(loader, first, on_event=tell, now=clock(), change_over=change_over)
+    unprimed = None if image is None else bundle
+    return Publisher(loader, first, on_event=tell, now=clock(), change_over=change_over, unprimed=unprimed)
 
 
 def follow_policies(root: Path, baseline: PolicyBundle, publisher: Publisher, say: Say) -> DirectoryWatcher:

@@ -188,9 +188,7 @@ class _Supervisor:
         following.callback(follow_policies(path, self._bundle, self._publisher, self._say).stop)
         if self._kept is not None:
             # What an edit goes on from is written now, so that the edit hands over what it touched.
-            self._kept.follow(
-                self._publisher, self._bundle, lambda snapshot: self._images.pack(snapshot).close()
-            )
+            self._kept.follow(self._publisher, lambda snapshot: self._images.pack(snapshot).close())
         return following
 
     async def _confirm(self) -> None:

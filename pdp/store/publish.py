@@ -79,6 +79,7 @@ class Publisher(Versions):
         on_event: Callable[[Event], None],
         now: Millis,
         change_over: ChangeOver = at_once,
+        unprimed: PolicyBundle | None = None,
     ) -> None:
         """Serve a first snapshot.
 
@@ -90,6 +91,7 @@ class Publisher(Versions):
             change_over: Called with each new version and its bundle, before it is served; returns once
                 nobody who serves along with this process can answer with the version before. Without a
                 bundle the policies are those of the version before.
+            unprimed: The files of `first`, where it was read from an image and `loader` has seen none.
         """
         super().__init__(Published(snapshot=first, number=1), now=now)
         self._loader = loader
@@ -98,6 +100,7 @@ class Publisher(Versions):
         self._lock = Lock()
         self._telling = Lock()  # two threads may publish; whoever is told is told by one at a time
         self._rejected = False
+        self._unprimed = unprimed
         self._wanted = loader.circumstances
 
     def offer(self, bundle: PolicyBundle, now: Millis) -> Event:
@@ -111,6 +114,7 @@ class Publisher(Versions):
 
     def _offered(self, bundle: PolicyBundle, now: Millis) -> Event:
         with self._lock:
+            self._primed(now, lambda _: None)
             self._rejected = True  # until shown otherwise: not even a defect of ours confirms anything
             loaded = self._loader.load(bundle, now=now)
             before = self.current
@@ -129,31 +133,37 @@ class Publisher(Versions):
                 event = Accepted(published=after, loaded=loaded, before=before)
         return event
 
-    def prime(self, bundle: PolicyBundle, now: Millis, prepared: Callable[[Snapshot], None]) -> None:
-        """Compile what is served already: it was read from an image, from which no edit goes on.
+    def prime(self, now: Millis, prepared: Callable[[Snapshot], None]) -> None:
+        """Compile what is served already, if it was read from an image: no edit can go on from that.
 
-        Edits wait for it. What is answered stays the same.
+        Edits wait for it, or do it themselves if they come first. What is answered stays the same.
 
         Args:
-            bundle: The files that are served.
             now: The instant from which on invariants have to hold.
             prepared: Called with what was compiled, before any edit.
         """
         event: Event | None = None
         try:
             with self._lock:
-                loaded, served = self._loader.load(bundle, now=now), self.current
-                if loaded.snapshot is None:
-                    self._rejected = True
-                    event = Rejected(loaded=loaded, serving=served.snapshot.revision)
-                else:
-                    prepared(loaded.snapshot)
-                    snapshot = replace(loaded.snapshot, revision=served.snapshot.revision)
-                    self.current = replace(served, snapshot=snapshot)
+                event = self._primed(now, prepared)
             if event is not None:
                 self._tell(event)
         finally:
             self._catch_up()
+
+    def _primed(self, now: Millis, prepared: Callable[[Snapshot], None]) -> Rejected | None:
+        """The same with the lock held; what to tell if that cannot be compiled which is served."""
+        bundle, self._unprimed = self._unprimed, None
+        if bundle is None:
+            return None
+        loaded, served = self._loader.load(bundle, now=now), self.current
+        if loaded.snapshot is None:
+            self._rejected = True
+            return Rejected(loaded=loaded, serving=served.snapshot.revision)
+        prepared(loaded.snapshot)
+        snapshot = replace(loaded.snapshot, revision=served.snapshot.revision)
+        self.current = replace(served, snapshot=snapshot)
+        return None
 
     def restate(self, circumstances: str) -> None:
         """Publish what is served once more, under other circumstances: nothing is compiled.

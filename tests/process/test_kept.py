@@ -51,7 +51,7 @@ class World:
     def keep(self, files: PolicyBundle) -> None:
         """Start, and wait until the compiled form is there."""
         self.kept_by = self.start(files)
-        self.kept.follow(self.kept_by, files)
+        self.kept.follow(self.kept_by)
         until((self.folder / FILE).exists)
 
 
@@ -186,7 +186,7 @@ def test_edits_wait_until_what_was_kept_is_compiled_and_go_on_from_it(world: Wor
         prepared.set()
         go.wait(DEADLINE)
 
-    world.kept.follow(publisher, bundle(), hold)
+    world.kept.follow(publisher, hold)
     prepared.wait(DEADLINE)
     editing = threading.Thread(target=publisher.offer, args=(bundle("/y"), NOW))
     editing.start()
@@ -200,3 +200,27 @@ def test_edits_wait_until_what_was_kept_is_compiled_and_go_on_from_it(world: Wor
     assert str(event.changes) == "1 granted, 1 revoked"
     assert event.before.number == 1
     assert allowed(publisher, "/y")
+
+
+def test_an_edit_that_comes_first_compiles_what_was_kept_itself(world: World) -> None:
+    world.keep(bundle())
+    publisher = world.start(bundle())
+
+    publisher.offer(bundle("/y"), NOW)
+    publisher.prime(NOW, lambda _: pytest.fail("it was compiled already"))
+
+    (event,) = world.events
+    assert isinstance(event, Accepted)
+    assert str(event.changes) == "1 granted, 1 revoked"
+    assert (allowed(publisher, "/x"), allowed(publisher, "/y")) == (False, True)
+
+
+def test_saving_again_what_was_kept_is_no_new_version(world: World) -> None:
+    world.keep(bundle())
+    publisher = world.start(bundle())
+
+    event = publisher.offer(bundle(), NOW)
+
+    assert isinstance(event, Accepted)
+    assert not event.changed
+    assert publisher.current.number == 1
