@@ -1,5 +1,7 @@
 """A service that is begun again answers from the compiled form that it kept, and edits go on from there."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -9,24 +11,33 @@ from tests.e2e.running import Pki, Service, ask, until
 PLACE = "GET /v1/items/{id}"
 
 
-def make(pki: Pki, policies: Path, folder: Path, workers: int) -> Service:
-    settings = folder / "pdp.toml"
-    settings.write_text(f'[policies]\npath = "{policies}"\ncompiled = "{folder}/kept"\n', encoding="utf-8")
-    return Service(pki, policies, "--config", str(settings), "--workers", str(workers))
+@pytest.fixture
+def make(pki: Pki, policies: Path, tmp_path: Path) -> Iterator[Callable[[int], Service]]:
+    """Begins a service of so many workers; all are ended at last, whatever the test came to."""
+    settings = tmp_path / "pdp.toml"
+    settings.write_text(f'[policies]\npath = "{policies}"\ncompiled = "{tmp_path}/kept"\n', encoding="utf-8")
+    with ExitStack() as made:
+
+        def begun(workers: int) -> Service:
+            service = Service(pki, policies, "--config", str(settings), "--workers", str(workers))
+            made.callback(service.stop)
+            return service
+
+        yield begun
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_begun_again_it_answers_and_follows_edits(
-    pki: Pki, policies: Path, tmp_path: Path, workers: int
+    make: Callable[[int], Service], policies: Path, tmp_path: Path, workers: int
 ) -> None:
     main, image = policies / "main.policy", tmp_path / "kept" / "compiled.image"
     text = main.read_text(encoding="utf-8")
-    service = make(pki, policies, tmp_path, workers)
+    service = make(workers)
     first = ask(service).json
     until(image.exists)
     assert service.stop() == 0
 
-    service = make(pki, policies, tmp_path, workers)
+    service = make(workers)
     again = ask(service).json
     for number in (1, 2):
         mark = len(service.lines)
@@ -44,18 +55,17 @@ def test_begun_again_it_answers_and_follows_edits(
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_one_that_is_damaged_is_told_and_the_files_are_read(
-    pki: Pki, policies: Path, tmp_path: Path, workers: int
+    make: Callable[[int], Service], tmp_path: Path, workers: int
 ) -> None:
     image = tmp_path / "kept" / "compiled.image"
-    service = make(pki, policies, tmp_path, workers)
+    service = make(workers)
     until(image.exists)
     service.stop()
     content = bytearray(image.read_bytes())
     content[len(content) // 2] ^= 1
     image.write_bytes(content)
 
-    service = make(pki, policies, tmp_path, workers)
+    service = make(workers)
 
     assert ask(service).json["decision"] == "allow"
     assert sum("the kept compiled form is not used" in line for line in service.lines) == 1
-    service.stop()

@@ -16,14 +16,14 @@ SEGMENTS = ("a", "b", "c", "ab", "abc", "x.png", "a.png", "a.b.png", "z")
 STEPS = ("a", "b", "ab", "*", "*", "{id}", "a*", "ab*", "*.png", "*.b.png")
 
 
-def root_of(*targets):
-    """The walk's beginning; row N stands for the N-th target."""
+def service_of(*targets):
+    """A service; row N stands for the N-th target."""
     rules = "\n".join(f"    allow anyone to GET {target}" for target in targets)
-    return index_of(f"service s {{\n{rules}\n}}").services["s"].root
+    return index_of(f"service s {{\n{rules}\n}}").services["s"]
 
 
-def ended(root, path):
-    leaves, steps, rest = walk(root, path[1:].split("/"))
+def ended(service, path):
+    leaves, steps, rest = walk(service.root, path[1:].split("/"))
     rows = set()
     for leaf in leaves:
         found = [leaf] if isinstance(leaf, int) else leaf.rows.values()
@@ -74,7 +74,7 @@ def test_a_walk_ends_with_the_rows_whose_patterns_match_and_in_a_region_of_such_
     for _ in range(10):
         patterns = list(dict.fromkeys(random_pattern(random) for _ in range(random.choice((1, 1, 2, 4, 6)))))
         expressions = [expression(pattern) for pattern in patterns]
-        root = root_of(*(excepted(random, pattern) for pattern in patterns))
+        service = service_of(*(excepted(random, pattern) for pattern in patterns))
         wanted = {
             path: {row for row, one in enumerate(expressions) if one.fullmatch(path)}
             for path in paths(random)
@@ -82,7 +82,7 @@ def test_a_walk_ends_with_the_rows_whose_patterns_match_and_in_a_region_of_such_
         requests = {path: ask(f"- GET {path}") for path in wanted}
         regions = {}
         for path, rows in wanted.items():
-            got, steps, rest = ended(root, path)
+            got, steps, rest = ended(service, path)
 
             assert got == rows, (patterns, path)
             region = Region("s", None, None, steps, rest, {})
@@ -163,7 +163,7 @@ CELLS = {
 
 @pytest.mark.parametrize(("targets", "path"), CELLS)
 def test_the_cell_of_a_path_is_no_narrower_than_the_patterns_make_it(targets, path):
-    _, steps, rest = ended(root_of(*targets.split()), path)
+    _, steps, rest = ended(service_of(*targets.split()), path)
 
     assert (steps, rest) == CELLS[targets, path]
 
@@ -171,9 +171,9 @@ def test_the_cell_of_a_path_is_no_narrower_than_the_patterns_make_it(targets, pa
 @pytest.mark.parametrize("more", [0, 1])
 def test_a_segment_told_apart_from_too_many_others_is_pinned(more):
     literals = MAX_REGION_EXCLUSIONS - 2 + more
-    root = root_of("/p*", "/*.png", *(f"/l{n}" for n in range(literals)))
+    service = service_of("/p*", "/*.png", *(f"/l{n}" for n in range(literals)))
 
-    (step,) = ended(root, "/other")[1]
+    (step,) = ended(service, "/other")[1]
 
     if more:
         assert step == "other"
@@ -183,8 +183,8 @@ def test_a_segment_told_apart_from_too_many_others_is_pinned(more):
 
 def test_a_lone_pattern_may_have_very_many_segments_behind_its_literal():
     segments = 120
-    root = root_of("/a" + "/*" * segments)
+    service = service_of("/a" + "/*" * segments)
 
-    assert ended(root, "/a" + "/x" * segments) == ({0}, ("a", *[None] * segments), False)
-    assert ended(root, "/a" + "/x" * (segments - 1))[0] == set()
-    assert ended(root, "/a" + "/x" * (segments + 1))[0] == set()
+    assert ended(service, "/a" + "/x" * segments) == ({0}, ("a", *[None] * segments), False)
+    assert ended(service, "/a" + "/x" * (segments - 1))[0] == set()
+    assert ended(service, "/a" + "/x" * (segments + 1))[0] == set()

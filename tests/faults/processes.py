@@ -89,7 +89,7 @@ def kill_the_supervisor(trial: Trial) -> Done:
     stage.service.lines[:0] = [line for line in before.lines if "revision" in line]
     trial.load.aim(port, grpc_port(stage.service))
     notes = f"workers ended after {ended:.1f} s, begun anew after {time.monotonic() - hurt:.1f} s"
-    return Done(hurt, notes, lost=50, anew=True)
+    return Done(hurt, notes, lost=50, stopped=WORKERS, anew=True)
 
 
 def end_the_service(trial: Trial) -> Done:
