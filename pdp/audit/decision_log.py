@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
-from itertools import islice
 from typing import final
 
 from pdp.audit.counts import DECIDED, FAILED, LOGGED, REFUSED, SAMPLED_OUT, LogCounts
@@ -135,8 +134,9 @@ class DecisionLog:
         while True:
             self._wake.wait()
             self._wake.clear()
-            while self._queue:
-                batch = list(islice(self._queue, MAX_LOG_BATCH))
+            while waiting := len(self._queue):
+                # By their places: an iterator fails once entries are queued behind it.
+                batch = [self._queue[place] for place in range(min(waiting, MAX_LOG_BATCH))]
                 if not self._write_batch(batch) and self._tries_again():
                     time.sleep(LOG_RETRY_SECONDS)
                     continue
@@ -151,8 +151,9 @@ class DecisionLog:
         lines = [line for line in map(self._line, entries) if line]
         try:
             self._sink.write(b"".join(lines))
-        except OSError as error:
-            self._tell(f"the decision log cannot be written: {error.strerror or error}")
+        except Exception as error:  # noqa: BLE001 - a writer that ends leaves decisions without a line for ever
+            reason = error.strerror if isinstance(error, OSError) else None
+            self._tell(f"the decision log cannot be written: {reason or error}")
             if not self._tries_again():
                 self._values[self._failed] += len(entries)
             return False

@@ -1,6 +1,7 @@
 """The decision log: every decision is logged or counted, whatever becomes of the sink."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -74,6 +75,43 @@ def until(condition) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+@pytest.fixture
+def busy() -> Iterator[None]:
+    """Threads that take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("busy")
+def test_the_writer_goes_on_whatever_happens_between_two_of_its_steps() -> None:
+    sink, end = Kept(), time.monotonic() + 2
+    with log_to(sink, LogMode.DROP) as log:
+        while time.monotonic() < end:
+            log.record(entry())
+        assert log._writer.is_alive()
+
+    assert adds_up(log)
+    assert log.waiting == 0
+
+
+def test_a_defect_of_a_sink_is_told_and_does_not_end_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    sink, alarms, write = Kept(), [], Kept.write
+    monkeypatch.setattr(sink, "write", lambda _: [].pop())
+    with log_to(sink, LogMode.DROP, alarms=alarms) as log:
+        log.record(entry(1))
+        until(lambda: log.counts.dropped == 1)
+        monkeypatch.setattr(sink, "write", lambda lines: write(sink, lines))
+        log.record(entry(2))
+        until(lambda: log.counts.logged == 1)
+
+    assert sink.ids() == ["2"]
+    assert alarms == [
+        "the decision log cannot be written: pop from empty list", "the decision log is written again"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("mode", LogMode)
