@@ -3,16 +3,18 @@
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pdp.cli.output import ExitCode, show_diagnostics
+from pdp.cli.policy_set import diagnostic_as_json
 from pdp.config.load import PREFIX, Loaded, load_settings, read_file
 from pdp.config.model import Settings
 from pdp.config.unsafe import problems
-from pdp.diagnostics import Diagnostic, Severity, has_errors
+from pdp.diagnostics import Diagnostic, Severity, Source, has_errors
 
 __all__ = ["config", "diagnose", "read"]
 
@@ -73,22 +75,22 @@ def check(file: Path | None, *, as_json: bool) -> None:
         setting, path = ("policies", "path"), loaded.settings.policies.path
         message = f"`{'.'.join(setting)}`: {path} does not exist"
         found.append(Diagnostic(code="setting", message=message, span=loaded.place(setting)))
+    sources = {} if file is None else {loaded.source.path: loaded.source}
     if as_json:
-        click.echo(json.dumps(_report(loaded.settings, found)))
+        click.echo(json.dumps(_report(loaded.settings, found, sources)))
     else:
-        show_diagnostics(found, {} if file is None else {loaded.source.path: loaded.source})
+        show_diagnostics(found, sources)
         if loaded.settings is not None and not has_errors(found):
             click.echo(_summary(loaded.settings))
     sys.exit(ExitCode.NO if has_errors(found) else ExitCode.YES)
 
 
-def _report(settings: Settings | None, found: list[Diagnostic]) -> dict[str, Any]:
+def _report(
+    settings: Settings | None, found: list[Diagnostic], sources: Mapping[str, Source]
+) -> dict[str, Any]:
     return {
         "settings": None if settings is None else settings.model_dump(mode="json"),
-        "diagnostics": [
-            {"severity": each.severity.name.lower(), "message": each.message, "help": each.help}
-            for each in found
-        ],
+        "diagnostics": [diagnostic_as_json(each, sources) for each in found],
     }
 
 

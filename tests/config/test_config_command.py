@@ -56,6 +56,18 @@ def test_a_mistake_is_shown_with_its_line(folder: Path) -> None:
     assert "pdp.toml:9:1: error[setting]: `limits.in_flight`" in done.output
 
 
+def test_for_programs_a_mistake_has_its_place(folder: Path) -> None:
+    done = check(folder, "--json", more="[limits]\nin_flight = 0\n", PDP_HTTP__LISTEN="nowhere")
+
+    found = {each["file"]: each for each in json.loads(done.stdout)["diagnostics"]}
+    place = {
+        key: found[str(folder / "pdp.toml")][key] for key in ("line", "column", "end_line", "end_column")
+    }
+    assert done.exit_code == 1
+    assert place == {"line": 9, "column": 1, "end_line": 9, "end_column": 10}
+    assert "line" not in found["PDP_HTTP__LISTEN"]
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
