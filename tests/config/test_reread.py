@@ -21,6 +21,7 @@ BEFORE: dict[str, Any] = {
 #: For each setting another value than it has.
 OTHER: dict[str, Any] = {
     "policies.path": "q",
+    "policies.compiled": "k",
     "http.listen": "127.0.0.1:9",
     "http.plaintext": True,
     "http.certificate": "d",
