@@ -153,7 +153,11 @@ TESTS = {
         "tests/identity/test_chain.py",
         "tests/identity/test_x509_fuzz.py",
     ),
-    "pdp/paths": ("tests/leaves/test_paths_corpus.py", "tests/leaves/test_paths.py"),
+    "pdp/paths": (
+        "tests/leaves/test_methods.py",
+        "tests/leaves/test_paths_corpus.py",
+        "tests/leaves/test_paths.py",
+    ),
 }
 _QUICK = ("pdp/engine", "pdp/index", "pdp/compiler")  # where agreement with the oracle says something
 _TOLD = (  # and where it does not: what is only told, or only refused
