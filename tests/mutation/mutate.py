@@ -82,7 +82,10 @@ _EXPLAINED = (
 
 #: Tests by the beginning of the mutated file's name, the longest that fits; cheapest first.
 TESTS = {
-    "pdp/service/authorization": ("tests/service/test_authorization.py",),
+    "pdp/service/authorization": (
+        "tests/service/test_authorization.py",
+        "tests/service/test_rights_of_callers.py",
+    ),
     "pdp/engine": ("tests/engine",),
     **dict.fromkeys(_EXPLAINING, _EXPLAINED),
     "pdp/index": ("tests/index", "tests/engine"),
