@@ -87,6 +87,7 @@ TESTS = {
         "tests/service/test_rights_of_callers.py",
     ),
     "pdp/engine": ("tests/engine",),
+    "pdp/engine/region": ("tests/engine", "tests/service/test_rights_of_callers.py"),
     **dict.fromkeys(_EXPLAINING, _EXPLAINED),
     "pdp/index": ("tests/index", "tests/engine"),
     "pdp/index/assemble": ("tests/index", *_SAID, "tests/engine"),
