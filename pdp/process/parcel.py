@@ -43,7 +43,8 @@ def pack_tls(tls: ServerTls | None) -> int:
     """An open file that holds our certificate, its key, and the roots of callers; the caller's to close."""
     if tls is None:
         return _pack(None)
-    credential, trust = tls.current.credential, tls.current.trust
+    current = tls.current  # once: another thread may replace it
+    credential, trust = current.credential, current.trust
     domains = {name: _encoded(roots) for name, roots in trust.domains.items()}
     dns = None if trust.dns is None else _encoded(trust.dns)
     return _pack(_Tls(credential.chain, credential.key, domains, dns))

@@ -278,11 +278,8 @@ class _Supervisor:
 
     def _renew(self) -> None:
         """Have all workers go on with our certificates; called from the threads that follow their files."""
-        parcel = pack_tls(self._tls)
-        try:
-            asyncio.run_coroutine_threadsafe(self._workers.renew(parcel), self._loop).result()
-        finally:
-            os.close(parcel)
+        renewing = self._workers.renew(lambda: pack_tls(self._tls))
+        asyncio.run_coroutine_threadsafe(renewing, self._loop).result()
 
     @staticmethod
     def _address(taken: socket.socket) -> str:

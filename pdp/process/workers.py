@@ -7,6 +7,7 @@ same goes for the roots of callers, from the moment at which a renewal is said t
 
 import asyncio
 import math
+import os
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -124,20 +125,29 @@ class Workers:
         for worker in self._alive:
             worker.tell(Retune(), [settings])
 
-    async def renew(self, certificates: int) -> None:
-        """Have all present and believe the certificates that an open file holds; returns once all do.
+    async def renew(self, pack: Callable[[], int]) -> None:
+        """Have all present and believe other certificates; returns once all do.
 
         It waits for no version that is being prepared.
+
+        Args:
+            pack: Opens a file that holds those in force. Called here, and nothing is awaited until all are
+                told: of two threads that changed something, the one that comes last must not bring back
+                what was in force when it began, such as a root that is removed.
         """
         self._renewals += 1
-        number = self._renewals
+        number, certificates = self._renewals, pack()
         waiting = []
         for worker in tuple(self._alive):
             if worker.answers:
-                waiting.append(self._in_time(worker, worker.renew(number, certificates), "take certificates"))
+                taken = worker.renew(number, certificates)
+                waiting.append(self._in_time(worker, taken, "take certificates"))
             else:  # it hears of them before it answers anybody
                 worker.tell(Renew(number=number), [certificates])
-        await asyncio.gather(*waiting)
+        try:
+            await asyncio.gather(*waiting)
+        finally:
+            os.close(certificates)
 
     async def change_over(self, version: Version) -> None:
         """Have all serve a version; returns once none can answer with the one before.

@@ -1,15 +1,19 @@
-"""Workers that cannot be begun are tried again, later each time, and nobody waits for that at the end."""
+"""Workers that cannot be begun are tried again, later each time, and nobody waits for that at the end; and
+what they are told of certificates comes in the order of what is in force."""
 
 import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import pytest
 
 from pdp.process import workers
 from pdp.process.colleague import Colleague
+from pdp.process.images import Parcel
 from pdp.process.panel import Panel
 from pdp.process.workers import Version, Workers
 
@@ -21,25 +25,31 @@ def no_process(tried: list[float]) -> Colleague:
     raise OSError(11, "no more processes")
 
 
-async def try_for(seconds: float, tried: list[float], said: list[str]) -> float:
-    """Let them try for a while; how long it takes to end that."""
-    parcel, panel = os.memfd_create("policies"), Panel.make(2)
-    team = Workers(
+@contextmanager
+def made(begin: Callable[[int], Colleague], said: list[str]) -> Iterator[Workers]:
+    """One worker that is not begun yet."""
+    parcel, panel = Parcel((os.memfd_create("policies"),)), Panel.make(2)
+    yield Workers(
         1,
         Version(number=1, revision="r", parcel=parcel, confirmed_at=0),
         panel,
-        begin=lambda _: no_process(tried),
+        begin=begin,
         say=said.append,
         changed=lambda _: None,
         failed=said.append,
     )
-    team.start()
-    await asyncio.sleep(seconds)
-    began = time.monotonic()
-    await team.end(signal.SIGTERM, 20)
-    os.close(parcel)
+    parcel.close()
     os.close(panel.file)
-    return time.monotonic() - began
+
+
+async def try_for(seconds: float, tried: list[float], said: list[str]) -> float:
+    """Let them try for a while; how long it takes to end that."""
+    with made(lambda _: no_process(tried), said) as team:
+        team.start()
+        await asyncio.sleep(seconds)
+        began = time.monotonic()
+        await team.end(signal.SIGTERM, 20)
+        return time.monotonic() - began
 
 
 def test_each_pause_is_twice_as_long_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,3 +73,36 @@ def test_the_end_waits_for_no_pause() -> None:
 
     assert asyncio.run(try_for(0.1, tried, [])) < workers.WORKER_PAUSE_SECONDS / 2
     assert len(tried) == 1
+
+
+class Hearing:
+    """Stands for a worker that answers: what it was handed, in order."""
+
+    def __init__(self) -> None:
+        self.slot, self.answers = 0, True
+        self.taken: list[bytes] = []
+
+    async def renew(self, _: int, file: int) -> None:
+        self.taken.append(os.pread(file, 100, 0))
+        await asyncio.sleep(0)
+
+
+def test_of_two_changes_of_certificates_the_last_that_is_told_is_the_one_in_force() -> None:
+    """Threads hand over what each has changed: whoever is slow must not bring back what is replaced."""
+    in_force, worker = [b"old root"], Hearing()
+
+    def pack() -> int:
+        file = os.memfd_create("certificates")
+        os.write(file, in_force[0])
+        return file
+
+    async def run() -> None:
+        with made(lambda _: no_process([]), []) as team:
+            team._alive.add(worker)  # type: ignore[arg-type]
+            slow = team.renew(pack)  # a certificate was renewed while the root was there
+            in_force[0] = b"no root"
+            await asyncio.gather(team.renew(pack), slow)
+
+    asyncio.run(run())
+
+    assert worker.taken == [b"no root", b"no root"]
