@@ -206,7 +206,8 @@ def test_files_that_never_hold_still_are_told(file: Path, monkeypatch: pytest.Mo
         monkeypatch.undo()
         until_told(watched, ["the files do not hold still", None])
 
-    assert watched.seen == [(b"one",)]
+    # Perhaps more than once: what is wrong is considered anew from time to time. Never what was torn.
+    assert set(watched.seen) == {(b"one",)}
 
 
 def test_a_file_at_its_bound_is_handed_over_and_one_past_it_is_not(file: Path) -> None:
