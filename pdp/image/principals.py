@@ -8,7 +8,7 @@ from pdp.image.atoms import read_atom
 from pdp.image.names import Names
 from pdp.image.walks import Walks
 from pdp.index.principals import Namer, describe_atom, unnamed
-from pdp.principals import Principal, PrincipalKind
+from pdp.principals import Principal
 
 __all__ = ["FlatPrincipals"]
 
@@ -27,6 +27,7 @@ class FlatPrincipals:
         self._names: Final = tuple(names)
         self._newest: Final = tuple(part.find for part in reversed(names))
         self._walks: Final = walks
+        self._patterns: Final = walks.patterns
 
     def atoms(self, principal: Principal) -> tuple[int, ...]:
         """Numbers of the atoms in use that hold the principal, ascending."""
@@ -34,18 +35,7 @@ class FlatPrincipals:
             found = find(principal.id)
             if found is not None:
                 return found
-        walks = self._walks
-        if principal.kind is PrincipalKind.SPIFFE:
-            state = walks.domains.get(principal.trust_domain, walks.other_domain)
-            for segment in principal.segments:
-                following = state.children.get(segment, state.other)
-                if following is None:
-                    return state.beyond
-                state = following
-            return state.here
-        if principal.kind is PrincipalKind.DNS:
-            return walks.suffixes.get(principal.id[len("dns:") :].partition(".")[2], walks.other_dns)
-        return walks.anonymous
+        return self._patterns.atoms(principal)
 
     def numbers(self) -> "_Numbers":
         """Every atom with its number; slow but for `get`."""

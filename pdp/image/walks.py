@@ -14,7 +14,7 @@ from pdp.image.layout import Buffer, ImageError, Part, build_part, column, there
 from pdp.image.maps import MAPS, Find, Maps, MapsWriter
 from pdp.image.sequences import BLOBS, TUPLES, Blobs, BlobsWriter, Tuples, TuplesWriter
 from pdp.index.principal_states import PrincipalState
-from pdp.index.principals import PrincipalTable
+from pdp.index.principals import PatternTable, PrincipalTable
 
 __all__ = ["WALKS", "Walks", "write_walks"]
 
@@ -42,12 +42,12 @@ class _Writer:
 
     def part(self) -> bytes:
         table, tuples = self._table, self._tuples
-        domains, other_domain, suffixes = table.patterns()
-        maps = MapsWriter()
-        maps.add((domain, self._number(state)) for domain, state in domains.items())
-        maps.add((suffix, tuples.number(atoms)) for suffix, atoms in suffixes.items())
+        patterns, maps = table.patterns, MapsWriter()
+        maps.add((domain, self._number(state)) for domain, state in patterns.domains.items())
+        maps.add((suffix, tuples.number(atoms)) for suffix, atoms in patterns.suffixes.items())
         ends = [
-            self._number(other_domain), tuples.number(table.anonymous), tuples.number(table.other_dns()),
+            self._number(patterns.other_domain), tuples.number(patterns.anonymous),
+            tuples.number(patterns.other_dns),
         ]  # fmt: skip
         for state in self._states:  # grows on the way
             self._state(state)
@@ -105,11 +105,7 @@ class Walks:
     """Patterns and sets in a part.
 
     Attributes:
-        domains: Where the walk of a SPIFFE ID begins, by trust domain.
-        other_domain: The same for a trust domain that no pattern names.
-        suffixes: Atoms of DNS identities by what follows their first label.
-        anonymous: Atoms of the unauthenticated.
-        other_dns: Atoms of all other DNS identities.
+        patterns: Atoms of principals that nothing names.
     """
 
     def __init__(self, buffer: Buffer, start: int, length: int, keeper: Keeper) -> None:
@@ -129,10 +125,13 @@ class Walks:
             raise ImageError("there is no end for those whom no pattern names")
         self._own = ref(self)  # as in `States`
         self._made: dict[int, PrincipalState] = {}
-        self.anonymous, self.other_dns = self._tuples[ends[1]], self._tuples[ends[2]]
-        self.suffixes = {suffix: self._tuples[number] for suffix, number in self._maps.items(_SUFFIXES)}
-        self.domains = {domain: self.state(number) for domain, number in self._maps.items(_DOMAINS)}
-        self.other_domain = self.state(ends[0])
+        self.patterns: Final = PatternTable(
+            anonymous=self._tuples[ends[1]],
+            domains={domain: self.state(number) for domain, number in self._maps.items(_DOMAINS)},
+            other_domain=self.state(ends[0]),
+            suffixes={suffix: self._tuples[number] for suffix, number in self._maps.items(_SUFFIXES)},
+            other_dns=self._tuples[ends[2]],
+        )
         self._roots = dict(self._made)
 
     def drop(self) -> None:

@@ -19,7 +19,7 @@ from pdp.image.rules import write_rules
 from pdp.image.texts import write_texts
 from pdp.image.walks import write_walks
 from pdp.index.columns import BuiltColumns
-from pdp.index.principals import PrincipalTable
+from pdp.index.principals import PatternTable, PrincipalTable
 from pdp.index.rule_index import RuleIndex, ServiceIndex
 
 __all__ = ["ImageWriter"]
@@ -44,7 +44,7 @@ class ImageWriter:
         self._rules: dict[int, tuple[ServiceIndex, int]] = {}
         self._texts: dict[int, tuple[RuleTexts, int]] = {}
         self._names = _NamesWriter()
-        self._walks: tuple[object, int] | None = None
+        self._walks: tuple[PatternTable, int] | None = None
         self._environment: tuple[Environment, int] | None = None
 
     def write(self, index: RuleIndex, callers: tuple[CallerEntry, ...], rules: int, digest: str) -> Contents:
@@ -110,9 +110,8 @@ class ImageWriter:
         )  # fmt: skip
 
     def _write_walks(self, table: PrincipalTable) -> int:
-        domains = table.patterns()[0]
-        if self._walks is None or self._walks[0] is not domains:
-            self._walks = domains, self._part(write_walks(table))
+        if self._walks is None or self._walks[0] is not table.patterns:
+            self._walks = table.patterns, self._part(write_walks(table))
             self._names = _NamesWriter()  # sets refer to the first part of those who are named
         return self._walks[1]
 

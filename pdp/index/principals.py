@@ -23,7 +23,15 @@ from pdp.compiler.atoms import (
 from pdp.index.principal_states import AtomSets, PrincipalState, build_states
 from pdp.principals import Principal, PrincipalKind, spiffe_principal
 
-__all__ = ["Namer", "PrincipalTable", "Principals", "build_principals", "describe_atom", "unnamed"]
+__all__ = [
+    "Namer",
+    "PatternTable",
+    "PrincipalTable",
+    "Principals",
+    "build_principals",
+    "describe_atom",
+    "unnamed",
+]
 
 _SHOWN: Final = 3  # members of a set that a description names
 #: The name of a set of principals, or None.
@@ -50,34 +58,27 @@ class Principals(Protocol):
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PrincipalTable:
-    """Who is in which atoms.
+class PatternTable:
+    """Which atoms hold a principal that no rule and no group names.
 
     Attributes:
-        known: Atoms of the principals that are named somewhere, by the principal's id.
         anonymous: Atoms of the unauthenticated.
-        _sets: The atoms, and what they are made of.
-        _domains: Where the walk of a SPIFFE ID begins, by trust domain.
-        _other_domain: The same for a trust domain that no pattern names.
-        _suffixes: Atoms of DNS identities by what follows their first label.
-        _other_dns: Atoms of all other DNS identities.
+        domains: Where the walk of a SPIFFE ID begins, by trust domain.
+        other_domain: The same for a trust domain that no pattern names.
+        suffixes: Atoms of DNS identities by what follows their first label.
+        other_dns: Atoms of all other DNS identities.
     """
 
-    known: Mapping[str, tuple[int, ...]]
     anonymous: tuple[int, ...]
-    _sets: AtomSets
-    _domains: Mapping[str, PrincipalState]
-    _other_domain: PrincipalState
-    _suffixes: Mapping[str, tuple[int, ...]]
-    _other_dns: tuple[int, ...]
+    domains: Mapping[str, PrincipalState]
+    other_domain: PrincipalState
+    suffixes: Mapping[str, tuple[int, ...]]
+    other_dns: tuple[int, ...]
 
     def atoms(self, principal: Principal) -> tuple[int, ...]:
         """Numbers of the atoms in use that hold the principal, ascending."""
-        found = self.known.get(principal.id)
-        if found is not None:
-            return found
         if principal.kind is PrincipalKind.SPIFFE:
-            state = self._domains.get(principal.trust_domain, self._other_domain)
+            state = self.domains.get(principal.trust_domain, self.other_domain)
             for segment in principal.segments:
                 following = state.children.get(segment, state.other)
                 if following is None:
@@ -85,23 +86,33 @@ class PrincipalTable:
                 state = following
             return state.here
         if principal.kind is PrincipalKind.DNS:
-            return self._suffixes.get(principal.id[len("dns:") :].partition(".")[2], self._other_dns)
+            return self.suffixes.get(principal.id[len("dns:") :].partition(".")[2], self.other_dns)
         return self.anonymous
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrincipalTable:
+    """Who is in which atoms.
+
+    Attributes:
+        known: Atoms of the principals that are named somewhere, by the principal's id.
+        patterns: Atoms of all others. Tables of which only who is named differs have the very same.
+        _sets: The atoms, and what they are made of.
+    """
+
+    known: Mapping[str, tuple[int, ...]]
+    patterns: PatternTable
+    _sets: AtomSets
+
+    def atoms(self, principal: Principal) -> tuple[int, ...]:
+        """Numbers of the atoms in use that hold the principal, ascending."""
+        found = self.known.get(principal.id)
+        return self.patterns.atoms(principal) if found is None else found
 
     def numbers(self) -> Mapping[Atom, int]:
         """Every atom with its number."""
         return self._sets.numbers
-
-    def patterns(self) -> tuple[Mapping[str, PrincipalState], PrincipalState, Mapping[str, tuple[int, ...]]]:
-        """What finds the atoms of who is not named: `_domains`, `_other_domain` and `_suffixes`.
-
-        Tables of which only who is named differs have the very same.
-        """
-        return self._domains, self._other_domain, self._suffixes
-
-    def other_dns(self) -> tuple[int, ...]:
-        """Atoms of DNS identities that no pattern names."""
-        return self._other_dns
 
     def describe(self, number: int, name: Namer = unnamed) -> str:
         """What people call the atom with this number; slow, for explanations."""
@@ -175,15 +186,21 @@ def build_principals(numbers: Mapping[Atom, int], previous: PrincipalTable | Non
         sets.add(atom)
     return PrincipalTable(
         known={atom.id: _atoms_of(atom, sets) for atom in sets.exact},
-        anonymous=sets.close({EVERYONE}),
+        patterns=_pattern_table(sets),
         _sets=sets,
-        _domains={domain: build_states(sets, domain) for domain in sets.roots if domain is not None},
-        _other_domain=build_states(sets, None),
-        _suffixes={
+    )
+
+
+def _pattern_table(sets: AtomSets) -> PatternTable:
+    return PatternTable(
+        anonymous=sets.close({EVERYONE}),
+        domains={domain: build_states(sets, domain) for domain in sets.roots if domain is not None},
+        other_domain=build_states(sets, None),
+        suffixes={
             atom.suffix.removeprefix("."): sets.close({EVERYONE, AUTHENTICATED, atom})
             for atom in sets.suffixes
         },
-        _other_dns=sets.close({EVERYONE, AUTHENTICATED}),
+        other_dns=sets.close({EVERYONE, AUTHENTICATED}),
     )
 
 

@@ -120,7 +120,7 @@ def test_more_single_principals_leave_the_states_as_they_are():
 
     table = build_principals({**old, ExactAtom(PRINCIPALS[-1].id): 1}, before)
 
-    assert table._domains is before._domains
+    assert table.patterns is before.patterns
 
 
 def test_a_pattern_more_makes_the_states_anew():
@@ -129,7 +129,7 @@ def test_a_pattern_more_makes_the_states_anew():
 
     table = build_principals({**old, PatternAtom("prod.test", ("b",), open=True): 1}, before)
 
-    assert table._domains is not before._domains
+    assert table.patterns is not before.patterns
 
 
 def states(state):
