@@ -17,6 +17,7 @@ from typing import Final
 
 import pytest
 
+from tests.e2e.inspecting import children_of
 from tests.programs import is_skipped_without
 
 __all__ = ["arguments", "needs_namespaces", "signal_to"]
@@ -90,6 +91,5 @@ def arguments(
 
 def signal_to(process: "subprocess.Popen[str]", number: signal.Signals) -> None:
     """Send a signal to the container's process 1, as an engine does."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
-    (inside,) = map(int, children)
+    (inside,) = children_of(process.pid)
     os.kill(inside, number)

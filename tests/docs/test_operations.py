@@ -33,6 +33,7 @@ from tests.docs.application import ERRORS, service
 from tests.docs.pages import ROOT
 from tests.docs.session import Command, Session, steps
 from tests.docs.sets import blocks
+from tests.e2e.inspecting import children_of
 from tests.e2e.running import until
 from tests.programs import needs
 
@@ -99,9 +100,7 @@ def limit(session: Session, size: int) -> None:
 def a_worker_is_killed(session: Session) -> None:
     restart(session, PDP_PROCESS__WORKERS="2")
     assert session.service is not None
-    pid = session.service.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    os.kill(int(children[0]), signal.SIGKILL)
+    os.kill(children_of(session.service.pid)[0], signal.SIGKILL)
 
 
 def a_caller_asks_too_often(session: Session) -> None:

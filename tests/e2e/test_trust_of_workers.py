@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.inspecting import workers_of
 from tests.e2e.running import PROD
 from tests.e2e.trusting import Trusting
 
@@ -22,15 +23,10 @@ def trusting(tmp_path: Path, policies: Path) -> Iterator[Trusting]:
     made.service.stop()
 
 
-def workers_of(trusting: Trusting) -> list[int]:
-    pid = trusting.service.process.pid
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def test_a_worker_that_is_stopped_never_answers_callers_whose_root_is_removed(
     trusting: Trusting,
 ) -> None:
-    stopped = workers_of(trusting)[0]
+    stopped = workers_of(trusting.service)[0]
     mark = trusting.service.mark()
     os.kill(stopped, signal.SIGSTOP)
     trusting.believe(trusting.first)
@@ -61,7 +57,7 @@ def test_a_worker_that_begins_after_a_change_begins_with_it(trusting: Trusting) 
     mark = trusting.service.mark()
     trusting.believe(trusting.first)
     trusting.service.wait_line(REMOVED, mark)
-    before = set(workers_of(trusting))
+    before = set(workers_of(trusting.service))
     for pid in before:
         mark = trusting.service.mark()
         os.kill(pid, signal.SIGTERM)

@@ -1,37 +1,44 @@
 """Several processes that serve as one: they change over together, and each is replaced when it ends."""
 
 import os
-import re
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from tests.e2e.hammer import Hammer
-from tests.e2e.running import PROD, Pki, Service, ask, question, send, until
+from tests.e2e.inspecting import alive, metrics_of, revisions, workers_of
+from tests.e2e.running import PEP, Pki, Service, ask, question, send, until
 
 WORKERS = 3
-READER = f"spiffe://{PROD}/ns/pdp/sa/pep"
 
 
-def make(pki: Pki, policies: Path, *more: str, workers: int = WORKERS) -> Service:
-    return Service(pki, policies, "--workers", str(workers), *more)
+class Start(Protocol):
+    """Begins a service of several workers, which ends with the test."""
+
+    def __call__(self, *more: str, workers: int = WORKERS) -> Service: ...
 
 
 @pytest.fixture
-def service(pki: Pki, policies: Path) -> Iterator[Service]:
-    service = make(pki, policies)
-    yield service
-    service.stop()
+def start(pki: Pki, policies: Path) -> Iterator[Start]:
+    with ExitStack() as started:
+
+        def start(*more: str, workers: int = WORKERS) -> Service:
+            service = Service(pki, policies, "--workers", str(workers), *more)
+            started.callback(service.stop)
+            return service
+
+        yield start
 
 
-def workers_of(service: Service) -> list[int]:
-    pid = service.process.pid
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+@pytest.fixture
+def service(start: Start) -> Service:
+    return start()
 
 
 def sockets_of(pid: int) -> int:
@@ -43,15 +50,6 @@ def edit(service: Service, text: str) -> None:
     part = service.policies / "new"
     part.write_text(text)
     part.rename(service.policies / "main.policy")
-
-
-def revisions(service: Service) -> list[str]:
-    """Every revision that was served, in order."""
-    return [
-        found.group(1)
-        for line in tuple(service.lines)
-        if (found := re.match(r"(?:serving )?revision ([0-9a-f~]+)", line))
-    ]
 
 
 def test_connections_are_balanced(service: Service) -> None:
@@ -137,8 +135,8 @@ def test_a_bad_version_changes_nothing_in_any_worker(service: Service) -> None:
     assert {ask(service).json["revision"] for _ in range(12)} == {served}
 
 
-def test_when_the_supervisor_is_killed_the_workers_end(pki: Pki, policies: Path) -> None:
-    service = make(pki, policies, workers=2)
+def test_when_the_supervisor_is_killed_the_workers_end(start: Start) -> None:
+    service = start(workers=2)
     workers = workers_of(service)
     service.process.kill()
 
@@ -146,16 +144,8 @@ def test_when_the_supervisor_is_killed_the_workers_end(pki: Pki, policies: Path)
     assert service.stop() == -signal.SIGKILL
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that nobody has waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def test_on_sigterm_all_end_cleanly(pki: Pki, policies: Path) -> None:
-    service = make(pki, policies, workers=2)
+def test_on_sigterm_all_end_cleanly(start: Start) -> None:
+    service = start(workers=2)
     workers = workers_of(service)
     with service.tls() as idle:
         assert service.stop() == 0
@@ -165,13 +155,15 @@ def test_on_sigterm_all_end_cleanly(pki: Pki, policies: Path) -> None:
     assert "Traceback" not in service.log
 
 
-def test_a_worker_that_is_told_twice_to_end_has_its_grace_period(
-    pki: Pki, policies: Path, tmp_path: Path
-) -> None:
+def drain_settings(folder: Path, grace_seconds: int) -> tuple[str, ...]:
+    file = folder / "pdp.toml"
+    file.write_text(f"[drain]\ngrace_seconds = {grace_seconds}\n")
+    return "--config", str(file), "--health", "127.0.0.1:0"
+
+
+def test_a_worker_that_is_told_twice_to_end_has_its_grace_period(start: Start, tmp_path: Path) -> None:
     """As where all processes are told at once, and then each worker by its supervisor as well."""
-    settings = tmp_path / "pdp.toml"
-    settings.write_text("[drain]\ngrace_seconds = 2\n")
-    service = make(pki, policies, "--config", str(settings), "--health", "127.0.0.1:0", workers=2)
+    service = start(*drain_settings(tmp_path, 2), workers=2)
     workers = workers_of(service)
     began = time.monotonic()
     for pid in workers:
@@ -186,50 +178,33 @@ def test_a_worker_that_is_told_twice_to_end_has_its_grace_period(
     assert service.stop() == 0
 
 
-def test_a_second_signal_to_the_service_ends_the_grace_period(
-    pki: Pki, policies: Path, tmp_path: Path
-) -> None:
-    settings = tmp_path / "pdp.toml"
-    settings.write_text("[drain]\ngrace_seconds = 60\n")
-    service = make(pki, policies, "--config", str(settings), "--health", "127.0.0.1:0", workers=2)
+def test_a_second_signal_to_the_service_ends_the_grace_period(start: Start, tmp_path: Path) -> None:
+    service = start(*drain_settings(tmp_path, 60), workers=2)
     service.process.send_signal(signal.SIGTERM)
     time.sleep(0.5)
 
     assert service.stop() == 0
 
 
-def test_what_keeps_a_worker_from_serving_is_said_at_the_start(pki: Pki, policies: Path) -> None:
+def test_what_keeps_a_worker_from_serving_is_said_at_the_start(start: Start, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="the decision log cannot be opened"):
-        make(pki, policies, "--config", str(log_settings(policies.parent, str(policies.parent))))
+        start(*log_settings(tmp_path, tmp_path))
 
 
-def log_settings(folder: Path, target: str, more: str = "") -> Path:
+def log_settings(folder: Path, target: Path) -> tuple[str, ...]:
     file = folder / "pdp.toml"
-    file.write_text(f'[decision_log]\nto = "{target}"\n[metrics]\nreaders = ["{READER}"]\n{more}')
-    return file
+    file.write_text(f'[decision_log]\nto = "{target}"\n[metrics]\nreaders = ["{PEP}"]\n')
+    return "--config", str(file)
 
 
-def metrics_of(service: Service) -> dict[str, float]:
-    connection = service.connect()
-    try:
-        connection.request("GET", "/metrics")
-        text = connection.getresponse().read().decode()
-    finally:
-        connection.close()
-    lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-    return {name: float(value) for name, _, value in lines}
-
-
-def test_counts_are_those_of_all_workers_whichever_is_asked(pki: Pki, policies: Path, tmp_path: Path) -> None:
+def test_counts_are_those_of_all_workers_whichever_is_asked(start: Start, tmp_path: Path) -> None:
     log = tmp_path / "decisions.log"
-    service = make(pki, policies, "--config", str(log_settings(tmp_path, str(log))))
-    try:
-        for _ in range(40):
-            assert ask(service).status == 200
-        until(lambda: metrics_of(service)['pdp_log_entries_total{outcome="logged"}'] == 40)
-        seen = [metrics_of(service) for _ in range(6)]
-    finally:
-        service.stop()
+    service = start(*log_settings(tmp_path, log))
+    for _ in range(40):
+        assert ask(service).status == 200
+    until(lambda: metrics_of(service)['pdp_log_entries_total{outcome="logged"}'] == 40)
+    seen = [metrics_of(service) for _ in range(6)]
+    service.stop()
 
     key = 'pdp_decisions_total{decision="allow",reason="allowed",service="web.shop"}'
     assert {found[key] for found in seen} == {40}
@@ -237,22 +212,18 @@ def test_counts_are_those_of_all_workers_whichever_is_asked(pki: Pki, policies: 
     assert len(log.read_text().splitlines()) == 40
 
 
-def test_decided_is_logged_and_dropped_when_workers_are_killed(
-    pki: Pki, policies: Path, tmp_path: Path
-) -> None:
+def test_decided_is_logged_and_dropped_when_workers_are_killed(start: Start, tmp_path: Path) -> None:
     log = tmp_path / "decisions.log"
-    service = make(pki, policies, "--config", str(log_settings(tmp_path, str(log))))
-    try:
-        with Hammer(service, connections=12, pause=0) as hammer:
-            for _ in range(3):
-                before = len(hammer.answered)
-                until(lambda before=before: len(hammer.answered) > before + 300, 30)
-                os.kill(workers_of(service)[0], signal.SIGKILL)
-                until(lambda: len(workers_of(service)) == WORKERS)
-        until(lambda: metrics_of(service)["pdp_log_queue"] == 0)
-        counts = metrics_of(service)
-    finally:
-        service.stop()
+    service = start(*log_settings(tmp_path, log))
+    with Hammer(service, connections=12, pause=0) as hammer:
+        for _ in range(3):
+            before = len(hammer.answered)
+            until(lambda before=before: len(hammer.answered) > before + 300, 30)
+            os.kill(workers_of(service)[0], signal.SIGKILL)
+            until(lambda: len(workers_of(service)) == WORKERS)
+    until(lambda: metrics_of(service)["pdp_log_queue"] == 0)
+    counts = metrics_of(service)
+    service.stop()
 
     decided = counts["pdp_log_decided_total"]
     logged = counts['pdp_log_entries_total{outcome="logged"}']

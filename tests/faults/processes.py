@@ -7,8 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.e2e.grpc_calls import grpc_port
+from tests.e2e.inspecting import alive
 from tests.e2e.running import until
-from tests.faults.stage import GRACE_SECONDS, PATIENCE, WORKERS, Stage, alive
+from tests.faults.stage import GRACE_SECONDS, PATIENCE, WORKERS, Stage
 from tests.faults.trial import Done, Fault, Trial
 
 __all__ = ["ENDING", "LIVING"]

@@ -12,26 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.grpc_calls import grpc_port
+from tests.e2e.inspecting import metrics_of, revisions, workers_of
 from tests.e2e.running import PARTNER, PEP, PROD, Pki, Service, make_policies, until
 from tests.e2e.trusting import replace
 from tests.faults.load import Load
 from tests.faults.published import Expected, policy
 from tests.identity.mint import Party, authority
 
-__all__ = ["GRACE_SECONDS", "PATIENCE", "WORKERS", "Stage", "alive", "small_disk"]
+__all__ = ["GRACE_SECONDS", "PATIENCE", "WORKERS", "Stage", "small_disk"]
 
 WORKERS = 3
 GRACE_SECONDS = 1.5
 PATIENCE = 120.0  # four processes begin, each a second of a core that others may want as well
 _LOG_BYTES = 1024 * 1024 * 1024  # never rotated here: each line is looked for
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that nobody has waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @contextmanager
@@ -136,19 +129,12 @@ class Stage:
     @property
     def workers(self) -> list[int]:
         """Processes of the workers."""
-        pid = self.service.process.pid
-        with suppress(OSError):
-            return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        return []
+        return workers_of(self.service)
 
     @property
     def order(self) -> list[str]:
         """Every revision that was served, in order."""
-        return [
-            found.group(1)
-            for line in tuple(self.service.lines)
-            if (found := re.match(r"(?:serving )?revision ([0-9a-f]+(?:~\d+)?)", line))
-        ]
+        return revisions(self.service)
 
     def memory(self) -> int:
         """Kilobytes that the workers hold, all together."""
@@ -159,14 +145,7 @@ class Stage:
 
     def metrics(self) -> dict[str, float]:
         """The page of metrics."""
-        connection = self.service.connect()
-        try:
-            connection.request("GET", "/metrics")
-            text = connection.getresponse().read().decode()
-        finally:
-            connection.close()
-        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-        return {name: float(value) for name, _, value in lines}
+        return metrics_of(self.service)
 
     def settled(self) -> tuple[int, int, int]:
         """Decided, logged and dropped, once nothing waits to be written."""

@@ -161,10 +161,19 @@ def test_exactly_one_thing_is_explained() -> None:
     assert run("--spiffe-id", WEB, "--xfcc", f"URI={WEB}").exit_code == 2
 
 
-def test_nothing_that_is_given_reaches_the_terminal_as_it_is() -> None:
-    answer = run("--xfcc", f'URI={WEB};Subject="\\"x";DNS=a', "--hops", "2")
-    assert answer.exit_code == 1
-    assert "\x1b" not in run("--spiffe-id", "spiffe://a/\x1b[31m").stdout
+def test_nothing_that_is_given_reaches_the_terminal_as_it_is(roots: str, tmp_path: Path) -> None:
+    hostile = leaf(ROOT, uris=[WEB], dns=["a\x1b[31mb"], name="c\x1b[32md\u202ee", **SPAN)
+    (tmp_path / "hostile.pem").write_bytes(hostile.pem)
+
+    shown = [
+        run("--spiffe-id", "spiffe://a/\x1b[31m").stdout,
+        run("--xfcc", f'URI={WEB};Subject="a\x1b[31mb"').stdout,
+        run("--cert", tmp_path / "hostile.pem", "--trust", roots).stdout,
+    ]
+
+    assert not [text for text in shown if "\x1b" in text or "\u202e" in text]
+    assert "a\\u{1b}[31mb" in shown[2]
+    assert "c\\u{1b}[32md\\u{202e}e" in shown[2]
 
 
 def test_lines_are_answered_in_their_order_and_a_bad_one_ends_nothing(roots: str) -> None:
