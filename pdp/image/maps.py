@@ -97,7 +97,7 @@ class Maps:
         """Read them from the section `first` on."""
         self._buffer = part.buffer
         self._ends, self._keys = part.numbers(first, "I"), part.numbers(first + 1, "Q")
-        self._texts, self._texts_end = part.span(first + 2)
+        self._texts, _ = part.span(first + 2)
         self._values = part.numbers(first + 3, "Q")
         self._large, self._masks = part.numbers(first + 4, "I"), part.numbers(first + 5, "I")
         self._firsts, self._buckets = part.numbers(first + 6, "I"), part.numbers(first + 7, "I")

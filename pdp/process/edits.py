@@ -1,6 +1,11 @@
 """What is told of a saved edit: a line for a version that is served, the diagnostics for another."""
 
-from pdp.diagnostics import Severity, escape, render
+from dataclasses import replace
+
+from msgspec import structs
+
+from pdp.diagnostics import Diagnostic, Severity, escape, render
+from pdp.store.problems import WHOLE_SET
 from pdp.store.publish import Accepted, Event
 from pdp.store.snapshot import Loaded
 
@@ -26,4 +31,12 @@ def outcome(event: Event) -> str:
 
 def shown(loaded: Loaded, least: Severity) -> str:
     """The diagnostics of a severity or worse, as text."""
-    return "".join(render(d, loaded.sources) + "\n" for d in loaded.diagnostics if d.severity <= least)
+    found = (_placed(d) for d in loaded.diagnostics if d.severity <= least)
+    return "".join(render(d, loaded.sources) + "\n" for d in found)
+
+
+def _placed(diagnostic: Diagnostic) -> Diagnostic:
+    """The same; one that is about no file says so instead of `.`."""
+    if diagnostic.span.file != WHOLE_SET:
+        return diagnostic
+    return replace(diagnostic, span=structs.replace(diagnostic.span, file="policy set"))

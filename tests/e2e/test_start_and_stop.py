@@ -109,7 +109,7 @@ def test_no_policies_at_all_are_an_error(pki: Pki, tmp_path: Path, kind: str) ->
     if kind == "empty":
         folder.mkdir()
 
-    assert_refused(serve(folder, *options(pki)), 3, "error[PDP9")
+    assert_refused(serve(folder, *options(pki)), 3, "policy set: error[PDP9")
 
 
 def test_taken_port_is_named_with_the_option_that_changes_it(pki: Pki, policies: Path) -> None:
