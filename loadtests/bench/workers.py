@@ -196,17 +196,27 @@ def ask_all(connections: list[Unix], questions: list[tuple[str, str, str, str]])
 
 
 def memory(supervisor: int, rules: int) -> dict[str, object]:
-    """Bytes a rule, of each process and of all."""
-    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text(encoding="ascii").split()
-    workers = [proportional(int(pid)) for pid in children]
+    """Bytes a rule, of each process and of all: workers, and the process that they were forked from."""
+    servers = children_of(supervisor)
+    workers = [proportional(pid) for server in servers for pid in children_of(server)]
     own = proportional(supervisor)["pss"]
+    shared = sum(proportional(pid)["pss"] for pid in servers)
+    answering = shared + sum(worker["pss"] for worker in workers)
     return {
         "supervisor_mb": own >> 20,
+        "fork_server_mb": shared >> 20,
         "worker_mb": [worker["pss"] >> 20 for worker in workers],
         "worker_private_mb": [worker["private"] >> 20 for worker in workers],
-        "bytes_a_rule_all": (own + sum(worker["pss"] for worker in workers)) // rules,
-        "bytes_a_rule_workers": sum(worker["pss"] for worker in workers) // rules,
+        "bytes_a_rule_all": (own + answering) // rules,
+        "bytes_a_rule_workers": answering // rules,
     }
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes that a process has begun."""
+    return [
+        int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    ]
 
 
 def edits(policies: Path, connections: list[Unix], rules: int) -> dict[str, object]:

@@ -9,25 +9,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from enum import Enum
 from typing import final
 
 from pdp.audit.counts import DECIDED, FAILED, LOGGED, REFUSED, SAMPLED_OUT, LogCounts
+from pdp.audit.log_mode import LogMode
 from pdp.audit.record import Entry, Recorder
 from pdp.audit.sinks import Sink
 from pdp.counters import Counters
 from pdp.limits import LOG_RETRY_SECONDS, LOG_STOP_SECONDS, MAX_LOG_BATCH, MAX_LOG_QUEUE
 from pdp.vocabulary import Decision, Effect
 
-__all__ = ["DecisionLog", "LogMode"]
-
-
-class LogMode(Enum):
-    """What a full queue means."""
-
-    BLOCK = "block"  # no decision without its line: questions wait, and are refused when it takes too long
-    DROP = "drop"  # decisions go on, and lines that do not fit are counted
-    SAMPLE = "sample"  # like DROP, of all that is a plain allow one in so many
+__all__ = ["DecisionLog"]
 
 
 def _is_plain_allow(decision: Decision) -> bool:

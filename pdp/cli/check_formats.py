@@ -14,7 +14,7 @@ from typing import Any, Final, final
 from urllib.parse import quote
 
 from pdp import __version__
-from pdp.cli.policy_set import diagnostic_as_json
+from pdp.cli.diagnostic_json import diagnostic_as_json
 from pdp.diagnostics import Diagnostic, Severity, Source, Span, escape
 
 __all__ = ["FORMATS", "Report"]

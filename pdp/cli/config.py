@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
+from pdp.cli.diagnostic_json import diagnostic_as_json
 from pdp.cli.output import ExitCode, show_diagnostics
-from pdp.cli.policy_set import diagnostic_as_json
 from pdp.config.load import PREFIX, Loaded, load_settings, read_file
 from pdp.config.model import Settings
 from pdp.config.unsafe import problems

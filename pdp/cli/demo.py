@@ -23,6 +23,7 @@ from pdp.identity.authority import AuthorityError
 from pdp.identity.authority_folder import read_certificates
 from pdp.identity.trust import TrustError, load_trust
 from pdp.process.cannot_start import AddressTakenError, CannotStartError
+from pdp.process.forks import Forks
 from pdp.process.start import start
 from pdp.store.versions import Versions
 
@@ -73,6 +74,7 @@ def demo(policies: Path, address: str, state: Path) -> None:
         start(
             settings,
             load_trust(roots),
+            forks=Forks(),
             ready=lambda at, versions: _begin(at.removeprefix("https://"), versions, folder, policies),
             say=click.echo,
         )

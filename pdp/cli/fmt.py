@@ -17,8 +17,8 @@ from typing import Any, Final, final
 
 import click
 
+from pdp.cli.diagnostic_json import diagnostic_as_json
 from pdp.cli.output import ExitCode, counted, print_json, show_diagnostics
-from pdp.cli.policy_set import diagnostic_as_json
 from pdp.cli.rewrite import Read, read, rewrite
 from pdp.diagnostics import Diagnostic, Source, escape, has_errors
 from pdp.lang.formatter import format_source

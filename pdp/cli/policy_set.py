@@ -4,14 +4,14 @@ Inside the set, files are named relative to it. A path that a person can open fr
 command runs begins with what the command was given; `Reading.shown` makes the one into the other.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
 
 import click
 from msgspec import structs
 
+from pdp.cli.diagnostic_json import diagnostic_as_json
 from pdp.cli.output import CannotError, counted, show_diagnostics
 from pdp.diagnostics import Diagnostic, Severity, Source, Span
 from pdp.store.bundle import read_bundle
@@ -19,7 +19,7 @@ from pdp.store.problems import WHOLE_SET
 from pdp.store.snapshot import Loaded, Loader, Snapshot
 from pdp.vocabulary import Millis
 
-__all__ = ["POLICIES", "PolicySet", "Reading", "diagnostic_as_json", "load", "require"]
+__all__ = ["POLICIES", "PolicySet", "Reading", "load", "require"]
 
 #: The type of the argument `POLICIES`.
 POLICIES: Final = click.Path(exists=True, path_type=Path)
@@ -102,25 +102,3 @@ def require(policies: Path, now: Millis) -> PolicySet:
     if not problem.as_json:
         show_diagnostics(errors, sources)
     raise problem
-
-
-def diagnostic_as_json(diagnostic: Diagnostic, sources: Mapping[str, Source]) -> dict[str, Any]:
-    """A diagnostic as data; lines and columns count from one, the end is exclusive."""
-    return {
-        "code": diagnostic.code,
-        "severity": diagnostic.severity.name.lower(),
-        "message": diagnostic.message,
-        "label": diagnostic.label,
-        "help": diagnostic.help,
-        **_place_as_json(diagnostic.span, sources),
-        "related": [{"message": text, **_place_as_json(span, sources)} for span, text in diagnostic.related],
-    }
-
-
-def _place_as_json(span: Span, sources: Mapping[str, Source]) -> dict[str, Any]:
-    """A place as data; without a line where the file could not be read."""
-    source = sources.get(span.file)
-    if source is None:
-        return {"file": span.file}
-    (line, column), (end_line, end_column) = source.position(span.start), source.position(span.end)
-    return {"file": span.file, "line": line, "column": column, "end_line": end_line, "end_column": end_column}

@@ -6,9 +6,9 @@ Whoever has something to tell never waits for whoever reads it: a thread prints 
 import json
 from typing import Any, Self, final
 
+from pdp.cli.diagnostic_json import diagnostic_as_json
 from pdp.cli.outbox import Outbox
 from pdp.cli.output import counted
-from pdp.cli.policy_set import diagnostic_as_json
 from pdp.process.edits import describe
 from pdp.process.settings_read import SettingsAccepted, SettingsEvent, describe_settings
 from pdp.store.publish import Accepted, Event

@@ -5,8 +5,6 @@ This module holds the options. How the service is put together and run is the bu
 """
 
 import sys
-from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -15,16 +13,13 @@ import click
 
 from pdp.cli.config import diagnose, read
 from pdp.cli.output import ExitCode, show_diagnostics
-from pdp.cli.reporting import Reporter
 from pdp.cli.trust_options import by_domain
 from pdp.config.address import parse_address, parse_http_address
-from pdp.config.model import LogTarget, Settings
+from pdp.config.model import Settings
 from pdp.diagnostics import Diagnostic, escape, has_errors
-from pdp.identity.trust import TrustError, load_trust, trust_warnings
 from pdp.limits import MAX_WORKERS
-from pdp.process.cannot_start import CannotStartError
+from pdp.process.forks import Forks
 from pdp.process.settings_read import Found
-from pdp.process.start import start
 
 __all__ = ["serve"]
 
@@ -103,29 +98,17 @@ def serve(  # noqa: PLR0913 -- one for each option
         ("trust",): by_domain(trust) or None,
     }
     settings, doubts = _settings(config_file, given)
-    with Reporter(as_json=as_json, err=settings.decision_log.target is LogTarget.STDOUT) as reporter:
-        for doubt in doubts:
-            reporter.say(f"warning: {doubt.message}")
-        again = None if config_file is None else partial(_read_again, config_file, given)
-        trouble = _run(settings, reporter, again)
+    again = None if config_file is None else partial(_read_again, config_file, given)
+    with Forks() as forks:
+        if settings.process.workers > 1:
+            forks.start()
+        # What this imports takes longest of a start: the fork server imports at the same time.
+        from pdp.cli.serving import run  # noqa: PLC0415
+
+        trouble = run(settings, doubts, again, forks, as_json=as_json)
     if trouble:
         click.echo(f"pdp: {trouble}", err=True)
         sys.exit(ExitCode.CANNOT)
-
-
-def _run(settings: Settings, reporter: Reporter, again: Callable[[], Found] | None) -> str:
-    """Serve until told to end; what kept it from serving, if something did."""
-    try:
-        store = load_trust(settings.trust)
-        for warning in trust_warnings(store, datetime.now(UTC)):
-            reporter.say(f"warning: {warning}")
-        start(
-            settings, store, ready=reporter.serving, say=reporter.say, edited=reporter.edited, read=again,
-            reread=reporter.settings_read,
-        )  # fmt: skip
-    except (TrustError, CannotStartError) as error:
-        return str(error)
-    return ""
 
 
 def _settings(file: Path | None, options: dict[tuple[str, ...], object]) -> tuple[Settings, list[Diagnostic]]:

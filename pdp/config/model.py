@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple, final
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pdp.audit.decision_log import LogMode
+from pdp.audit.log_mode import LogMode
 from pdp.config.address import Address, parse_address, parse_http_address
 from pdp.config.freshness import FreshnessSettings
 from pdp.config.section import DAY_SECONDS, Seconds

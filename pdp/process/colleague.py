@@ -4,8 +4,6 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,6 +11,7 @@ from typing import Final, TypeVar, cast, final
 
 from pdp.limits import WORKER_START_SECONDS, WORKER_STUCK_SECONDS
 from pdp.process.channel import Channel, ChannelClosedError, pair
+from pdp.process.forks import Forks
 from pdp.process.images import Parcel
 from pdp.process.messages import (
     Beat,
@@ -31,7 +30,6 @@ from pdp.process.messages import (
 
 __all__ = ["Colleague", "WorkerGoneError", "start"]
 
-_MODULE: Final = "pdp.process.worker"
 _LOOK_SECONDS: Final = 0.25
 _Kind = TypeVar("_Kind", Prepared, Held, Renewed, Serving)
 
@@ -51,19 +49,25 @@ class Colleague:
     """
 
     def __init__(
-        self, slot: int, process: "subprocess.Popen[bytes]", end: socket.socket, say: Callable[[str], None]
+        self, slot: int, process: tuple[int, int], end: socket.socket, say: Callable[[str], None]
     ) -> None:
+        """Speak with a worker by an end of its channel.
+
+        Args:
+            slot: Its place among the workers.
+            process: Its number, and an open file that stands for it, which is ours from now on.
+            end: Our end of the channel.
+            say: Told what it says, and what happens to it.
+        """
         self.slot: Final = slot
-        self.pid: Final = process.pid
+        self.pid, self._exit = process
         self.answers = False
-        self._process = process
         self._channel: Channel[ToWorker, FromWorker] = Channel(end, cast("type[FromWorker]", FromWorker))
         self._say = say
         self._loop = asyncio.get_running_loop()
         self._gone: asyncio.Future[None] = self._loop.create_future()
         self._awaited: dict[tuple[type, int], asyncio.Future[FromWorker]] = {}
         self._quiet_since = time.monotonic() + WORKER_START_SECONDS  # imports take a while, and say nothing
-        self._exit = os.pidfd_open(self.pid)
         self._loop.add_reader(self._exit, self._bury)
         self._tasks = (asyncio.ensure_future(self._listen()), asyncio.ensure_future(self._look()))
 
@@ -80,7 +84,7 @@ class Colleague:
         """Send its process a signal."""
         if not self.is_gone:
             with suppress(ProcessLookupError):
-                self._process.send_signal(number)
+                signal.pidfd_send_signal(self._exit, number)
 
     def kill(self) -> None:
         """End its process, whatever it is doing."""
@@ -167,15 +171,18 @@ class Colleague:
     def _bury(self) -> None:
         """Its process has ended."""
         self._loop.remove_reader(self._exit)
+        with suppress(
+            ChildProcessError
+        ):  # its parent waits for it: we do where that ended, and we are process 1
+            os.waitid(os.P_PIDFD, self._exit, os.WEXITED | os.WNOHANG)
         os.close(self._exit)
-        self._process.wait()
         for task in self._tasks:
             task.cancel()
         self._channel.close()
         self._gone.set_result(None)
 
 
-def start(slot: int, say: Callable[[str], None]) -> Colleague:
+async def start(slot: int, forks: Forks, say: Callable[[str], None]) -> Colleague:
     """Begin a worker.
 
     Raises:
@@ -184,13 +191,8 @@ def start(slot: int, say: Callable[[str], None]) -> Colleague:
     ours, theirs = pair()
     with theirs:
         try:
-            process = subprocess.Popen(  # noqa: S603 - our own interpreter, and a number
-                [sys.executable, "-P", "-m", _MODULE, str(theirs.fileno())],  # nothing from where we run
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # the terminal's Ctrl-C is for the supervisor
-            )
-        except OSError:
+            process = await forks.fork(theirs)
+        except BaseException:
             ours.close()
             raise
     return Colleague(slot, process, ours, say)

@@ -10,13 +10,31 @@ from typing import TypeAlias, final
 import msgspec
 
 __all__ = [
-    "Beat", "Begin", "Confirm", "FromWorker", "Go", "Held", "Hold", "Prepare", "Prepared", "Renew", "Renewed",
-    "Retune", "Say", "Serving", "ToWorker",
+    "Beat", "Begin", "Confirm", "Fork", "Forked", "FromWorker", "Go", "Held", "Hold", "Prepare", "Prepared",
+    "Renew", "Renewed", "Retune", "Say", "Serving", "ToWorker",
 ]  # fmt: skip
 
 
 class _Message(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True, kw_only=True):
     pass
+
+
+@final
+class Fork(_Message, frozen=True):
+    """Supervisor, to the fork server: begin a worker. With it comes the worker's end of its channel."""
+
+
+@final
+class Forked(_Message, frozen=True):
+    """Fork server: it is begun, and with this comes a file that stands for its process; or it cannot be.
+
+    Attributes:
+        pid: The process.
+        error: Why there is none: a number of `errno`, else 0.
+    """
+
+    pid: int = 0
+    error: int = 0
 
 
 @final

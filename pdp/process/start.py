@@ -1,11 +1,13 @@
 """The service run until it is told to end: in one process, or in several."""
 
 from collections.abc import Callable
+from functools import partial
 
 from pdp.config.model import Settings
 from pdp.identity.trust import TrustStore
 from pdp.process.alone import serve_alone
 from pdp.process.edits import describe
+from pdp.process.forks import Forks
 from pdp.process.hangup import Hangups, Read
 from pdp.process.parts import Say
 from pdp.process.settings_read import SettingsEvent, describe_settings
@@ -16,10 +18,11 @@ from pdp.store.versions import Versions
 __all__ = ["start"]
 
 
-def start(
+def start(  # noqa: PLR0913 -- all by keyword but two
     settings: Settings,
     trust: TrustStore,
     *,
+    forks: Forks,
     ready: Callable[[str, Versions], None],
     say: Say,
     edited: Callable[[Event], None] | None = None,
@@ -31,6 +34,7 @@ def start(
     Args:
         settings: What to serve and how.
         trust: The roots that callers are verified to.
+        forks: Begins processes of workers.
         ready: Called once connections are accepted, with the address and what is served.
         say: Gets what is to be told, a paragraph at a time.
         edited: Is told of saved edits; else `say` gets a paragraph about each.
@@ -40,7 +44,7 @@ def start(
     Raises:
         CannotStartError: A setting or the policy set keeps the service from starting.
     """
-    serve = serve_alone if settings.process.workers == 1 else serve_together
+    serve = serve_alone if settings.process.workers == 1 else partial(serve_together, forks=forks)
     tell = edited or (lambda event: say(describe(event)))
     tell_settings = reread or (lambda event: say(describe_settings(event)))
     with Hangups(settings, read, tell_settings) as hangups:

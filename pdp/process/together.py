@@ -20,6 +20,7 @@ from pdp.limits import WORKER_BEAT_SECONDS
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.colleague import Colleague, start
 from pdp.process.edits import outcome
+from pdp.process.forks import Forks
 from pdp.process.hangup import Hangups
 from pdp.process.images import ImageShelf, Parcel
 from pdp.process.kept import Kept
@@ -56,6 +57,7 @@ def serve_together(
     settings: Settings,
     trust: TrustStore,
     *,
+    forks: Forks,
     ready: Callable[[str, Versions], None],
     say: Say,
     edited: Callable[[Event], None],
@@ -67,18 +69,21 @@ def serve_together(
         CannotStartError: A setting or the policy set keeps the service from starting.
     """
     with ExitStack() as held, asyncio.Runner() as runner:
-        supervisor = _Supervisor(settings, trust, held, ready=ready, say=say, edited=edited, hangups=hangups)
+        supervisor = _Supervisor(
+            settings, trust, held, forks=forks, ready=ready, say=say, edited=edited, hangups=hangups
+        )
         runner.run(supervisor.run())
 
 
 @final
 class _Supervisor:
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- all by keyword but three
         self,
         settings: Settings,
         trust: TrustStore,
         held: ExitStack,
         *,
+        forks: Forks,
         ready: Callable[[str, Versions], None],
         say: Say,
         edited: Callable[[Event], None],
@@ -86,6 +91,7 @@ class _Supervisor:
     ) -> None:
         self._settings, self._held, self._ready, self._say = settings, held, ready, say
         self._hangups = hangups
+        self._forks = forks
         self._listener = take_http(settings, held)
         self._local = local_of(settings, self._listener)
         self._probes = None if settings.health is None else self._take(settings.health.listen, "--health")
@@ -221,13 +227,14 @@ class _Supervisor:
 
     # -- workers -------------------------------------------------------------------------
 
-    def _begin(self, slot: int) -> Colleague:
+    async def _begin(self, slot: int) -> Colleague:
         """Begin the worker of a slot.
 
         Raises:
             OSError: There can be no other process.
         """
-        worker = start(slot, self._say)
+        worker = await start(slot, self._forks, self._say)
+        # INVARIANT: nothing is awaited from here on: what changes later is told to it as to all others.
         message = Begin(
             slot=slot,
             slots=self._settings.process.workers + 1,

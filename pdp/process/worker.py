@@ -8,7 +8,6 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from contextlib import ExitStack, suppress
 from typing import TypeAlias, cast, final
 
@@ -169,12 +168,8 @@ async def _work(end: socket.socket) -> None:
         await _Worker(Channel(end, cast("type[ToWorker]", ToWorker)), held).run()
 
 
-def main() -> None:
-    """Serve at the other end of the channel whose descriptor is the only argument."""
+def main(channel: int) -> None:
+    """Serve at the other end of the channel with this descriptor."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # settings come from the supervisor, to all
-    with socket.socket(fileno=int(sys.argv[1])) as end, asyncio.Runner(loop_factory=event_loops()) as runner:
+    with socket.socket(fileno=channel) as end, asyncio.Runner(loop_factory=event_loops()) as runner:
         runner.run(_work(end))
-
-
-if __name__ == "__main__":
-    main()

@@ -77,7 +77,7 @@ class Workers:
         first: Version,
         panel: Panel,
         *,
-        begin: Callable[[int], Colleague],
+        begin: Callable[[int], Awaitable[Colleague]],
         say: Callable[[str], None],
         changed: Callable[[int], None],
         failed: Callable[[str], None],
@@ -224,11 +224,13 @@ class Workers:
     async def _employ(self, slot: int) -> float:
         """Begin a worker in a slot and wait until it has ended; how many seconds it served."""
         try:
-            worker = self._begin(slot)
+            worker = await self._begin(slot)
         except OSError as error:
             self._say(f"worker {slot} cannot be begun: {error.strerror}")
             return 0.0
         self._alive.add(worker)
+        if self._ending.is_set():
+            worker.kill()  # all others were told to end while this one was begun
         serving_since = math.inf
         try:
             await self._bring_up(worker)

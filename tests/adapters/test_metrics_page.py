@@ -6,7 +6,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pdp.adapters.metrics_page import MetricsPage
 from pdp.audit.counts import DECIDED, FAILED, LOGGED, LOST, REFUSED, SAMPLED_OUT
-from pdp.audit.decision_log import DecisionLog, LogMode
+from pdp.audit.decision_log import DecisionLog
+from pdp.audit.log_mode import LogMode
 from pdp.audit.record import Recorder
 from pdp.audit.sinks import StreamSink
 from pdp.counters import Counters

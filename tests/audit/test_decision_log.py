@@ -12,7 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from pdp.audit import decision_log
-from pdp.audit.decision_log import DecisionLog, LogMode
+from pdp.audit.decision_log import DecisionLog
+from pdp.audit.log_mode import LogMode
 from pdp.audit.record import Entry, Recorder
 from pdp.audit.sinks import StreamSink
 from pdp.principals import spiffe_principal

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pdp.audit.decision_log import LogMode
+from pdp.audit.log_mode import LogMode
 from pdp.config.address import Address, parse_address
 from pdp.config.load import Loaded, load_settings
 from pdp.config.model import LogTarget, Settings

@@ -22,7 +22,8 @@ import yaml
 from pdp import __version__
 from pdp.adapters.metrics_page import _Collected
 from pdp.adapters.server import DRAIN_SECONDS
-from pdp.audit.decision_log import DecisionLog, LogMode
+from pdp.audit.decision_log import DecisionLog
+from pdp.audit.log_mode import LogMode
 from pdp.audit.record import Recorder
 from pdp.audit.sinks import FileSink
 from pdp.limits import LOG_STOP_SECONDS

@@ -25,8 +25,8 @@ def children_of(pid: int) -> list[int]:
 
 
 def workers_of(service: Service) -> list[int]:
-    """Processes of the workers of a service that has several."""
-    return children_of(service.process.pid)
+    """Processes of the workers of a service that has several: they are forked from one that it began."""
+    return [worker for server in children_of(service.process.pid) for worker in children_of(server)]
 
 
 def metrics_of(service: Service) -> dict[str, float]:

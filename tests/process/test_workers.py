@@ -5,7 +5,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -20,13 +20,13 @@ from pdp.process.workers import Version, Workers
 PAUSE = 0.05
 
 
-def no_process(tried: list[float]) -> Colleague:
+async def no_process(tried: list[float]) -> Colleague:
     tried.append(time.monotonic())
     raise OSError(11, "no more processes")
 
 
 @contextmanager
-def made(begin: Callable[[int], Colleague], said: list[str]) -> Iterator[Workers]:
+def made(begin: Callable[[int], Awaitable[Colleague]], said: list[str]) -> Iterator[Workers]:
     """One worker that is not begun yet."""
     parcel, panel = Parcel((os.memfd_create("policies"),)), Panel.make(2)
     yield Workers(

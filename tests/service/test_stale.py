@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pdp.audit.decision_log import DecisionLog, LogMode
+from pdp.audit.decision_log import DecisionLog
+from pdp.audit.log_mode import LogMode
 from pdp.audit.record import Recorder
 from pdp.counters import Counters
 from pdp.principals import spiffe_principal
