@@ -38,6 +38,9 @@ MAX_MESSAGE_BYTES: Final = (
     2 * MAX_BATCH_BODY_BYTES
 )  # with its chunks' framing; what is refused is read so far, to be told
 MAX_ARRIVAL_SECONDS: Final = 10.0  # from a request's first byte to its last: a full batch at 4 Mbit/s
+# Of requests in flight once the service ends. Each ends by itself before: it has arrived or is refused
+# by then, and waits for a revision no longer than a second.
+DRAIN_SECONDS: Final = round(MAX_ARRIVAL_SECONDS) + 5
 MAX_CONNECTIONS: Final = 10_000  # of one process, some 60 KB each; what comes beyond is closed at once
 CONNECTION_JITTER: Final = 0.1  # of a connection's age: what began together does not end together
 LAST_CHANCE_SECONDS: Final = 5  # how long an old connection waits for the request that ends it

@@ -5,7 +5,6 @@ server header, the access log.
 """
 
 import asyncio
-import errno
 import logging
 import socket
 from collections.abc import Callable, Sequence
@@ -22,50 +21,20 @@ from pdp.adapters.local import Local, local_protocol_class
 from pdp.adapters.metrics_page import MetricsPage
 from pdp.adapters.tls import ServerTls
 from pdp.adapters.uvicorn_server import Server, event_loops
-from pdp.limits import MAX_ARRIVAL_SECONDS
+from pdp.limits import DRAIN_SECONDS
 from pdp.service.decision_service import DecisionService
 from pdp.service.health import Health
 from pdp.service.known_callers import KnownCallers
 from pdp.vocabulary import Millis
 
-__all__ = ["DRAIN_SECONDS", "AddressInUseError", "Beside", "CannotListenError", "Listener", "bind"]
+__all__ = ["Beside", "CannotListenError", "Listener"]
 
 _KEEP_ALIVE_SECONDS = 75  # longer than proxies keep idle connections, so that they close first
-#: How long requests in flight may take once the service ends.
-# A request in flight ends by itself before this: it has arrived or is refused by then, and waits
-# for a revision no longer than a second.
-DRAIN_SECONDS = round(MAX_ARRIVAL_SECONDS) + 5
 _RECHECKED_AT_ONCE = 8  # connections: each may cost a verification, half a millisecond
-
-
-class AddressInUseError(OSError):
-    """Something listens there already."""
 
 
 class CannotListenError(Exception):
     """A listener beside ours does not start; the message says where and why."""
-
-
-def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """Bind the address, alone or along with other processes of ours; port 0 takes a free one.
-
-    Raises:
-        AddressInUseError: Something listens there already.
-        OSError: The address is not ours, or not permitted.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if shared:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise AddressInUseError(error.errno, f"{host}:{port} is in use") from error
-        raise
-    return listener
 
 
 class Beside(Protocol):

@@ -11,6 +11,7 @@ from pdp.config.address import parse_address
 from pdp.config.model import Settings
 from pdp.counters import Counters
 from pdp.identity.trust import TrustStore
+from pdp.process.answering import make_grpc, make_listener, make_log, make_service
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.edits import outcome
 from pdp.process.hangup import Hangups
@@ -20,19 +21,16 @@ from pdp.process.parts import (
     Say,
     clock,
     make_digest_key,
-    make_grpc,
     make_health,
-    make_listener,
-    make_log,
-    make_service,
     make_tls,
     peers_of,
+    retune_health,
     take_address,
     take_http,
 )
 from pdp.process.policies import follow_policies, make_publisher, unknown_services
 from pdp.process.renewal import follow_files
-from pdp.process.retune import retune, retune_health
+from pdp.process.retune import retune
 from pdp.service.metrics import Metrics
 from pdp.store.bundle import read_bundle
 from pdp.store.publish import Event

@@ -12,19 +12,11 @@ from pdp.adapters.tls import ServerTls
 from pdp.config.address import parse_address
 from pdp.config.model import Settings
 from pdp.limits import MAX_HELD_SECONDS
+from pdp.process.answering import make_grpc, make_listener, make_log, make_service
 from pdp.process.local import local_of
 from pdp.process.messages import Begin
 from pdp.process.panel import Panel
-from pdp.process.parts import (
-    Say,
-    clock,
-    make_grpc,
-    make_health,
-    make_listener,
-    make_log,
-    make_service,
-    peers_of,
-)
+from pdp.process.parts import Say, clock, make_health, peers_of
 from pdp.process.retune import retune
 from pdp.service.metrics import Metrics
 from pdp.store.versions import Published, Versions

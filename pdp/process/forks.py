@@ -35,9 +35,10 @@ class Forks:
     def start(self) -> None:
         """Have the fork server import what workers need. Where it cannot be begun, the first fork tries."""
         with suppress(OSError):
-            self._begin()
+            self._server = self._begun()
 
-    def _begin(self) -> None:
+    @staticmethod
+    def _begun() -> tuple["subprocess.Popen[bytes]", socket.socket]:
         ours, theirs = pair()
         with theirs:
             try:
@@ -50,7 +51,7 @@ class Forks:
             except OSError:
                 ours.close()
                 raise
-        self._server = process, ours
+        return process, ours
 
     async def fork(self, end: socket.socket) -> tuple[int, int]:
         """Begin a worker at an end of its channel.
@@ -62,30 +63,27 @@ class Forks:
             OSError: There can be no other process.
         """
         async with self._one_by_one:
+            channel: Channel[Fork, Forked] = Channel(self._there(), Forked)
             try:
-                answer, files = await self._ask(end)
-            except ChannelClosedError:  # it has ended since it was last asked
+                async with asyncio.timeout(WORKER_START_SECONDS):
+                    channel.send(Fork(), [end.fileno()])
+                    answer, files = await channel.receive()
+            except (ChannelClosedError, TimeoutError) as error:
+                # It may have begun a worker all the same, which ends once its channel is closed. So another
+                # is to have another channel: nothing is tried again here.
                 self._end()
-                try:
-                    answer, files = await self._ask(end)
-                except ChannelClosedError as error:
-                    self._end()
-                    raise OSError(errno.ECHILD, "the process that forks them has ended") from error
+                raise OSError(errno.ECHILD, "the process that forks them has ended") from error
         if answer.error:
             raise OSError(answer.error, os.strerror(answer.error))
         return answer.pid, files[0]
 
-    async def _ask(self, end: socket.socket) -> tuple[Forked, list[int]]:
+    def _there(self) -> socket.socket:
+        """Our end of the channel to the fork server, which is begun if it is not there."""
+        if self._server is not None and self._server[0].poll() is not None:
+            self._end()
         if self._server is None:
-            self._begin()
-        assert self._server is not None  # noqa: S101 - begun, or that has raised
-        channel: Channel[Fork, Forked] = Channel(self._server[1], Forked)
-        try:
-            async with asyncio.timeout(WORKER_START_SECONDS):
-                channel.send(Fork(), [end.fileno()])
-                return await channel.receive()
-        except TimeoutError as error:
-            raise ChannelClosedError from error
+            self._server = self._begun()
+        return self._server[1]
 
     def _end(self) -> None:
         if self._server is not None:

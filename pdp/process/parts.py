@@ -1,43 +1,32 @@
-"""The parts of a service, each made from the settings. Who puts them together is another's business.
+"""The parts of a service that the supervisor of workers has as well, each made from the settings.
 
-What the settings are and where they come from is the business of `pdp.config`.
+Those that answer questions are in `pdp.process.answering`, since what they import takes long. What the
+settings are and where they come from is the business of `pdp.config`, and who puts parts together another's.
 """
 
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import Final, TypeAlias
 
-from pdp.adapters.accepting import Balance
+from pdp.adapters.binding import AddressInUseError, bind
 from pdp.adapters.local import Local
-from pdp.adapters.metrics_page import MetricsPage
-from pdp.adapters.server import AddressInUseError, Beside, Listener, bind
 from pdp.adapters.tls import ServerCredentialError, ServerTls, read_credential
-from pdp.audit.decision_log import DecisionLog
-from pdp.audit.record import Recorder
-from pdp.audit.sinks import FileSink, StreamSink
 from pdp.config.address import Address
-from pdp.config.model import LogTarget, Settings
+from pdp.config.model import Settings
 from pdp.config.unix import UnixAddress
-from pdp.counters import Counters
-from pdp.diagnostics import escape
-from pdp.identity.expiry import ends
 from pdp.identity.trust import TrustStore
 from pdp.process.cannot_start import AddressTakenError, CannotStartError
 from pdp.process.local import bind_unix
-from pdp.service.admission import Admission
-from pdp.service.decision_service import DecisionService
 from pdp.service.health import Health
-from pdp.service.metrics import Metrics
 from pdp.store.versions import Versions
 from pdp.vocabulary import Millis
 
 __all__ = [
-    "Say", "clock", "grace_seconds", "make_digest_key", "make_grpc", "make_health", "make_listener",
-    "make_log", "make_service", "make_tls", "max_staleness_ms", "peers_of", "plain_headers", "take_address",
-    "take_http",
+    "Say", "clock", "make_digest_key", "make_health", "make_tls", "no_log", "peers_of",
+    "retune_health", "take_address", "take_http",
 ]  # fmt: skip
 
 #: Gets what is to be told to whoever runs the service, a paragraph at a time, from any thread.
@@ -106,94 +95,20 @@ def peers_of(local: Local | None, tls: ServerTls | None) -> ServerTls | Local:
     return peers
 
 
-def make_service(
-    settings: Settings, versions: Versions, log: DecisionLog | None, metrics: Metrics
-) -> DecisionService:
-    """The service over what is served."""
-    admission = Admission(
-        in_flight=settings.limits.in_flight,
-        per_second=settings.limits.per_caller_per_second,
-        clock=time.monotonic,
-        shed=metrics.question_shed,
-    )
-    return DecisionService(
-        versions,
-        clock=clock,
-        max_age_ms=settings.limits.max_age_ms,
-        metrics=metrics,
-        admission=admission,
-        log=log,
-        connection_seconds=settings.limits.connection_seconds,
-        freshness=settings.freshness.limits(),
-    )
-
-
 def make_health(settings: Settings, versions: Versions) -> Health:
     """The health of a service."""
-    return Health(versions, clock=clock, max_staleness_ms=max_staleness_ms(settings))
+    return Health(versions, clock=clock, max_staleness_ms=_max_staleness_ms(settings))
 
 
-def max_staleness_ms(settings: Settings) -> Millis | None:
+def retune_health(settings: Settings, health: Health) -> None:
+    """Have new settings hold for what probes are told."""
+    health.max_staleness_ms = _max_staleness_ms(settings)
+
+
+def _max_staleness_ms(settings: Settings) -> Millis | None:
     """Beyond what age a version is no longer said to be fresh."""
     stale = round(settings.health.max_staleness_seconds * 1000) if settings.health is not None else 0
     return stale or None
-
-
-def grace_seconds(settings: Settings) -> float:
-    """How long connections are still accepted once the service was told to end."""
-    # Without a listener for probes nobody learns that it is ending, so nobody is waited for.
-    return settings.drain.grace_seconds if settings.health is not None else 0
-
-
-def plain_headers(settings: Settings) -> frozenset[str]:
-    """Attributes that stand in the log as they are."""
-    return frozenset(f"header.{name}" for name in settings.decision_log.plain_headers)
-
-
-def make_listener(
-    settings: Settings,
-    peers: ServerTls | Local,
-    service: DecisionService,
-    health: Health,
-    beside: Sequence[Beside],
-    balance: Balance | None = None,
-) -> Listener:
-    """The decision listener, with what listens beside it."""
-    return Listener(
-        service,
-        peers=peers,
-        clock=clock,
-        beside=beside,
-        health=health,
-        metrics=_metrics(settings, peers, service),
-        grace_seconds=grace_seconds(settings),
-        balance=balance,
-    )
-
-
-def _metrics(settings: Settings, peers: ServerTls | Local, service: DecisionService) -> MetricsPage | None:
-    if isinstance(peers, Local):
-        return None
-    return MetricsPage(
-        service,
-        readers=settings.metrics.readers,
-        expiries=lambda: ends(peers.current.credential.chain, peers.trust()),
-    )
-
-
-def make_grpc(
-    address: Address, tls: ServerTls, service: DecisionService, say: Say, *, shared: bool = False
-) -> Beside:
-    """The gRPC listener, which may share its address with other processes of ours.
-
-    Its library takes a while to import: only here, and settled first.
-    """
-    from pdp.adapters.grpc.environment import settle  # noqa: PLC0415
-
-    settle()
-    from pdp.adapters.grpc.server import GrpcListener  # noqa: PLC0415
-
-    return GrpcListener(service, address=address, tls=tls, clock=clock, say=say, shared=shared)
 
 
 def make_digest_key(settings: Settings) -> bytes:
@@ -208,40 +123,9 @@ def make_digest_key(settings: Settings) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise _no_log(error) from error
+        raise no_log(error) from error
 
 
-def make_log(
-    settings: Settings, key: bytes, counters: Counters, say: Say, held: ExitStack, *, lock: int | None = None
-) -> DecisionLog | None:
-    """The decision log, if there is to be one; `held` closes it, and `lock` is a file that writers share.
-
-    Raises:
-        CannotStartError: It cannot be opened.
-    """
-    log = settings.decision_log
-    target = log.target
-    if target is LogTarget.NONE:
-        return None
-    try:
-        sink = (
-            StreamSink(_STDOUT, lock=lock)
-            if isinstance(target, LogTarget)
-            else FileSink(target, max_bytes=log.max_bytes, keep=log.keep)
-        )
-    except OSError as error:
-        raise _no_log(error) from error
-    found = DecisionLog(
-        sink,
-        Recorder(key[:64], plain=plain_headers(settings)),
-        mode=log.mode,
-        one_in=log.one_in,
-        alarm=lambda text: say(escape(text)),
-        counters=counters,
-    )
-    held.callback(found.close)
-    return found
-
-
-def _no_log(error: OSError) -> CannotStartError:
+def no_log(error: OSError) -> CannotStartError:
+    """What keeps the decision log from being opened."""
     return CannotStartError(f"the decision log cannot be opened: {error.filename}: {error.strerror}")

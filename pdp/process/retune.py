@@ -6,11 +6,10 @@ Which settings those are is the business of `pdp.config.reread`, when they are r
 
 from pdp.adapters.server import Listener
 from pdp.config.model import Settings
-from pdp.process.parts import grace_seconds, max_staleness_ms, plain_headers
+from pdp.process.answering import grace_seconds, plain_headers
 from pdp.service.decision_service import DecisionService
-from pdp.service.health import Health
 
-__all__ = ["retune", "retune_health"]
+__all__ = ["retune"]
 
 
 def retune(settings: Settings, service: DecisionService, listener: Listener) -> None:
@@ -27,8 +26,3 @@ def retune(settings: Settings, service: DecisionService, listener: Listener) -> 
         grace_seconds=grace_seconds(settings),
         readers=settings.metrics.readers,
     )
-
-
-def retune_health(settings: Settings, health: Health) -> None:
-    """The same for what probes are told."""
-    health.max_staleness_ms = max_staleness_ms(settings)

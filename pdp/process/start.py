@@ -1,17 +1,14 @@
 """The service run until it is told to end: in one process, or in several."""
 
 from collections.abc import Callable
-from functools import partial
 
 from pdp.config.model import Settings
 from pdp.identity.trust import TrustStore
-from pdp.process.alone import serve_alone
 from pdp.process.edits import describe
 from pdp.process.forks import Forks
 from pdp.process.hangup import Hangups, Read
 from pdp.process.parts import Say
 from pdp.process.settings_read import SettingsEvent, describe_settings
-from pdp.process.together import serve_together
 from pdp.store.publish import Event
 from pdp.store.versions import Versions
 
@@ -44,8 +41,15 @@ def start(  # noqa: PLR0913 -- all by keyword but two
     Raises:
         CannotStartError: A setting or the policy set keeps the service from starting.
     """
-    serve = serve_alone if settings.process.workers == 1 else partial(serve_together, forks=forks)
     tell = edited or (lambda event: say(describe(event)))
     tell_settings = reread or (lambda event: say(describe_settings(event)))
     with Hangups(settings, read, tell_settings) as hangups:
-        serve(settings, trust, ready=ready, say=say, edited=tell, hangups=hangups)
+        # Each imports much that the other does not.
+        if settings.process.workers == 1:
+            from pdp.process.alone import serve_alone  # noqa: PLC0415
+
+            serve_alone(settings, trust, ready=ready, say=say, edited=tell, hangups=hangups)
+        else:
+            from pdp.process.together import serve_together  # noqa: PLC0415
+
+            serve_together(settings, trust, forks=forks, ready=ready, say=say, edited=tell, hangups=hangups)

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from typing import Final, final
 
+from pdp.adapters.binding import bind
 from pdp.adapters.health_listener import HealthListener
-from pdp.adapters.server import DRAIN_SECONDS, bind
 from pdp.config.address import Address, parse_address
 from pdp.config.model import Settings
 from pdp.identity.trust import TrustStore
-from pdp.limits import WORKER_BEAT_SECONDS
+from pdp.limits import DRAIN_SECONDS, WORKER_BEAT_SECONDS
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.colleague import Colleague, start
 from pdp.process.edits import outcome
@@ -35,12 +35,12 @@ from pdp.process.parts import (
     make_health,
     make_tls,
     peers_of,
+    retune_health,
     take_address,
     take_http,
 )
 from pdp.process.policies import follow_policies, make_publisher, unknown_services
 from pdp.process.renewal import follow_files
-from pdp.process.retune import retune_health
 from pdp.process.workers import Version, Workers
 from pdp.service.metrics import Metrics
 from pdp.store.bundle import PolicyBundle, read_bundle

@@ -54,7 +54,11 @@ class _Worker:
         self._serving: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Do what the supervisor says, until a signal comes or the supervisor is gone."""
+        """Do what the supervisor says, until a signal comes or the supervisor is gone.
+
+        Raises:
+            ChannelClosedError: It is gone already.
+        """
         begin, (listener, panel, certificates, settings) = await self._channel.receive()
         assert isinstance(begin, Begin)  # noqa: S101 - always first; the other end is our own program
         self._begin, self._files = begin, (listener, panel)
@@ -164,7 +168,7 @@ class _Worker:
 
 async def _work(end: socket.socket) -> None:
     end.setblocking(False)
-    with ExitStack() as held:
+    with ExitStack() as held, suppress(ChannelClosedError):
         await _Worker(Channel(end, cast("type[ToWorker]", ToWorker)), held).run()
 
 

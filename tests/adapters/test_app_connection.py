@@ -13,8 +13,9 @@ from typing import cast
 import pytest
 
 from pdp.adapters import bounded, server
+from pdp.adapters.binding import AddressInUseError, bind
 from pdp.adapters.connection import authenticated
-from pdp.adapters.server import Listener, bind
+from pdp.adapters.server import Listener
 from pdp.adapters.tls import ServerTls, read_credential
 from pdp.identity.caller import Caller
 from pdp.identity.trust import load_trust
@@ -171,5 +172,5 @@ def test_no_chain_is_no_caller() -> None:
 def test_address_in_use_is_told_apart() -> None:
     with bind("127.0.0.1", 0) as first:
         first.listen()
-        with pytest.raises(server.AddressInUseError):
+        with pytest.raises(AddressInUseError):
             bind("127.0.0.1", first.getsockname()[1])

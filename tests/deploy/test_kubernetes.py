@@ -17,8 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pdp.adapters.server import DRAIN_SECONDS
-from pdp.limits import LOG_STOP_SECONDS
+from pdp.limits import DRAIN_SECONDS, LOG_STOP_SECONDS
 from pdp.process.together import _SPARE_SECONDS
 from tests.deploy.dockerfile import DOCKERFILE, command, read
 from tests.deploy.kubernetes import BASE, SECRET_KEYS, SPIFFE, Manifests, asked, certificates, volume

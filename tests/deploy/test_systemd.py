@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from pdp.adapters.grpc.v1 import decision_pb2 as v1
-from pdp.adapters.server import DRAIN_SECONDS
-from pdp.limits import DEFAULT_GRACE_SECONDS, LOG_STOP_SECONDS
+from pdp.limits import DEFAULT_GRACE_SECONDS, DRAIN_SECONDS, LOG_STOP_SECONDS
 from pdp.process.together import _SPARE_SECONDS
 from tests.deploy.confined import LIBRARY, settings
 from tests.deploy.dockerfile import ROOT

@@ -21,12 +21,11 @@ import yaml
 
 from pdp import __version__
 from pdp.adapters.metrics_page import _Collected
-from pdp.adapters.server import DRAIN_SECONDS
 from pdp.audit.decision_log import DecisionLog
 from pdp.audit.log_mode import LogMode
 from pdp.audit.record import Recorder
 from pdp.audit.sinks import FileSink
-from pdp.limits import LOG_STOP_SECONDS
+from pdp.limits import DRAIN_SECONDS, LOG_STOP_SECONDS
 from pdp.process.together import _SPARE_SECONDS
 from tests.deploy.dockerfile import DOCKERFILE, read
 from tests.deploy.kubernetes import SECRET_KEYS, Manifests
@@ -101,7 +100,8 @@ def limit(session: Session, size: int) -> None:
 def a_worker_is_killed(session: Session) -> None:
     restart(session, PDP_PROCESS__WORKERS="2")
     assert session.service is not None
-    os.kill(children_of(session.service.pid)[0], signal.SIGKILL)
+    (forks,) = children_of(session.service.pid)
+    os.kill(children_of(forks)[0], signal.SIGKILL)
 
 
 def a_caller_asks_too_often(session: Session) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 
 from tests.e2e.hammer import Hammer
-from tests.e2e.inspecting import alive, metrics_of, revisions, workers_of
+from tests.e2e.inspecting import alive, children_of, metrics_of, revisions, workers_of
 from tests.e2e.running import PEP, Pki, Service, ask, question, send, until
 
 WORKERS = 3
@@ -119,6 +119,24 @@ def test_a_worker_that_is_killed_is_replaced_and_the_others_answer_meanwhile(ser
     assert len(hammer.lost) <= 9
     gaps = sorted(each.heard for each in hammer.answered if each.heard > began)
     assert max(b - a for a, b in pairwise(gaps)) < 1
+
+
+def test_a_worker_is_replaced_also_where_what_it_was_forked_from_is_gone(service: Service) -> None:
+    (server,) = children_of(service.process.pid)
+    workers = workers_of(service)
+    orphan, killed, *_ = workers
+    os.kill(server, signal.SIGKILL)
+    until(lambda: not alive(server))
+    assert {ask(service).status for _ in range(2 * WORKERS)} == {200}  # the workers go on
+    os.kill(killed, signal.SIGKILL)
+
+    until(lambda: len(workers_of(service)) == 1)  # of what it is forked from now
+
+    edit(service, f"{(service.policies / 'main.policy').read_text()}# newer\n")
+    until(lambda: len(revisions(service)) == 2)
+    assert {ask(service).json["revision"] for _ in range(4 * WORKERS)} == {revisions(service)[-1]}
+    os.kill(orphan, signal.SIGKILL)  # nobody waits for it but whoever adopts it: its end is seen all the same
+    until(lambda: len(workers_of(service)) == 2)
 
 
 def test_a_bad_version_changes_nothing_in_any_worker(service: Service) -> None:
