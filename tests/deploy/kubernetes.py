@@ -13,28 +13,34 @@ import yaml
 from tests.deploy.dockerfile import ROOT
 from tests.e2e.running import PROD, Pki, question
 
-__all__ = ["BASE", "SECRET_KEYS", "SPIFFE", "Manifests", "asked", "certificates", "volume"]
+__all__ = ["BASE", "MINIMAL", "SECRET_KEYS", "SPIFFE", "Manifests", "asked", "certificates", "volume"]
 
 BASE: Final = ROOT / "deploy" / "kubernetes" / "base"
+MINIMAL: Final = ROOT / "deploy" / "kubernetes" / "minimal.yaml"
 SPIFFE: Final = ROOT / "deploy" / "kubernetes" / "spiffe"
 #: What the Secret holds; `docs/operations.md` makes it.
 SECRET_KEYS: Final = ("tls.crt", "tls.key", "roots.pem")
 _FS_GROUP: Final = 65532
 
 
-def documents(folder: Path) -> Iterator[dict[str, Any]]:
-    for file in sorted(folder.glob("*.yaml")):
+def documents(place: Path) -> Iterator[dict[str, Any]]:
+    """The resources in the files of a folder, or in one file."""
+    for file in sorted(place.glob("*.yaml")) if place.is_dir() else [place]:
         for document in yaml.safe_load_all(file.read_text(encoding="utf-8")):
             if document["kind"] != "Kustomization":
                 yield document
 
 
 class Manifests:
-    """All resources of `deploy/kubernetes/base`."""
+    """All resources of `deploy/kubernetes/base`, or of another place."""
 
-    def __init__(self) -> None:
-        self.all = list(documents(BASE))
-        self.kustomization: dict[str, Any] = yaml.safe_load((BASE / "kustomization.yaml").read_text())
+    def __init__(self, place: Path = BASE) -> None:
+        self.all = list(documents(place))
+
+    @property
+    def kustomization(self) -> dict[str, Any]:
+        found: dict[str, Any] = yaml.safe_load((BASE / "kustomization.yaml").read_text())
+        return found
 
     def one(self, kind: str, name: str = "pdp") -> dict[str, Any]:
         (found,) = [d for d in self.all if d["kind"] == kind and d["metadata"]["name"] == name]
