@@ -25,6 +25,7 @@ class Forks:
     def __init__(self) -> None:
         self._server: tuple[subprocess.Popen[bytes], socket.socket] | None = None
         self._one_by_one = asyncio.Lock()
+        self._stopped = False
 
     def __enter__(self) -> Self:
         return self
@@ -77,8 +78,16 @@ class Forks:
             raise OSError(answer.error, os.strerror(answer.error))
         return answer.pid, files[0]
 
+    def stop(self) -> None:
+        """Begin none any more: whoever waits for one, even from a fork server that hangs, waits no longer."""
+        self._stopped = True
+        if self._server is not None and self._one_by_one.locked():
+            self._server[0].kill()
+
     def _there(self) -> socket.socket:
         """Our end of the channel to the fork server, which is begun if it is not there."""
+        if self._stopped:
+            raise OSError(errno.ESHUTDOWN, "none is begun any more")
         if self._server is not None and self._server[0].poll() is not None:
             self._end()
         if self._server is None:

@@ -160,6 +160,7 @@ class _Supervisor:
         following = await asyncio.to_thread(self._follow)
         self._hangups.start(self._change, self._metrics.settings_read)
         await self._ending.wait()
+        self._forks.stop()
         await self._workers.end(
             self._signal, self._settings.drain.grace_seconds + DRAIN_SECONDS + _SPARE_SECONDS
         )

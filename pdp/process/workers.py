@@ -226,7 +226,8 @@ class Workers:
         try:
             worker = await self._begin(slot)
         except OSError as error:
-            self._say(f"worker {slot} cannot be begun: {error.strerror}")
+            if not self._ending.is_set():
+                self._say(f"worker {slot} cannot be begun: {error.strerror}")
             return 0.0
         self._alive.add(worker)
         if self._ending.is_set():

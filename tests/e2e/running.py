@@ -211,6 +211,7 @@ class Service:
             self.process.wait()
             raise
         self._reader.join(DEADLINE)
+        assert not self._reader.is_alive(), "a process of it is still there, and holds its output"
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code

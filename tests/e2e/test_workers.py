@@ -173,6 +173,21 @@ def test_on_sigterm_all_end_cleanly(start: Start) -> None:
     assert "Traceback" not in service.log
 
 
+def test_a_fork_server_that_hangs_does_not_keep_the_service_from_ending(start: Start) -> None:
+    service = start(workers=2)
+    (server,) = children_of(service.process.pid)
+    killed, _ = workers_of(service)
+    os.kill(server, signal.SIGSTOP)
+    os.kill(killed, signal.SIGKILL)
+    service.wait_line("another one takes its place")
+    time.sleep(1.2)  # it is asked for after a pause
+
+    began = time.monotonic()
+    assert service.stop() == 0
+    assert time.monotonic() - began < 10
+    assert "cannot be begun" not in service.log
+
+
 def drain_settings(folder: Path, grace_seconds: int) -> tuple[str, ...]:
     file = folder / "pdp.toml"
     file.write_text(f"[drain]\ngrace_seconds = {grace_seconds}\n")
