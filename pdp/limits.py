@@ -14,6 +14,18 @@ MAX_CHAIN_CERTIFICATES: Final = 8  # leaf included: nested authorities and a roo
 MAX_TRUST_FILE_BYTES: Final = 1024 * 1024  # the same as for a bundle that is fetched
 MAX_ROOTS_PER_TRUST_DOMAIN: Final = 64  # each may cost a signature check per verification
 
+# -- tokens ------------------------------------------------------------------------------
+MAX_TOKEN_BYTES: Final = 16 * 1024  # real ones have 1 to 4 KiB; proxies bound all headers to 8 to 60
+MAX_KEY_ID_CHARS: Final = 256  # four times a thumbprint in hexadecimal
+MAX_KEY_SET_KEYS: Final = 64  # keys of one issuer: some replicas' own, and their successors
+MAX_KEYS_TRIED: Final = 4  # of one name, each a signature check
+MIN_RSA_BITS: Final = 2048  # RFC 7518 sections 3.3 and 3.5
+MAX_RSA_BITS: Final = 8192  # a verification costs the square of it
+MAX_AUDIENCES: Final = 64  # of one token
+MAX_SUBJECT_CHARS: Final = 255  # OpenID Connect Core section 2
+MAX_LEEWAY_SECONDS: Final = 60.0  # between two clocks that are set; RFC 7519 section 4.1.4
+MAX_TOKEN_CACHE_BYTES: Final = 8 * 1024 * 1024  # of tokens; what is kept of each is some three times as large
+
 # -- the development certificate authority -------------------------------------------
 MAX_PKI_NAME_CHARS: Final = 64  # the name is also the common name: RFC 5280 ub-common-name
 MAX_PKI_ALTERNATIVE_NAMES: Final = 32  # keeps what we issue below MAX_CERTIFICATE_BYTES

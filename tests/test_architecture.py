@@ -15,7 +15,9 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[1] / "pdp"
-LEAVES: Final = frozenset({"vocabulary", "principals", "paths", "diagnostics", "limits", "counters"})
+LEAVES: Final = frozenset(
+    {"vocabulary", "principals", "paths", "diagnostics", "limits", "counters", "strictness"}
+)
 
 #: From the lowest to the highest: a module imports from its own layer and lower ones.
 LAYERS: Final = (
@@ -60,7 +62,7 @@ IMPURE_CALLS: Final = frozenset(
 
 #: Third-party libraries and the modules, or folders, in which each is met.
 LIBRARIES: Final = {
-    "cachetools": ("service/decision_service.py", "service/known_callers.py"),
+    "cachetools": ("service/decision_service.py", "service/known_callers.py", "service/known_tokens.py"),
     "click": ("cli/",),
     "cryptography": (
         "identity/",
@@ -71,6 +73,7 @@ LIBRARIES: Final = {
     "google": ("adapters/grpc/",),
     "grpc": ("adapters/grpc/",),
     "grpc_health": ("adapters/grpc/handlers.py",),
+    "joserfc": ("identity/signature.py",),
     "lark": ("lang/parser.py",),
     # The structs of the decision path, and JSON at the edges.
     "msgspec": (

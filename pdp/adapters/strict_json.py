@@ -1,6 +1,6 @@
 """JSON as it arrives from outside: read in exactly one way, or refused.
 
-What may be read in more than one way is refused by `pdp.adapters.strictness`. Types and
+What may be read in more than one way is refused by `pdp.strictness`. Types and
 fields are `msgspec`'s; its messages are made plain.
 
 Most documents need no second look: `_plainly_strict` sees with a few scans at the speed of C
@@ -16,9 +16,9 @@ from typing import Any, Final, NoReturn, TypeVar, cast
 
 import msgspec
 
-from pdp.adapters.strictness import BadJsonError, quoted, require_strict
 from pdp.diagnostics import escape
 from pdp.limits import MAX_JSON_DEPTH
+from pdp.strictness import BadJsonError, quoted, require_strict
 
 __all__ = ["BadJsonError", "decode"]
 

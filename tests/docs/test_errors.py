@@ -33,7 +33,7 @@ RAISING = {
 def codes_raised() -> set[str]:
     found: set[str] = set()
     for name, tree in MODULES.items():
-        if not name.startswith(("pdp.adapters", "pdp.service")):
+        if not name.startswith(("pdp.adapters", "pdp.service", "pdp.strictness")):
             continue
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RAISING:

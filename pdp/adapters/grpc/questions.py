@@ -23,8 +23,8 @@ from pdp.adapters.grpc.v1.decision_pb2 import Question as QuestionMessage
 from pdp.adapters.grpc.v1.raw_batch_pb2 import RawBatch
 from pdp.adapters.question import BadQuestionError
 from pdp.adapters.schemas import Evidence, Question, UserClaims
-from pdp.adapters.strictness import quoted
 from pdp.limits import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES
+from pdp.strictness import quoted
 
 __all__ = ["read_batch", "read_question", "read_watch"]
 

@@ -2,7 +2,8 @@
 
 Two parsers that disagree about a document are how a check and the thing it guards come apart,
 so whatever RFC 8259 leaves to the parser (duplicate keys, huge numbers, lone surrogates) is
-refused here, and so is NUL. What the document holds is left to `pdp.adapters.strict_json`.
+refused here, and so is NUL. What the document holds is left to `pdp.adapters.strict_json` for
+questions, and to `pdp.identity` for tokens and keys.
 """
 
 import json
@@ -12,7 +13,7 @@ from typing import Any, Final, NoReturn, final
 from pdp.diagnostics import escape
 from pdp.limits import MAX_JSON_DEPTH
 
-__all__ = ["BadJsonError", "quoted", "require_strict"]
+__all__ = ["BadJsonError", "quoted", "require_strict", "strict_value"]
 
 _INT64: Final = range(-(1 << 63), 1 << 63)
 _LONGEST_NUMBER: Final = 64  # characters: no double needs more than 24, no 64-bit integer more than 20
@@ -56,6 +57,19 @@ def require_strict(body: bytes, subject: str) -> None:
         body: The document.
         subject: What a message calls it.
     """
+    strict_value(body, subject)
+
+
+def strict_value(body: bytes, subject: str) -> Any:
+    """What a document holds that every parser must read in the same way.
+
+    Args:
+        body: The document, UTF-8 (RFC 8259 section 8.1).
+        subject: What a message calls it.
+
+    Raises:
+        BadJsonError: Two parsers could disagree about it, or it is no JSON.
+    """
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -73,6 +87,7 @@ def require_strict(body: bytes, subject: str) -> None:
         _refuse_malformed(error, subject)
     if "\\" in text:
         _require_text(value)
+    return value
 
 
 def _require_shallow(text: str, subject: str) -> None:

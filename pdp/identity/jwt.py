@@ -1,0 +1,249 @@
+"""Tokens to identities: whose token it is, whether one of that issuer's keys signed it, what it proves.
+
+RFC 7519 section 7.2, RFC 8725, OpenID Connect Core and JWT-SVID. A token comes in as text,
+and what comes out is believed. The steps are in modules of their own: `pdp.identity.jws` reads the token,
+`pdp.identity.token_issuer` says what is believed of whom, `pdp.identity.signature` looks at the
+signature, `pdp.identity.token_claims` at the claims. Nothing is fetched, and no clock is read.
+
+INVARIANT: a key is only ever looked for among those of the one issuer that the token names. Every
+other issuer's keys are as good as none (RFC 8725 section 3.8).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from pdp.identity.jwk import VerificationKey
+from pdp.identity.jws import CompactToken, parse_compact
+from pdp.identity.signature import signature_holds
+from pdp.identity.token_attributes import claim_attributes
+from pdp.identity.token_claims import (
+    TokenTimes,
+    audiences_of,
+    check_times,
+    plain_subject_of,
+    subject_of,
+    times_of,
+)
+from pdp.identity.token_issuer import TokenIssuer, TokenProfile, TokenTrust
+from pdp.identity.token_refusal import RefusedTokenError, TokenRefusal
+from pdp.principals import InvalidIdentityError, Principal, parse_spiffe_id, spiffe_principal
+from pdp.strictness import quoted
+from pdp.vocabulary import AttributeValue, Millis, User
+
+__all__ = ["VerifiedToken", "issuer_of", "verify_text", "verify_token"]
+
+#: RFC 7515 section 4.1.9, RFC 9068 section 2.1. Others (`dpop+jwt`, `logout+jwt`, `secevent+jwt`) are
+#: tokens that prove something else, and may be signed with the same key (RFC 8725 section 3.11).
+_TYPES: Final = frozenset({"jwt", "jose", "at+jwt"})
+_SVID_TYPES: Final = frozenset({"JWT", "JOSE"})  # JWT-SVID, section 2.3
+_SVID_HEADER: Final = frozenset({"alg", "kid", "typ"})  # JWT-SVID, section 2
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedToken:
+    """What a token proves.
+
+    Attributes:
+        issuer: The configuration by which it was verified.
+        subject: Whom it is about, as it stands in `sub`.
+        audiences: Whom it is for.
+        times: When it holds.
+        key_id: The `kid` of the key that signed it; None where that has none.
+        algorithm: By which algorithm.
+        attributes: The claims that rules can read, by name.
+        user: The user, of an issuer's token.
+        principal: The workload, of a JWT-SVID.
+    """
+
+    issuer: TokenIssuer
+    subject: str
+    audiences: tuple[str, ...]
+    times: TokenTimes
+    key_id: str | None
+    algorithm: str
+    attributes: Mapping[str, AttributeValue] = field(compare=False)
+    user: User | None = None
+    principal: Principal | None = None
+
+
+def verify_text(text: str, trust: TokenTrust, now: Millis) -> VerifiedToken:
+    """What a token proves at an instant.
+
+    Raises:
+        RefusedTokenError: Nothing.
+    """
+    token = parse_compact(text)
+    issuer = issuer_of(token.claims.get("sub"), token.claims.get("iss"), trust)
+    return verify_token(token, issuer, now)
+
+
+def issuer_of(subject: object, issuer: object, trust: TokenTrust) -> TokenIssuer:
+    """By whose configuration a token is verified, by its claims `sub` and `iss`.
+
+    The token says so itself, and the signature has to bear it out. A subject of a trust domain
+    that is believed makes it a JWT-SVID; then it is one or nothing, and never tried as a user's.
+
+    Raises:
+        RefusedTokenError: By nobody's.
+    """
+    if not trust.issuers and not trust.bundles:
+        message = "nobody's tokens are believed: no issuer and no bundle is configured"
+        raise RefusedTokenError(TokenRefusal.NO_ISSUERS, message)
+    trust_domain = _trust_domain(subject)
+    if trust_domain is not None and trust_domain in trust.bundles:
+        return trust.bundles[trust_domain]
+    if isinstance(issuer, str) and issuer in trust.issuers:
+        return trust.issuers[issuer]
+    if trust_domain is not None:
+        message = f"no bundle is configured for the trust domain {quoted(trust_domain)}"
+        raise RefusedTokenError(TokenRefusal.UNKNOWN_TRUST_DOMAIN, message)
+    if issuer is None:
+        raise RefusedTokenError(TokenRefusal.MISSING_CLAIM, "the token has no `iss`: nobody issued it")
+    if not isinstance(issuer, str):
+        raise RefusedTokenError(TokenRefusal.INVALID_CLAIM, "the claim `iss` is refused: it is not a text")
+    # RFC 7519 section 4.1.1: compared as it stands. A slash at the end makes it another issuer.
+    raise RefusedTokenError(
+        TokenRefusal.UNKNOWN_ISSUER, f"{quoted(issuer)} is not an issuer that is configured"
+    )
+
+
+def verify_token(token: CompactToken, issuer: TokenIssuer, now: Millis) -> VerifiedToken:
+    """The same of a token that was read already, by the configuration of its issuer.
+
+    Raises:
+        RefusedTokenError: It proves nothing.
+    """
+    _check_type(token, issuer.profile)
+    if token.algorithm not in issuer.algorithms:
+        message = f"the algorithm {quoted(token.algorithm)} is not among those that are accepted"
+        raise RefusedTokenError(TokenRefusal.ALGORITHM, message)
+    key = _signing_key(token, issuer)
+    times = times_of(token.claims)
+    audiences = audiences_of(token.claims, issuer)
+    user, principal = None, None
+    if issuer.profile is TokenProfile.OIDC:
+        user = _user(token, issuer)
+    else:
+        principal = _workload(token, issuer)
+    check_times(times, issuer, now)
+    return VerifiedToken(
+        issuer=issuer,
+        subject=str(token.claims["sub"]),
+        audiences=audiences,
+        times=times,
+        key_id=key.key_id,
+        algorithm=token.algorithm,
+        attributes=claim_attributes(token.claims),
+        user=user,
+        principal=principal,
+    )
+
+
+def _trust_domain(subject: object) -> str | None:
+    if not isinstance(subject, str):
+        return None
+    try:
+        return parse_spiffe_id(subject)[0]
+    except InvalidIdentityError:
+        return None
+
+
+def _check_type(token: CompactToken, profile: TokenProfile) -> None:
+    type_ = token.type
+    if profile is TokenProfile.SPIFFE:
+        if type_ is not None and type_ not in _SVID_TYPES:
+            message = f"the header's `typ` is {quoted(type_)}: a JWT-SVID has `JWT`, `JOSE` or none"
+            raise RefusedTokenError(TokenRefusal.TYPE, message)
+        for name in token.header.keys() - _SVID_HEADER:
+            message = f"the header has {quoted(name)}: that of a JWT-SVID has `alg`, `kid` and `typ` only"
+            raise RefusedTokenError(TokenRefusal.HEADER, message)
+    elif type_ is not None and type_.lower().removeprefix("application/") not in _TYPES:
+        message = f"the header's `typ` is {quoted(type_)}: such tokens prove something else"
+        raise RefusedTokenError(TokenRefusal.TYPE, message)
+
+
+# -- keys ------------------------------------------------------------------------------
+
+
+def _signing_key(token: CompactToken, issuer: TokenIssuer) -> VerificationKey:
+    """The key of the issuer that signed a token.
+
+    Raises:
+        RefusedTokenError: None did.
+    """
+    for key in _candidates(token, issuer):
+        try:
+            if signature_holds(token, key.key):
+                return key
+        except ValueError:
+            message = "the header is not as the standard has it"
+            raise RefusedTokenError(TokenRefusal.HEADER, message) from None
+    raise RefusedTokenError(TokenRefusal.SIGNATURE, "the signature is not by the issuer's key")
+
+
+def _candidates(token: CompactToken, issuer: TokenIssuer) -> list[VerificationKey]:
+    """The keys that a token may have been signed with: at least one."""
+    keys = issuer.keys
+    if keys.fault:
+        message = f"the issuer has no keys that can be used: {keys.fault}"
+        raise RefusedTokenError(TokenRefusal.KEY_SET, message)
+    if token.key_id is None:
+        return _only_key(token, issuer)
+    named = [key for key in keys.keys if key.key_id == token.key_id]
+    fitting = [key for key in named if token.algorithm in key.algorithms]
+    if fitting:
+        return fitting
+    if named:
+        message = f"the key {quoted(token.key_id)} is not for the algorithm {quoted(token.algorithm)}"
+        raise RefusedTokenError(TokenRefusal.UNSUITABLE_KEY, message)
+    for ignored in keys.ignored:
+        if ignored.key_id == token.key_id:
+            message = f"the key {quoted(token.key_id)} of the issuer cannot be used: {ignored.why}"
+            raise RefusedTokenError(TokenRefusal.UNSUITABLE_KEY, message)
+    message = f"the issuer has no key {quoted(token.key_id)}"
+    raise RefusedTokenError(TokenRefusal.UNKNOWN_KEY, message)
+
+
+def _only_key(token: CompactToken, issuer: TokenIssuer) -> list[VerificationKey]:
+    """The key of a token that names none: an issuer's only one (OpenID Connect Core, section 10.1)."""
+    keys = issuer.keys
+    if issuer.profile is TokenProfile.SPIFFE:
+        message = "the header has no `kid`, which a JWT-SVID has"  # JWT-SVID, section 2.2
+        raise RefusedTokenError(TokenRefusal.NO_KEY_ID, message)
+    fitting = [key for key in keys.keys if token.algorithm in key.algorithms]
+    if len(fitting) > 1:
+        message = "the header has no `kid`, and the issuer has several keys for its algorithm"
+        raise RefusedTokenError(TokenRefusal.NO_KEY_ID, message)
+    if not fitting:
+        message = f"the issuer has no key for the algorithm {quoted(token.algorithm)}"
+        raise RefusedTokenError(TokenRefusal.UNKNOWN_KEY, message)
+    return fitting
+
+
+# -- whom it is about ------------------------------------------------------------------
+
+
+def _user(token: CompactToken, issuer: TokenIssuer) -> User:
+    if token.claims.get("iss") != issuer.name:
+        raise RefusedTokenError(TokenRefusal.UNKNOWN_ISSUER, "the token is another issuer's")
+    groups = claim_attributes(token.claims).get("groups", ())
+    return User(
+        issuer=issuer.name,
+        subject=plain_subject_of(token.claims),
+        groups=groups if isinstance(groups, tuple) else (),
+    )
+
+
+def _workload(token: CompactToken, issuer: TokenIssuer) -> Principal:
+    """JWT-SVID, section 3.1: `sub` is a SPIFFE ID, and the keys are those of its trust domain."""
+    try:
+        principal = spiffe_principal(subject_of(token.claims))
+    except InvalidIdentityError as error:
+        message = f"`sub` is not the SPIFFE ID of a workload: {error}"
+        raise RefusedTokenError(TokenRefusal.SUBJECT, message) from error
+    if principal.trust_domain != issuer.name:
+        message = "`sub` is of another trust domain than the keys"
+        raise RefusedTokenError(TokenRefusal.SUBJECT, message)
+    return principal

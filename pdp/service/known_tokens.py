@@ -1,0 +1,110 @@
+"""Tokens that were verified already: the signature of each is looked at once by one configuration.
+
+The clock and the trust in force are read at every question. What a verification depends on besides the token
+is the configuration of its issuer, keys included, and the instant: the first is part of the key, the
+second is looked at again.
+"""
+
+import threading
+from collections.abc import Callable
+from hashlib import sha256
+from typing import NamedTuple, final
+
+from cachetools import LRUCache
+
+from pdp.identity.jws import parse_compact
+from pdp.identity.jwt import VerifiedToken, issuer_of, verify_token
+from pdp.identity.token_claims import check_times
+from pdp.identity.token_issuer import TokenTrust
+from pdp.identity.token_refusal import RefusedTokenError
+from pdp.limits import MAX_TOKEN_CACHE_BYTES
+from pdp.vocabulary import Millis
+
+__all__ = ["KnownTokens", "TokenCounts"]
+
+
+class _Known(NamedTuple):
+    """A token that verified, and how long it is."""
+
+    token: VerifiedToken
+    size: int
+
+
+class TokenCounts(NamedTuple):
+    """What became of questions to the cache.
+
+    Attributes:
+        hits: Answered without a look at a signature.
+        misses: Verified, or refused.
+    """
+
+    hits: int
+    misses: int
+
+
+@final
+class KnownTokens:
+    """Turns tokens into what they prove. May be used by several threads.
+
+    A refusal is not kept: what nobody signed would push out what somebody did.
+    """
+
+    def __init__(self, trust: Callable[[], TokenTrust], *, size: int = MAX_TOKEN_CACHE_BYTES) -> None:
+        """Verify by what `trust` gives at each time; keep `size` bytes of tokens."""
+        self._trust = trust
+        # INVARIANT: what is found is used only while its issuer's configuration, by its id, is the one in
+        # force. So whatever changes of that, a key included, ends all that was verified by it.
+        self._known: LRUCache[bytes, _Known] = LRUCache(maxsize=size, getsizeof=_size)
+        self._lock = threading.Lock()
+        self._hits = self._misses = 0
+
+    @property
+    def counts(self) -> TokenCounts:
+        """What became of questions so far."""
+        with self._lock:
+            return TokenCounts(self._hits, self._misses)
+
+    def find(self, text: str, now: Millis) -> VerifiedToken:
+        """What a token proves at an instant.
+
+        Raises:
+            RefusedTokenError: Nothing.
+        """
+        # A digest: of the same length whatever is sent, and no token lies in memory longer than its request.
+        key = sha256(text.encode("utf-8", "surrogatepass")).digest()
+        trust = self._trust()
+        found = self._kept(key, trust, now)
+        if found is not None:
+            check_times(found.times, found.issuer, now)
+            return found
+        parsed = parse_compact(text)
+        issuer = issuer_of(parsed.claims.get("sub"), parsed.claims.get("iss"), trust)
+        found = verify_token(parsed, issuer, now)
+        with self._lock:
+            if len(text) <= self._known.maxsize:
+                self._known[key] = _Known(found, len(text))
+        return found
+
+    def _kept(self, key: bytes, trust: TokenTrust, now: Millis) -> VerifiedToken | None:
+        with self._lock:
+            known = self._known.get(key)
+            if known is not None and _holds(known.token, trust, now):
+                self._hits += 1
+                return known.token
+            self._known.pop(key, None)
+            self._misses += 1
+            return None
+
+
+def _holds(token: VerifiedToken, trust: TokenTrust, now: Millis) -> bool:
+    """Whether a token verified by what is in force now, and has not expired, leeway or not."""
+    # A workload is found by its subject alone; were its token a user's now, that is another configuration.
+    named = None if token.user is None else token.user.issuer
+    try:
+        return now < token.times.expires and issuer_of(token.subject, named, trust).id == token.issuer.id
+    except RefusedTokenError:
+        return False
+
+
+def _size(known: _Known) -> int:
+    return known.size
