@@ -39,7 +39,7 @@ LAYERS: Final = (
 #: Beside the others: what each may import, besides itself.
 BESIDE: Final = {"identity": frozenset({"leaves"})}
 #: Who may import what lies beside.
-USES_IDENTITY: Final = frozenset({"identity", "service", "adapters", "process", "cli"})
+USES_IDENTITY: Final = frozenset({"identity", "config", "service", "adapters", "process", "cli"})
 
 #: Everything up to here is a function from values to values.
 PURE: Final = frozenset({"leaves", "lang", "compiler", "index", "image", "engine", "analysis"})

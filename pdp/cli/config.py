@@ -31,7 +31,7 @@ def config() -> None:
     """Look at the service's settings."""
 
 
-def read(path: Path | None, options: dict[tuple[str, ...], object]) -> Loaded:
+def read(path: Path | None, options: dict[tuple[str, ...], object]) -> Loaded[Settings]:
     """The settings of a file, the environment and options.
 
     Raises:
@@ -41,7 +41,7 @@ def read(path: Path | None, options: dict[tuple[str, ...], object]) -> Loaded:
     return load_settings(read_file(path), os.environ, options, folder=folder)
 
 
-def diagnose(loaded: Loaded) -> list[Diagnostic]:
+def diagnose(loaded: Loaded[Settings]) -> list[Diagnostic]:
     """Everything wrong or doubtful: what was said, and what was found in the files that are named."""
     if loaded.settings is None:
         return list(loaded.diagnostics)

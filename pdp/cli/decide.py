@@ -19,11 +19,11 @@ from pdp.adapters.strict_json import BadJsonError, decode
 from pdp.analysis.policy_tests import families
 from pdp.cli import wording
 from pdp.cli.batch import Asker, answer_lines
+from pdp.cli.instant_option import INSTANT
 from pdp.cli.output import ExitCode, MistakenError, Tone, current_instant, print_json, say
 from pdp.cli.policy_set import POLICIES, PolicySet, require
 from pdp.diagnostics import did_you_mean, escape
 from pdp.engine.explain import Difference, Explanation, Outcome, Verdict, explain
-from pdp.lang.patterns import PatternError, instant
 from pdp.limits import MAX_BODY_BYTES
 from pdp.vocabulary import Decision, Effect, Millis, Request
 
@@ -38,23 +38,6 @@ Example:
       --service payments --method GET --path /v1/charges/41 --explain
   pdp decide policies/ --batch questions.jsonl > answers.jsonl
 """
-
-
-class _Instant(click.ParamType[Millis]):
-    """A date, or a date and time, as the policy language has it."""
-
-    name = "instant"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Millis:
-        try:
-            return value if isinstance(value, int) else instant(str(value))
-        except PatternError:
-            self.fail(
-                f"`{escape(str(value))[:40]}` is not an instant such as 2027-03-31T09:00+01:00", param, ctx
-            )
-
-
-_INSTANT: Final = _Instant()
 
 
 @click.command("decide", epilog=_EXAMPLE)
@@ -72,7 +55,7 @@ _INSTANT: Final = _Instant()
     help="Families of attributes that are not given because they are absent, such as `source,header`, "
     "or `nothing`. Default: all.",
 )
-@click.option("--at", type=_INSTANT, metavar="INSTANT", help="When. Default: now.")
+@click.option("--at", type=INSTANT, metavar="INSTANT", help="When. Default: now.")
 @click.option("--explain", "explained", is_flag=True, help="Add the rules considered and the nearest allow.")
 @click.option(
     "--batch",

@@ -4,6 +4,7 @@ A file is read as it is answered, so its length is not bounded; that of a line i
 what answers one that cannot be read, is the business of whoever answers.
 """
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,12 +37,19 @@ def answer_each(path: Path, answer: Callable[[bytes], object]) -> None:
     try:
         with _opened(path) as file:
             for line in _lines(file):
-                write(encode(answer(line)) + b"\n")
+                write(_printable(encode(answer(line))) + b"\n")
     except BrokenPipeError:
         raise
     except OSError as error:
         sys.stdout.buffer.flush()
         raise CannotError("not_read", f"`{path}` cannot be read: {reason(error)}") from error
+
+
+def _printable(line: bytes) -> bytes:
+    """The same JSON in printable ASCII: what a line holds is not to act on the terminal that shows it."""
+    if line.isascii() and b"\x7f" not in line:
+        return line
+    return json.dumps(json.loads(line)).replace("\x7f", "\\u007f").encode("ascii")
 
 
 def _opened(path: Path) -> BinaryIO:

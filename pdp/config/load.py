@@ -12,17 +12,19 @@ from copy import deepcopy
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType, UnionType
-from typing import Annotated, Any, Final, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from pdp.config.locate import locate
-from pdp.config.model import Settings
+from pdp.config.model import IdentitySettings, Settings
 from pdp.config.unix import is_unix
 from pdp.diagnostics import Diagnostic, Source, Span, did_you_mean
 
-__all__ = ["OPTIONS", "PREFIX", "Loaded", "load_settings", "read_file"]
+__all__ = ["OPTIONS", "PREFIX", "Loaded", "load_identity_settings", "load_settings", "read_file"]
+
+_Model = TypeVar("_Model", bound=IdentitySettings)
 
 PREFIX: Final = "PDP_"
 #: Options of `pdp serve` that are settings.
@@ -62,7 +64,7 @@ _PATHS: Final = (
 )
 
 
-class Loaded(NamedTuple):
+class Loaded(NamedTuple, Generic[_Model]):
     """Settings, or what is wrong with them; and the text to show that with.
 
     Attributes:
@@ -72,7 +74,7 @@ class Loaded(NamedTuple):
         origins: The variable or the option that a setting comes from, by its keys; others stand in the file.
     """
 
-    settings: Settings | None
+    settings: _Model | None
     diagnostics: tuple[Diagnostic, ...]
     source: Source
     origins: Mapping[tuple[str, ...], str] = MappingProxyType({})
@@ -101,7 +103,7 @@ def load_settings(
     options: Mapping[tuple[str, ...], object],
     *,
     folder: Path | None = None,
-) -> Loaded:
+) -> Loaded[Settings]:
     """Read the settings and check them.
 
     Args:
@@ -110,6 +112,23 @@ def load_settings(
         options: Settings given on the command line, by their keys.
         folder: What relative paths in the file are relative to; None for where the command runs.
     """
+    return _load(Settings, source, environment, options, folder)
+
+
+def load_identity_settings(
+    source: Source, environment: Mapping[str, str], *, folder: Path | None = None
+) -> Loaded[IdentitySettings]:
+    """The same of what says whom we believe; other settings may stand there, and are not read."""
+    return _load(IdentitySettings, source, environment, {}, folder)
+
+
+def _load(
+    model: type[_Model],
+    source: Source,
+    environment: Mapping[str, str],
+    options: Mapping[tuple[str, ...], object],
+    folder: Path | None,
+) -> Loaded[_Model]:
     try:
         tree = _toml(source.text)
     except ValueError as error:
@@ -127,10 +146,12 @@ def load_settings(
         if given is not None:
             _set(tree, keys, given)
             origins[keys] = OPTIONS.get(keys, ".".join(keys))
-    errors: list[dict[str, Any]] = [{"type": "missing", "loc": keys, "msg": ""} for keys in _lacking(tree)]
+    lacking = _lacking(tree) if model is Settings else []
+    errors: list[dict[str, Any]] = [{"type": "missing", "loc": keys, "msg": ""} for keys in lacking]
+    others = Settings.model_fields.keys() - model.model_fields.keys()
     settings = None
     try:
-        settings = Settings.model_validate(tree)
+        settings = model.model_validate({key: value for key, value in tree.items() if key not in others})
     except ValidationError as error:
         errors += [part for each in error.errors(include_url=False) for part in _parts(dict(each))]
     loaded = Loaded(settings, (), source, origins)
@@ -222,6 +243,9 @@ def _anchor(tree: dict[str, Any], folder: Path) -> None:
     tables = [(tree.get(table), key) for table, key in _PATHS]
     trust, log = tree.get("trust"), tree.get("decision_log")
     tables += [(trust, key) for key in trust] if isinstance(trust, dict) else []
+    for section, key in (("issuers", "jwks_file"), ("jwt_bundles", "bundle_file")):
+        named = tree.get(section)
+        tables += [(each, key) for each in named.values()] if isinstance(named, dict) else []
     if isinstance(log, dict) and log.get("to") not in {"none", "stdout"}:
         tables.append((log, "to"))
     for inner, key in tables:
@@ -257,7 +281,7 @@ def _meet(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     return one[:shorter] == other[:shorter]
 
 
-def _diagnostic(loaded: Loaded, error: dict[str, Any]) -> Diagnostic:
+def _diagnostic(loaded: Loaded[_Model], error: dict[str, Any]) -> Diagnostic:
     path = [part for part in error["loc"] if part != "[key]"]
     keys = tuple(str(part) for part in path)
     name = ".".join(keys)

@@ -16,6 +16,7 @@ from pdp.config.address import Address, parse_address, parse_http_address
 from pdp.config.freshness import FreshnessSettings
 from pdp.config.section import DAY_SECONDS, Seconds
 from pdp.config.section import Section as _Section
+from pdp.config.tokens import TokenSettings
 from pdp.config.unix import UnixAddress, is_unix
 from pdp.config.values import (
     FilePath,
@@ -46,6 +47,7 @@ __all__ = [
     "GrpcSettings",
     "HealthSettings",
     "HttpSettings",
+    "IdentitySettings",
     "LimitSettings",
     "LocalSettings",
     "LogTarget",
@@ -193,13 +195,18 @@ class ProcessSettings(_Section):
     workers: int = Field(default=1, ge=1, le=MAX_WORKERS)
 
 
+class IdentitySettings(TokenSettings):
+    """Whom we believe, and by which evidence."""
+
+    trust: dict[TrustDomain, FilePath] = Field(default={}, min_length=1)
+
+
 @final
-class Settings(_Section):
+class Settings(IdentitySettings):
     """Everything."""
 
     policies: PolicySettings
     http: HttpSettings = HttpSettings()
-    trust: dict[TrustDomain, FilePath] = Field(default={}, min_length=1)
     local: LocalSettings | None = None
     grpc: GrpcSettings | None = None
     health: HealthSettings | None = None

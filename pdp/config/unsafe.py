@@ -14,6 +14,7 @@ from pdp.config.freshness import SHORT_SECONDS
 from pdp.config.local import local_problems
 from pdp.config.model import Settings
 from pdp.config.problem import Problem
+from pdp.config.tokens import token_trust
 
 __all__ = ["Problem", "problems", "secret_problems"]
 
@@ -31,6 +32,7 @@ def problems(settings: Settings) -> list[Problem]:
         found += secret_problems(("http", "key"), settings.http.key)
     for domain, roots in settings.trust.items():
         found += _readable(("trust", domain), roots)
+    found += token_trust(settings)[1]
     found += _decision_log(settings)
     found += _freshness(settings)
     return found

@@ -30,7 +30,12 @@ class KeySetKind(Enum):
     """Whose keys they are, which decides what has to be said of each."""
 
     ISSUER = "issuer"  # RFC 7517
-    BUNDLE = "bundle"  # of a SPIFFE trust domain: of its entries, those with the use `jwt-svid`
+    BUNDLE = "bundle"  # of a SPIFFE trust domain, with those of its certificates among them
+
+    @property
+    def use(self) -> str:
+        """The `use` of keys that verify tokens."""
+        return "jwt-svid" if self is KeySetKind.BUNDLE else "sig"
 
 
 @final
@@ -42,11 +47,13 @@ class IgnoredKey:
         number: Its place in the set, counted from one.
         key_id: Its `kid`; None where it has none that can be read.
         why: One sentence.
+        other_use: Whether it says itself that it is for something else, which is no mistake.
     """
 
     number: int
     key_id: str | None
     why: str
+    other_use: bool = False
 
 
 @final
@@ -113,7 +120,8 @@ def key_set(value: object, kind: KeySetKind = KeySetKind.ISSUER) -> KeySet:
         except UnusableKeyError as error:
             key_id = entry.get("kid")
             known = key_id if isinstance(key_id, str) else None
-            ignored.append(IgnoredKey(number=number, key_id=known, why=str(error)))
+            other_use = isinstance(entry.get("use"), str) and entry["use"] != kind.use
+            ignored.append(IgnoredKey(number=number, key_id=known, why=str(error), other_use=other_use))
     unique = tuple(dict.fromkeys(keys))
     for key_id, count in Counter(key.key_id for key in unique if key.key_id is not None).items():
         if count > MAX_KEYS_TRIED:
@@ -145,16 +153,14 @@ def _refuse_secret(entry: Mapping[str, Any], number: int) -> None:
 
 
 def _key(entry: Mapping[str, Any], kind: KeySetKind) -> VerificationKey:
-    use = entry.get("use")
-    if kind is KeySetKind.BUNDLE:
-        if use != "jwt-svid":
-            why = "it has no `use`" if "use" not in entry else f"its `use` is {_said(use)}, not `jwt-svid`"
-            raise UnusableKeyError(why)
-        if "kid" not in entry:
-            raise UnusableKeyError("it has no `kid`")  # SPIFFE Trust Domain and Bundle, section 4.2.2
-    elif "use" in entry and use != "sig":
-        message = f"its `use` is {_said(use)}, not `sig`"
+    if "use" in entry and entry["use"] != kind.use:
+        message = f"its `use` is {_said(entry['use'])}, not `{kind.use}`"
         raise UnusableKeyError(message)
+    if kind is KeySetKind.BUNDLE:  # SPIFFE Trust Domain and Bundle, section 4.2.2
+        for name in ("use", "kid"):
+            if name not in entry:
+                message = f"it has no `{name}`"
+                raise UnusableKeyError(message)
     return read_key(entry)
 
 

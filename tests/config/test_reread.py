@@ -17,6 +17,24 @@ BEFORE: dict[str, Any] = {
     "grpc": {"listen": "127.0.0.1:2"},
     "health": {"listen": "127.0.0.1:3"},
     "freshness": {"services": {"payments": {}}},
+    "issuers": {
+        "https://a": {"audiences": ["x"], "jwks_file": "a.json"},
+        "https://b": {"audiences": ["x"], "jwks": "{}"},
+    },
+    "jwt_bundles": {
+        "a": {"audiences": ["x"], "bundle_file": "a.json"},
+        "b": {"audiences": ["x"], "bundle": "{}"},
+    },
+}
+#: Tables among equals, each by one of them in which the setting stands.
+TABLES = {
+    "freshness.services.": "freshness.services.payments.",
+    "issuers.jwks": "issuers.https://b.jwks",
+    "issuers.jwks_file": "issuers.https://a.jwks_file",
+    "issuers.": "issuers.https://a.",
+    "jwt_bundles.bundle": "jwt_bundles.b.bundle",
+    "jwt_bundles.bundle_file": "jwt_bundles.a.bundle_file",
+    "jwt_bundles.": "jwt_bundles.a.",
 }
 #: For each setting another value than it has.
 OTHER: dict[str, Any] = {
@@ -53,6 +71,18 @@ OTHER: dict[str, Any] = {
     "limits.connection_seconds": 7,
     "drain.grace_seconds": 7,
     "process.workers": 3,
+    "issuers.audiences": {"y"},
+    "issuers.algorithms": {"ES256"},
+    "issuers.jwks": '{"keys": []}',
+    "issuers.jwks_file": "b.json",
+    "issuers.leeway_seconds": 7,
+    "issuers.max_lifetime_seconds": 7,
+    "jwt_bundles.audiences": {"y"},
+    "jwt_bundles.algorithms": {"ES256"},
+    "jwt_bundles.bundle": '{"keys": []}',
+    "jwt_bundles.bundle_file": "b.json",
+    "jwt_bundles.leeway_seconds": 7,
+    "jwt_bundles.max_lifetime_seconds": 7,
 }
 AT_ONCE = set(
     re.findall(r"`([a-z_.]+)`", PAGE.partition("\n## Settings that change\n")[2].partition("\nAll others")[0])
@@ -63,7 +93,7 @@ def changed(*settings: str) -> tuple[Settings, Settings]:
     """Settings, and the same with these changed."""
     tree: dict[str, Any] = {name: dict(table) for name, table in BEFORE.items()}
     for name in settings:
-        *tables, key = name.replace("freshness.services.", "freshness.services.payments.").split(".")
+        *tables, key = placed(name).split(".")
         inner = tree
         for table in tables:
             inner[table] = dict(inner.get(table, {}))
@@ -72,10 +102,17 @@ def changed(*settings: str) -> tuple[Settings, Settings]:
     return Settings.model_validate(BEFORE), Settings.model_validate(tree)
 
 
+def placed(name: str) -> str:
+    """A setting with the names of the tables in which it stands."""
+    if name in TABLES:
+        return TABLES[name]
+    return next((name.replace(table, one) for table, one in TABLES.items() if name.startswith(table)), name)
+
+
 def told(name: str) -> str:
     """What a setting is called where it is told of."""
     known = {"trust": "trust.prod.example.org"}
-    return known.get(name, name.replace("freshness.services.", "freshness.services.payments."))
+    return known.get(name, placed(name))
 
 
 def test_there_is_another_value_for_every_setting() -> None:

@@ -1,0 +1,62 @@
+"""Whom a command believes: the roots that `--trust` names, and what the settings of `--config` say.
+
+The same settings as the service's; of those that stand in the file, the ones about identity are read.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from pdp.cli.output import CannotError
+from pdp.cli.trust_options import by_domain
+from pdp.config.load import load_identity_settings, read_file
+from pdp.config.model import IdentitySettings
+from pdp.config.tokens import token_trust
+from pdp.diagnostics import render
+from pdp.identity.token_issuer import TokenTrust
+from pdp.identity.trust import TrustError, TrustStore, load_trust
+from pdp.store.problems import reason
+
+__all__ = ["Believed", "believed"]
+
+
+class Believed(NamedTuple):
+    """Whom we believe.
+
+    Attributes:
+        roots: The roots of each trust domain, for certificates; None where none are named.
+        tokens: Issuers and trust domains, for tokens.
+    """
+
+    roots: TrustStore | None
+    tokens: TokenTrust
+
+
+def believed(trust: tuple[str, ...], config: Path | None) -> Believed:
+    """What options and settings say; roots that are named by option stand in the stead of all in the file.
+
+    A key set that cannot be read is told of tokens of its issuer; it ends nothing.
+
+    Raises:
+        CannotError: The settings have a mistake, or roots cannot be read.
+        BadParameter: A `--trust` is not `DOMAIN=FILE`.
+    """
+    settings = IdentitySettings() if config is None else _settings(config)
+    files = by_domain(trust) or settings.trust
+    try:
+        roots = load_trust(files) if files else None
+    except TrustError as error:
+        raise CannotError("no_trust", str(error)) from error
+    return Believed(roots, token_trust(settings)[0])
+
+
+def _settings(config: Path) -> IdentitySettings:
+    try:
+        source = read_file(config)
+    except OSError as error:
+        raise CannotError("not_read", f"`{config}` cannot be read: {reason(error)}") from error
+    loaded = load_identity_settings(source, os.environ, folder=config.parent)
+    if loaded.settings is None:
+        found = [render(each, {source.path: source}).splitlines()[0] for each in loaded.diagnostics]
+        raise CannotError("bad_settings", found[0], diagnostics=found)
+    return loaded.settings

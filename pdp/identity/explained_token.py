@@ -1,0 +1,108 @@
+"""What we make of a token, and why: for people who look for what is wrong with it.
+
+Nothing here decides whom a service believes: `pdp.identity.jwt` does. The parts are what was read, also
+where it was refused, as far as it could be read; whatever stands there was said by the token, and holds only
+where the token is accepted.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from pdp.identity.explained import Explained
+from pdp.identity.jws import CompactToken, parse_compact, read_part
+from pdp.identity.jwt import VerifiedToken, issuer_of, verify_token
+from pdp.identity.token_claims import times_of
+from pdp.identity.token_issuer import TokenIssuer, TokenProfile, TokenTrust
+from pdp.identity.token_refusal import RefusedTokenError
+from pdp.limits import MAX_TOKEN_BYTES
+from pdp.vocabulary import Millis
+
+__all__ = ["explain_jwt"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def explain_jwt(text: str, trust: TokenTrust, now: Millis) -> Explained:
+    """A token, as somebody would present it.
+
+    Args:
+        text: The token, in compact serialisation.
+        trust: Whose tokens are believed.
+        now: The instant.
+    """
+    parts: dict[str, Any] = _as_far_as_read(text)
+    try:
+        token = parse_compact(text)
+        parts |= _times(token.claims)
+        issuer = issuer_of(token.claims.get("sub"), token.claims.get("iss"), trust)
+        parts |= _expected(token, issuer)
+        found = verify_token(token, issuer, now)
+    except RefusedTokenError as error:
+        return Explained(accepted=False, reason=error.message, parts={"code": error.code.value, **parts})
+    parts |= _proven(found)
+    whom = f"the user `{found.subject}` of {issuer.name}" if found.user is not None else found.subject
+    return Explained(accepted=True, reason=f"the token verifies, and names {whom}", parts=parts)
+
+
+def _as_far_as_read(text: str) -> dict[str, Any]:
+    """Header and claims, each by itself: one that cannot be read does not hide the other."""
+    found: dict[str, Any] = {}
+    if len(text) > MAX_TOKEN_BYTES:
+        return found
+    for name, part in zip(("header", "claims"), text.split(".")[:2], strict=False):
+        try:
+            found[name] = read_part(part, name)
+        except RefusedTokenError:
+            continue
+    return found
+
+
+def _times(claims: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        times = times_of(claims)
+    except RefusedTokenError:
+        return {}
+    named = {"issued": times.issued, "not_before": times.not_before, "expires": times.expires}
+    return {name: _date(instant) for name, instant in named.items() if instant is not None}
+
+
+def _expected(token: CompactToken, issuer: TokenIssuer) -> dict[str, Any]:
+    """By what the token is verified."""
+    keys = [key for key in issuer.keys.keys if token.key_id is None or key.key_id == token.key_id]
+    return {
+        "profile": issuer.profile.value,
+        "issuer": issuer.name,
+        "keys": [
+            {"kid": key.key_id, "kty": key.kty, "algorithms": sorted(key.algorithms)}
+            for key in keys
+            if token.key_id is not None or token.algorithm in key.algorithms
+        ],
+        "expected_audiences": sorted(issuer.audiences),
+    }
+
+
+def _proven(found: VerifiedToken) -> dict[str, Any]:
+    parts: dict[str, Any] = {
+        "subject": found.subject,
+        "audiences": list(found.audiences),
+        "key": {"kid": found.key_id, "algorithm": found.algorithm},
+    }
+    family = "user" if found.issuer.profile is TokenProfile.OIDC else "principal"
+    if found.user is not None:
+        user = found.user
+        parts["user"] = {"issuer": user.issuer, "subject": user.subject, "groups": list(user.groups)}
+    if found.principal is not None:
+        parts["spiffe_id"] = found.principal.id
+        parts["trust_domain"] = found.principal.trust_domain
+    parts["attributes"] = {
+        f"{family}.{name}": list(value) if isinstance(value, tuple) else value
+        for name, value in found.attributes.items()
+    }
+    return parts
+
+
+def _date(instant: Millis) -> str:
+    moment = _EPOCH + timedelta(milliseconds=instant)
+    text = moment.isoformat(timespec="milliseconds" if instant % 1000 else "seconds")
+    return text.removesuffix("+00:00") + "Z"
