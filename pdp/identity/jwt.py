@@ -122,9 +122,10 @@ def verify_token(token: CompactToken, issuer: TokenIssuer, now: Millis) -> Verif
     key = _signing_key(token, issuer)
     times = times_of(token.claims)
     audiences = audiences_of(token.claims, issuer)
+    attributes = claim_attributes(token.claims)
     user, principal = None, None
     if issuer.profile is TokenProfile.OIDC:
-        user = _user(token, issuer)
+        user = _user(token, issuer, attributes.get("groups", ()))
     else:
         principal = _workload(token, issuer)
     check_times(times, issuer, now)
@@ -135,7 +136,7 @@ def verify_token(token: CompactToken, issuer: TokenIssuer, now: Millis) -> Verif
         times=times,
         key_id=key.key_id,
         algorithm=token.algorithm,
-        attributes=claim_attributes(token.claims),
+        attributes=attributes,
         user=user,
         principal=principal,
     )
@@ -225,10 +226,9 @@ def _only_key(token: CompactToken, issuer: TokenIssuer) -> list[VerificationKey]
 # -- whom it is about ------------------------------------------------------------------
 
 
-def _user(token: CompactToken, issuer: TokenIssuer) -> User:
+def _user(token: CompactToken, issuer: TokenIssuer, groups: AttributeValue) -> User:
     if token.claims.get("iss") != issuer.name:
         raise RefusedTokenError(TokenRefusal.UNKNOWN_ISSUER, "the token is another issuer's")
-    groups = claim_attributes(token.claims).get("groups", ())
     return User(
         issuer=issuer.name,
         subject=plain_subject_of(token.claims),

@@ -3,9 +3,9 @@
 from typing import Any, Final
 
 from tests.fuzz.engine import Target
-from tests.fuzz.targets import certificates, http, local, policies, questions, requests, settings
+from tests.fuzz.targets import certificates, http, local, policies, questions, requests, settings, tokens
 
 __all__ = ["ALL"]
 
-_MODULES: Final = (policies, questions, requests, settings, certificates, http, local)
+_MODULES: Final = (policies, questions, requests, settings, certificates, tokens, http, local)
 ALL: Final[dict[str, Target[Any]]] = {target.name: target for each in _MODULES for target in each.TARGETS}
