@@ -98,7 +98,7 @@ def of_chains(rounds: int) -> tuple[float, float, None]:
 
 
 def interleaved(works: Sequence[Sequence[Callable[[], object]]], rounds: int) -> list[float]:
-    """The median of each work's rounds in microseconds of one call; the works take turns, so that noise meets all."""
+    """The median of each work's rounds, in microseconds of a call; they take turns: noise meets all."""
     gc.collect()
     gc.freeze()
     found: list[list[float]] = [[] for _ in works]

@@ -19,12 +19,11 @@ def decode_base64url(text: str) -> bytes:
     """
     if not text.isascii():
         raise ValueError("it holds a character that is not of base64url")
-    padded = text + "=" * (-len(text) % 4)
     try:
-        found = base64.b64decode(padded.replace("+", " ").replace("/", " "), altchars=b"-_", validate=True)
+        found = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except binascii.Error:
         raise ValueError("it is not base64url") from None
-    if encode_base64url(found) != text:
+    if encode_base64url(found) != text:  # the other alphabet, padding, bits left over
         raise ValueError("it is not the canonical base64url of anything")
     return found
 

@@ -13,9 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from joserfc import jws
+from joserfc.errors import UnsupportedAlgorithmError
 from joserfc.jwk import ECKey
 
 from pdp.compiler.attributes import BUILT_IN
+from pdp.identity import signature
 from pdp.identity.jwks import KeySet, key_set
 from pdp.identity.jws import parse_compact
 from pdp.identity.jwt import VerifiedToken, verify_text
@@ -735,6 +737,14 @@ def test_two_readers_that_disagree_refuse() -> None:
 
     with pytest.raises(ValueError, match="two readers"):
         signature_holds(Other(), key.key)  # type: ignore[arg-type]
+
+
+def test_the_library_is_given_one_algorithm_at_a_time() -> None:
+    for name, registry in signature._REGISTRIES.items():
+        assert registry.get_alg(name).name == name
+        for other in ("none", "HS256", *(ALGORITHMS.keys() - {name})):
+            with pytest.raises(UnsupportedAlgorithmError):
+                registry.get_alg(other)
 
 
 def test_no_warning_is_given_of_an_algorithm_that_is_deprecated_by_name_alone() -> None:
