@@ -26,6 +26,12 @@ MAX_SUBJECT_CHARS: Final = 255  # OpenID Connect Core section 2
 MAX_LEEWAY_SECONDS: Final = 60.0  # between two clocks that are set; RFC 7519 section 4.1.4
 MAX_TOKEN_CACHE_BYTES: Final = 8 * 1024 * 1024  # of tokens; what is kept of each is some three times as large
 
+# -- key sets that are fetched ------------------------------------------------------------
+FETCH_SECONDS: Final = 5.0  # of one document: whoever waits for it waits so long
+KEYS_DUE_SECONDS: Final = 300.0  # after which a set is looked at again; SPIFFE Federation section 5.4
+KEYS_PAUSE_SECONDS: Final = 10.0  # between two looks, whatever names of keys tokens make up
+MAX_KEYS_SECONDS: Final = 86_400.0  # without a confirmation; a source that is away is mended within a day
+
 # -- the development certificate authority -------------------------------------------
 MAX_PKI_NAME_CHARS: Final = 64  # the name is also the common name: RFC 5280 ub-common-name
 MAX_PKI_ALTERNATIVE_NAMES: Final = 32  # keeps what we issue below MAX_CERTIFICATE_BYTES

@@ -107,7 +107,8 @@ def explain(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Say what an ID, a header, a certificate or a token comes to, and why.
 
-    Nobody is asked for anything, and nothing is read but the files that are named.
+    Nothing is read but the files that are named. Nobody is asked for anything but the keys of a token's own
+    issuer, where the settings name a URL for them.
     """
     given = [each for each in (spiffe_id, xfcc, cert, jwt, batch) if each is not None]
     if len(given) != 1:
@@ -142,7 +143,8 @@ class _Explainer:
         if xfcc is not None:
             return explain_xfcc(xfcc, self._hops)
         if jwt is not None:
-            return explain_jwt(jwt, self._believed.tokens, self._now)
+            tokens = self._believed.tokens
+            return explain_jwt(jwt, tokens.now(), self._now, tokens.latest)
         if self._believed.roots is None:
             message = "a certificate is verified to the roots that --trust or --config names"
             raise MistakenError("no_trust", message)

@@ -63,6 +63,14 @@ _PATHS: Final = (
     ("decision_log", "digest_key"),
 )
 
+#: The same in tables that are named by whom they are about.
+_TABLE_PATHS: Final = (
+    ("issuers", "jwks_file"),
+    ("issuers", "jwks_ca_file"),
+    ("jwt_bundles", "bundle_file"),
+    ("jwt_bundles", "bundle_ca_file"),
+)
+
 
 class Loaded(NamedTuple, Generic[_Model]):
     """Settings, or what is wrong with them; and the text to show that with.
@@ -243,7 +251,7 @@ def _anchor(tree: dict[str, Any], folder: Path) -> None:
     tables = [(tree.get(table), key) for table, key in _PATHS]
     trust, log = tree.get("trust"), tree.get("decision_log")
     tables += [(trust, key) for key in trust] if isinstance(trust, dict) else []
-    for section, key in (("issuers", "jwks_file"), ("jwt_bundles", "bundle_file")):
+    for section, key in _TABLE_PATHS:
         named = tree.get(section)
         tables += [(each, key) for each in named.values()] if isinstance(named, dict) else []
     if isinstance(log, dict) and log.get("to") not in {"none", "stdout"}:

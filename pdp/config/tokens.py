@@ -1,10 +1,12 @@
 """Settings about tokens: which issuers and trust domains are believed, for whom, and by which keys.
 
-Types and bounds are here, and what the settings come to: a `TokenTrust`. What a key set may hold is said in
+Types and bounds are here, and what the settings come to: a `LiveTrust`. What a key set may hold is said in
 `pdp.identity.jwks`. Today `pdp identity explain` is the only one who asks.
 """
 
 import os
+import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, final
@@ -13,8 +15,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from pdp.config.problem import Problem
 from pdp.config.section import Section
-from pdp.config.values import FilePath, IssuerUrl, TrustDomainName
+from pdp.config.values import FilePath, IssuerUrl, SourceUrlText, TrustDomainName
+from pdp.identity.fetch import fetch, parse_source_url
 from pdp.identity.jwks import KeySet, KeySetError, KeySetKind, key_set, read_key_set
+from pdp.identity.live_trust import LiveTrust
+from pdp.identity.remote_keys import RemoteKeys
 from pdp.identity.signature import ALGORITHMS, JWT_SVID_ALGORITHMS
 from pdp.identity.token_issuer import TokenIssuer, TokenProfile, TokenTrust
 from pdp.limits import MAX_LEEWAY_SECONDS, MAX_TRUST_FILE_BYTES
@@ -70,11 +75,15 @@ class IssuerSettings(_Believed):
     )
     jwks: _Document = None
     jwks_file: FilePath | None = None
+    jwks_url: SourceUrlText | None = None
+    jwks_ca_file: FilePath | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> "IssuerSettings":
-        if (self.jwks is None) == (self.jwks_file is None):
-            raise ValueError("name the keys by one of `jwks` and `jwks_file`")
+        if sum(each is not None for each in (self.jwks, self.jwks_file, self.jwks_url)) != 1:
+            raise ValueError("name the keys by one of `jwks`, `jwks_file` and `jwks_url`")
+        if self.jwks_ca_file is not None and self.jwks_url is None:
+            raise ValueError("`jwks_ca_file` is for `jwks_url` alone")
         return self
 
 
@@ -87,11 +96,15 @@ class BundleSettings(_Believed):
     )
     bundle: _Document = None
     bundle_file: FilePath | None = None
+    bundle_url: SourceUrlText | None = None
+    bundle_ca_file: FilePath | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> "BundleSettings":
-        if (self.bundle is None) == (self.bundle_file is None):
-            raise ValueError("name the keys by one of `bundle` and `bundle_file`")
+        if sum(each is not None for each in (self.bundle, self.bundle_file, self.bundle_url)) != 1:
+            raise ValueError("name the keys by one of `bundle`, `bundle_file` and `bundle_url`")
+        if self.bundle_ca_file is not None and self.bundle_url is None:
+            raise ValueError("`bundle_ca_file` is for `bundle_url` alone")
         return self
 
 
@@ -106,33 +119,44 @@ class TokenSettings(Section):
 
 
 class _Source(NamedTuple):
-    """Where the keys of one of them are: in the settings, or in a file."""
+    """Where the keys of one of them are: in the settings, in a file, or at a URL."""
 
     setting: tuple[str, ...]
     kind: KeySetKind
-    document: Any
-    file: Path | None
+    document: Any = None
+    file: Path | None = None
+    url: str | None = None
+    ca_file: Path | None = None
 
 
-def token_trust(settings: TokenSettings) -> tuple[TokenTrust, list[Problem]]:
+def token_trust(settings: TokenSettings) -> tuple[LiveTrust, list[Problem]]:
     """Everybody whose tokens are believed, and what is wrong or doubtful about their keys.
 
-    A key set that cannot be read takes nobody else's away: its own issuer has no keys, and the fault.
+    A key set that cannot be read takes nobody else's away: its own issuer has no keys, and the fault. Nothing
+    is fetched until somebody asks.
     """
     found: list[Problem] = []
-    issuers = {name: _issuer(name, each, TokenProfile.OIDC, found) for name, each in settings.issuers.items()}
-    bundles = {
-        name: _issuer(name, each, TokenProfile.SPIFFE, found) for name, each in settings.jwt_bundles.items()
-    }
-    return TokenTrust(issuers=issuers, bundles=bundles), found
+    remote: dict[tuple[TokenProfile, str], RemoteKeys] = {}
+    issuers: dict[TokenProfile, dict[str, TokenIssuer]] = {profile: {} for profile in TokenProfile}
+    given: list[tuple[str, IssuerSettings | BundleSettings]] = [
+        *settings.issuers.items(), *settings.jwt_bundles.items(),
+    ]  # fmt: skip
+    for name, each in given:
+        profile = TokenProfile.OIDC if isinstance(each, IssuerSettings) else TokenProfile.SPIFFE
+        source = _source(name, each)
+        keys = _keys(source)
+        if source.url is not None and not keys.fault:
+            remote[profile, name] = _remote(source)
+        else:
+            found += _doubts(source, keys)
+        issuers[profile][name] = _issuer(name, each, profile, keys)
+    trust = TokenTrust(issuers=issuers[TokenProfile.OIDC], bundles=issuers[TokenProfile.SPIFFE])
+    return LiveTrust(trust, remote), found
 
 
 def _issuer(
-    name: str, given: IssuerSettings | BundleSettings, profile: TokenProfile, found: list[Problem]
+    name: str, given: IssuerSettings | BundleSettings, profile: TokenProfile, keys: KeySet
 ) -> TokenIssuer:
-    source = _source(name, given)
-    keys = _keys(source)
-    found += _doubts(source, keys)
     lifetime = given.max_lifetime_seconds
     return TokenIssuer(
         profile=profile,
@@ -147,14 +171,24 @@ def _issuer(
 
 def _source(name: str, given: IssuerSettings | BundleSettings) -> _Source:
     if isinstance(given, IssuerSettings):
-        key = "jwks" if given.jwks_file is None else "jwks_file"
-        return _Source(("issuers", name, key), KeySetKind.ISSUER, given.jwks, given.jwks_file)
-    key = "bundle" if given.bundle_file is None else "bundle_file"
-    return _Source(("jwt_bundles", name, key), KeySetKind.BUNDLE, given.bundle, given.bundle_file)
+        table, key, kind = ("issuers", name), "jwks", KeySetKind.ISSUER
+        document, file, url, ca_file = given.jwks, given.jwks_file, given.jwks_url, given.jwks_ca_file
+    else:
+        table, key, kind = ("jwt_bundles", name), "bundle", KeySetKind.BUNDLE
+        document, file, url, ca_file = given.bundle, given.bundle_file, given.bundle_url, given.bundle_ca_file
+    if url is not None:
+        return _Source(
+            (*table, f"{key}_url" if ca_file is None else f"{key}_ca_file"), kind, None, None, url, ca_file
+        )
+    return _Source((*table, key if file is None else f"{key}_file"), kind, document, file)
 
 
 def _keys(source: _Source) -> KeySet:
+    """The keys that are there; of a URL none, and a fault only where nothing can be fetched by it."""
     try:
+        if source.url is not None:
+            _context(source)
+            return KeySet(keys=())
         if source.file is not None:
             with source.file.open("rb") as file:
                 return read_key_set(file.read(MAX_TRUST_FILE_BYTES + 1), source.kind)
@@ -163,8 +197,20 @@ def _keys(source: _Source) -> KeySet:
         return key_set(source.document, source.kind)
     except KeySetError as error:
         return KeySet(keys=(), fault=str(error))
+    except ssl.SSLError:
+        return KeySet(keys=(), fault=f"{source.ca_file}: there are no certificates in it")
     except OSError as error:
-        return KeySet(keys=(), fault=f"{source.file}: cannot be read: {os.strerror(error.errno or 0)}")
+        named = source.ca_file or source.file
+        return KeySet(keys=(), fault=f"{named}: cannot be read: {os.strerror(error.errno or 0)}")
+
+
+def _context(source: _Source) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=None if source.ca_file is None else str(source.ca_file))
+
+
+def _remote(source: _Source) -> RemoteKeys:
+    url, context = parse_source_url(str(source.url)), _context(source)
+    return RemoteKeys(lambda: fetch(url, context), source.kind, time.monotonic)
 
 
 def _doubts(source: _Source, keys: KeySet) -> Iterator[Problem]:

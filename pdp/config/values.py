@@ -8,13 +8,14 @@ from pydantic import AfterValidator, Field
 
 from pdp.config.address import parse_address, parse_http_address
 from pdp.config.unix import is_unix
+from pdp.identity.fetch import parse_source_url
 from pdp.identity.trust import TrustError, check_trust_domain
 from pdp.limits import MAX_TRUST_DOMAIN_BYTES
 from pdp.principals import dns_principal, spiffe_principal
 
 __all__ = [
-    "FilePath", "HostHeader", "HttpListen", "Identity", "IssuerUrl", "Listen", "SpiffeId", "TrustDomain",
-    "TrustDomainName", "Uid", "file_name",
+    "FilePath", "HostHeader", "HttpListen", "Identity", "IssuerUrl", "Listen", "SourceUrlText", "SpiffeId",
+    "TrustDomain", "TrustDomainName", "Uid", "file_name",
 ]  # fmt: skip
 
 #: What the language has an issuer be (PDP343): rules could not name another.
@@ -51,6 +52,10 @@ def _issuer(text: str) -> str:
     return text
 
 
+def _source_url(text: str) -> str:
+    return parse_source_url(text).text
+
+
 def _trust_domain(text: str) -> str:
     try:
         return check_trust_domain(text)
@@ -80,5 +85,6 @@ HostHeader = Annotated[str, Field(pattern=r"^(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?:
 FilePath = Annotated[Path, Field(strict=False), AfterValidator(_path)]
 #: As rules name it.
 IssuerUrl = Annotated[str, AfterValidator(_issuer)]
+SourceUrlText = Annotated[str, AfterValidator(_source_url)]
 TrustDomainName = Annotated[str, AfterValidator(_trust_domain)]
 TrustDomain = Annotated[str, Field(min_length=1, max_length=MAX_TRUST_DOMAIN_BYTES)]

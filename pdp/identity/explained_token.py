@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pdp.identity.explained import Explained
 from pdp.identity.jws import CompactToken, parse_compact, read_part
-from pdp.identity.jwt import VerifiedToken, issuer_of, verify_token
+from pdp.identity.jwt import Latest, VerifiedToken, as_it_is, issuer_of, verify_token
 from pdp.identity.token_claims import times_of
 from pdp.identity.token_issuer import TokenIssuer, TokenProfile, TokenTrust
 from pdp.identity.token_refusal import RefusedTokenError
@@ -23,19 +23,21 @@ __all__ = ["explain_jwt"]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def explain_jwt(text: str, trust: TokenTrust, now: Millis) -> Explained:
+def explain_jwt(text: str, trust: TokenTrust, now: Millis, latest: Latest = as_it_is) -> Explained:
     """A token, as somebody would present it.
 
     Args:
         text: The token, in compact serialisation.
         trust: Whose tokens are believed.
         now: The instant.
+        latest: Gives the issuer of the token with the keys in force.
     """
     parts: dict[str, Any] = _as_far_as_read(text)
     try:
         token = parse_compact(text)
         parts |= _times(token.claims)
         issuer = issuer_of(token.claims.get("sub"), token.claims.get("iss"), trust)
+        issuer = latest(issuer, token.key_id)
         parts |= _expected(token, issuer)
         found = verify_token(token, issuer, now)
     except RefusedTokenError as error:

@@ -9,9 +9,9 @@ INVARIANT: a key is only ever looked for among those of the one issuer that the 
 other issuer's keys are as good as none (RFC 8725 section 3.8).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 from pdp.identity.jwk import VerificationKey
 from pdp.identity.jws import CompactToken, parse_compact
@@ -31,7 +31,7 @@ from pdp.principals import InvalidIdentityError, Principal, parse_spiffe_id, spi
 from pdp.strictness import quoted
 from pdp.vocabulary import AttributeValue, Millis, User
 
-__all__ = ["VerifiedToken", "issuer_of", "verify_text", "verify_token"]
+__all__ = ["Latest", "VerifiedToken", "as_it_is", "issuer_of", "verify_text", "verify_token"]
 
 #: RFC 7515 section 4.1.9, RFC 9068 section 2.1. Others (`dpop+jwt`, `logout+jwt`, `secevent+jwt`) are
 #: tokens that prove something else, and may be signed with the same key (RFC 8725 section 3.11).
@@ -66,6 +66,15 @@ class VerifiedToken:
     attributes: Mapping[str, AttributeValue] = field(compare=False)
     user: User | None = None
     principal: Principal | None = None
+
+
+#: Gives an issuer with the keys in force, given the name of the key that is looked for.
+Latest: TypeAlias = Callable[[TokenIssuer, str | None], TokenIssuer]
+
+
+def as_it_is(issuer: TokenIssuer, _: str | None) -> TokenIssuer:
+    """The issuer with the keys that it has."""
+    return issuer
 
 
 def verify_text(text: str, trust: TokenTrust, now: Millis) -> VerifiedToken:

@@ -13,7 +13,7 @@ from typing import NamedTuple, final
 from cachetools import LRUCache
 
 from pdp.identity.jws import parse_compact
-from pdp.identity.jwt import VerifiedToken, issuer_of, verify_token
+from pdp.identity.jwt import Latest, VerifiedToken, as_it_is, issuer_of, verify_token
 from pdp.identity.token_claims import check_times
 from pdp.identity.token_issuer import TokenTrust
 from pdp.identity.token_refusal import RefusedTokenError
@@ -49,9 +49,16 @@ class KnownTokens:
     A refusal is not kept: what nobody signed would push out what somebody did.
     """
 
-    def __init__(self, trust: Callable[[], TokenTrust], *, size: int = MAX_TOKEN_CACHE_BYTES) -> None:
-        """Verify by what `trust` gives at each time; keep `size` bytes of tokens."""
+    def __init__(
+        self,
+        trust: Callable[[], TokenTrust],
+        latest: Latest = as_it_is,
+        *,
+        size: int = MAX_TOKEN_CACHE_BYTES,
+    ) -> None:
+        """Verify by what `trust` and `latest` give at each time; keep `size` bytes of tokens."""
         self._trust = trust
+        self._latest = latest
         # INVARIANT: what is found is used only while its issuer's configuration, by its id, is the one in
         # force. So whatever changes of that, a key included, ends all that was verified by it.
         self._known: LRUCache[bytes, _Known] = LRUCache(maxsize=size, getsizeof=_size)
@@ -79,7 +86,7 @@ class KnownTokens:
             return found
         parsed = parse_compact(text)
         issuer = issuer_of(parsed.claims.get("sub"), parsed.claims.get("iss"), trust)
-        found = verify_token(parsed, issuer, now)
+        found = verify_token(parsed, self._latest(issuer, parsed.key_id), now)
         with self._lock:
             if len(text) <= self._known.maxsize:
                 self._known[key] = _Known(found, len(text))

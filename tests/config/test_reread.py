@@ -20,10 +20,12 @@ BEFORE: dict[str, Any] = {
     "issuers": {
         "https://a": {"audiences": ["x"], "jwks_file": "a.json"},
         "https://b": {"audiences": ["x"], "jwks": "{}"},
+        "https://c": {"audiences": ["x"], "jwks_url": "https://c/", "jwks_ca_file": "r"},
     },
     "jwt_bundles": {
         "a": {"audiences": ["x"], "bundle_file": "a.json"},
         "b": {"audiences": ["x"], "bundle": "{}"},
+        "c": {"audiences": ["x"], "bundle_url": "https://c/", "bundle_ca_file": "r"},
     },
 }
 #: Tables among equals, each by one of them in which the setting stands.
@@ -31,9 +33,13 @@ TABLES = {
     "freshness.services.": "freshness.services.payments.",
     "issuers.jwks": "issuers.https://b.jwks",
     "issuers.jwks_file": "issuers.https://a.jwks_file",
+    "issuers.jwks_url": "issuers.https://c.jwks_url",
+    "issuers.jwks_ca_file": "issuers.https://c.jwks_ca_file",
     "issuers.": "issuers.https://a.",
     "jwt_bundles.bundle": "jwt_bundles.b.bundle",
     "jwt_bundles.bundle_file": "jwt_bundles.a.bundle_file",
+    "jwt_bundles.bundle_url": "jwt_bundles.c.bundle_url",
+    "jwt_bundles.bundle_ca_file": "jwt_bundles.c.bundle_ca_file",
     "jwt_bundles.": "jwt_bundles.a.",
 }
 #: For each setting another value than it has.
@@ -75,12 +81,16 @@ OTHER: dict[str, Any] = {
     "issuers.algorithms": {"ES256"},
     "issuers.jwks": '{"keys": []}',
     "issuers.jwks_file": "b.json",
+    "issuers.jwks_url": "https://d/",
+    "issuers.jwks_ca_file": "s",
     "issuers.leeway_seconds": 7,
     "issuers.max_lifetime_seconds": 7,
     "jwt_bundles.audiences": {"y"},
     "jwt_bundles.algorithms": {"ES256"},
     "jwt_bundles.bundle": '{"keys": []}',
     "jwt_bundles.bundle_file": "b.json",
+    "jwt_bundles.bundle_url": "https://d/",
+    "jwt_bundles.bundle_ca_file": "s",
     "jwt_bundles.leeway_seconds": 7,
     "jwt_bundles.max_lifetime_seconds": 7,
 }

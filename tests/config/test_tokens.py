@@ -36,7 +36,8 @@ def settings(text: str) -> Settings:
 
 def keys_of(text: str) -> tuple[list[str | None], list[tuple[str, str, bool]]]:
     """The names of all keys that are believed, and what is said of others."""
-    trust, problems = token_trust(settings(text))
+    believed, problems = token_trust(settings(text))
+    trust = believed.now()
     issuers = [*trust.issuers.values(), *trust.bundles.values()]
     said = [(".".join(each.setting), each.message, each.refused) for each in problems]
     return [key.key_id for each in issuers for key in each.keys.keys], said
@@ -71,14 +72,15 @@ def test_keys_stand_in_files_relative_to_that_of_the_settings(tmp_path: Path) ->
     found = load_identity_settings(Source(path="x", text=text), {}, folder=tmp_path)
 
     assert found.settings is not None
-    trust, problems = token_trust(found.settings)
+    believed, problems = token_trust(found.settings)
+    trust = believed.now()
     assert problems == []
     assert [key.key_id for key in trust.issuers[ISSUER].keys.keys] == ["a"]
     assert [key.key_id for key in trust.bundles[DOMAIN].keys.keys] == ["b"]
 
 
 def test_what_is_not_set_has_its_default_and_what_is_set_holds() -> None:
-    trust, _ = token_trust(settings(f"{HEAD}jwks = '{SET}'\n{BUNDLE}bundle = '{SET}'\n"))
+    trust = token_trust(settings(f"{HEAD}jwks = '{SET}'\n{BUNDLE}bundle = '{SET}'\n"))[0].now()
     issuer, bundle = trust.issuers[ISSUER], trust.bundles[DOMAIN]
 
     assert (issuer.algorithms, bundle.algorithms) == (frozenset(ALGORITHMS), JWT_SVID_ALGORITHMS)
@@ -86,7 +88,7 @@ def test_what_is_not_set_has_its_default_and_what_is_set_holds() -> None:
     assert {(each.leeway, each.max_lifetime) for each in (issuer, bundle)} == {(10_000, None)}
 
     more = 'algorithms = ["ES256"]\nleeway_seconds = 1.5\nmax_lifetime_seconds = 60\n'
-    trust, _ = token_trust(settings(f"{HEAD}{more}jwks = '{SET}'\n"))
+    trust = token_trust(settings(f"{HEAD}{more}jwks = '{SET}'\n"))[0].now()
     issuer = trust.issuers[ISSUER]
     assert (issuer.algorithms, issuer.leeway, issuer.max_lifetime) == (frozenset({"ES256"}), 1500, 60_000)
 
@@ -139,9 +141,9 @@ def test_a_key_that_is_not_used_is_a_warning_and_so_is_a_set_without_keys() -> N
     ("text", "line", "said"),
     [
         (f'[issuers."{ISSUER}"]\njwks = \'{SET}\'\n', 1, "audiences` is not set"),
-        (f"{HEAD}", 1, "name the keys by one of `jwks` and `jwks_file`"),
+        (f"{HEAD}", 1, "name the keys by one of `jwks`, `jwks_file` and `jwks_url`"),
         (f"{HEAD}jwks = '{SET}'\njwks_file = \"x\"\n", 1, "name the keys by one of"),
-        (f"{BUNDLE}", 1, "name the keys by one of `bundle` and `bundle_file`"),
+        (f"{BUNDLE}", 1, "name the keys by one of `bundle`, `bundle_file` and `bundle_url`"),
         (f"{HEAD}jwks = 1\n", 3, "a table, or a text that holds JSON"),
         (f"{HEAD}jwks = ['{SET}']\n", 3, "a table, or a text that holds JSON"),
         (f"{HEAD}jwks = '{SET}'\nalgorithms = []\n", 4, "at least 1 item"),

@@ -29,7 +29,7 @@ assert len({case["id"] for case in CASES}) == len(CASES) > 90, (
 def trust() -> TokenTrust:
     settings = load_identity_settings(read_file(HERE / "tokens.toml"), {}).settings
     assert settings is not None
-    return token_trust(settings)[0]
+    return token_trust(settings)[0].now()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])

@@ -20,7 +20,7 @@ from pdp.compiler.attributes import BUILT_IN
 from pdp.identity import signature
 from pdp.identity.jwks import KeySet, key_set
 from pdp.identity.jws import parse_compact
-from pdp.identity.jwt import VerifiedToken, verify_text
+from pdp.identity.jwt import VerifiedToken, verify_text, verify_token
 from pdp.identity.signature import ALGORITHMS, JWT_SVID_ALGORITHMS, signature_holds
 from pdp.identity.token_attributes import claim_attributes
 from pdp.identity.token_issuer import TokenIssuer, TokenProfile, TokenTrust
@@ -553,6 +553,20 @@ def test_two_trust_domains_do_not_vouch_for_each_other() -> None:
     assert verify_text(SVID, both, NOW)
     assert refused(token(HEADER, svid_claims(), ec_key(which=1)), both) == "signature"
     assert refused(of_workload(sub="spiffe://other.example.org/a"), both) == "signature"
+
+
+def test_a_token_is_verified_by_its_own_issuer_whoever_chose_it() -> None:
+    """`issuer_of` chooses by the same claims; verification does not rest on that."""
+    other = of_workload(sub="spiffe://other.example.org/a")
+    for text, by, code in (
+        (other, bundle(KEY.named("a")), "subject"),
+        (of_workload(sub=1), bundle(KEY.named("a")), "invalid_claim"),
+        (of_user(iss="https://other.example.com"), issuer(KEY.named("a")), "unknown_issuer"),
+        (of_user(iss=None), issuer(KEY.named("a")), "unknown_issuer"),
+    ):
+        with pytest.raises(RefusedTokenError) as caught:
+            verify_token(parse_compact(text), by, NOW)
+        assert caught.value.code.value == code
 
 
 def test_what_looks_like_a_jwt_svid_is_never_tried_as_a_users() -> None:
