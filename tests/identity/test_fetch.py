@@ -5,6 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -166,10 +167,14 @@ def test_a_compressed_document_is_refused(published: Publisher) -> None:
     assert "compressed" in refused(published)
 
 
-def test_a_document_that_is_cut_short_is_refused(published: Publisher) -> None:
+@pytest.mark.parametrize("politely", [True, False])
+def test_a_document_that_is_cut_short_is_refused(published: Publisher, *, politely: bool) -> None:
     def half(handler) -> None:
         send(handler, b'{"keys":[]}', content_length="100")
         handler.close_connection = True
+        if politely:
+            with suppress(OSError):
+                handler.connection.unwrap()  # an end of the connection that is no accident
 
     published.answer = half
 

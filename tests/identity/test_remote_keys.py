@@ -214,6 +214,15 @@ def test_a_set_that_nobody_confirms_any_more_ends_what_is_remembered() -> None:
         known.find(text, NOW)
 
 
+def test_what_did_not_change_is_the_same() -> None:
+    origin = Origin(OLD.named("a"))
+    believed = live(origin)
+    believed.latest(believed.now().issuers[ISSUER], None)
+
+    assert believed.now() is believed.now()
+    assert believed.latest(believed.now().issuers[ISSUER], None) is believed.now().issuers[ISSUER]
+
+
 def test_others_keep_their_keys() -> None:
     origin = Origin()
     origin.document = b""
