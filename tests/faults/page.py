@@ -33,8 +33,8 @@ line of the log is whole.
 | not connected | connections that could not be opened |
 | recovery | seconds until nothing failed or was lost any more and no answer took longer than a second |
 
-The last run: {machine}, shared with what asked and with others. A worker that begins needs a second of a
-core, and waits its turn for it.
+The last run: {machine}, shared with what asked and with others. A worker is forked, and answers at
+once; a service that begins needs a second of each of two cores.
 
 {table}
 """
