@@ -5,20 +5,17 @@ place at fault: in the file, or by the name of the variable or the option.
 """
 
 import os
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from enum import Enum
 from pathlib import Path
-from types import MappingProxyType, UnionType
-from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar, Union, get_args, get_origin
+from types import MappingProxyType
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 
 from pdp.config.locate import locate
 from pdp.config.model import IdentitySettings, Settings
+from pdp.config.reading import fields_of, from_text, not_toml, parse_toml
 from pdp.config.unix import is_unix
 from pdp.diagnostics import Diagnostic, Source, Span, did_you_mean
 
@@ -45,7 +42,6 @@ OPTIONS: Final = MappingProxyType(
 #: What TLS needs: set, unless nothing listens over TLS.
 _FOR_TLS: Final = (("http", "certificate"), ("http", "key"), ("trust",))
 _NOWHERE: Final = "settings"  # named where there is no file
-_POSITION: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 #: What pydantic says in Python's words, in those of TOML.
 _WORDS: Final = MappingProxyType(
     {
@@ -138,9 +134,9 @@ def _load(
     folder: Path | None,
 ) -> Loaded[_Model]:
     try:
-        tree = _toml(source.text)
+        tree = parse_toml(source.text)
     except ValueError as error:
-        return Loaded(None, (_not_toml(source, str(error)),), source)
+        return Loaded(None, (not_toml(source, str(error)),), source)
     if folder is not None:
         _anchor(tree, folder)
     origins: dict[tuple[str, ...], str] = {}
@@ -148,7 +144,7 @@ def _load(
         # Kubernetes sets PDP_PORT, PDP_SERVICE_HOST and more beside a service `pdp`: none has a `__`.
         if name.startswith(PREFIX) and "__" in name:
             keys = tuple(part.lower() for part in name[len(PREFIX) :].split("__"))
-            _set(tree, keys, _from_text(keys, value))
+            _set(tree, keys, from_text(keys, value))
             origins[keys] = name
     for keys, given in options.items():
         if given is not None:
@@ -185,21 +181,6 @@ def _is_set(tree: object, keys: tuple[str, ...]) -> bool:
     return (keys[0] in tree or len(keys) > 1) and _is_set(tree.get(keys[0], {}), keys[1:])
 
 
-def _toml(text: str) -> dict[str, Any]:
-    """The document, or a ValueError that says why there is none.
-
-    The parser recurses, and leaves it to Python how many digits a number may have.
-    """
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        raise
-    except ValueError:
-        raise ValueError("a number has too many digits") from None
-    except RecursionError:
-        raise ValueError("it nests too deep") from None
-
-
 def _set(tree: dict[str, Any], keys: tuple[str, ...], value: object) -> None:
     *tables, last = keys
     for key in tables:
@@ -208,42 +189,6 @@ def _set(tree: dict[str, Any], keys: tuple[str, ...], value: object) -> None:
             inner = tree[key] = {}
         tree = inner
     tree[last] = deepcopy(value)
-
-
-def _from_text(keys: tuple[str, ...], value: str) -> object:
-    """A variable's value: TOML where the setting is a number, a truth value or a list; else the text."""
-    fields = _fields(keys[:-1])
-    if keys[-1] not in fields or _holds_text(fields[keys[-1]].annotation):
-        return value
-    try:
-        tree = _toml(f"value = {value}")
-    except ValueError:
-        return value
-    return tree["value"] if len(tree) == 1 else value  # else a line break in it began another setting
-
-
-def _holds_text(annotation: Any) -> bool:
-    origin, inside = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _holds_text(inside[0])
-    if origin is UnionType or origin is Union:
-        return any(map(_holds_text, inside))
-    return isinstance(annotation, type) and issubclass(annotation, str | Path | Enum)
-
-
-def _fields(keys: tuple[str, ...]) -> Mapping[str, FieldInfo]:
-    """The settings of a table."""
-    fields: Mapping[str, FieldInfo] = Settings.model_fields
-    named = False  # whether the next key is a name that the operator gives, of a table among equals
-    for key in keys:
-        if named:
-            named = False
-            continue
-        annotation = fields[key].annotation if key in fields else None
-        models = [each for each in (annotation, *get_args(annotation)) if hasattr(each, "model_fields")]
-        fields = models[0].model_fields if models else {}
-        named = bool(models) and get_origin(annotation) is dict
-    return fields
 
 
 def _anchor(tree: dict[str, Any], folder: Path) -> None:
@@ -264,21 +209,9 @@ def _anchor(tree: dict[str, Any], folder: Path) -> None:
 # -- what is wrong -------------------------------------------------------------------------
 
 
-def _not_toml(source: Source, message: str) -> Diagnostic:
-    at = len(source.text)
-    if match := _POSITION.search(message):
-        message = message[: match.start()]
-        if match[1]:
-            lines = source.text.split("\n")
-            at = sum(len(line) + 1 for line in lines[: int(match[1]) - 1]) + int(match[2]) - 1
-    at = min(at, len(source.text))
-    span = Span(file=source.path, start=at, end=at + 1)
-    return Diagnostic(code="toml", message=f"this is not TOML: {message[:1].lower()}{message[1:]}", span=span)
-
-
 def _parts(error: dict[str, Any]) -> list[dict[str, Any]]:
     """A table that is missing as the settings that have to stand in it."""
-    fields = _fields(tuple(str(part) for part in error["loc"])) if error["type"] == "missing" else {}
+    fields = fields_of(tuple(str(part) for part in error["loc"])) if error["type"] == "missing" else {}
     required = [name for name, field in fields.items() if field.is_required()]
     return [{**error, "loc": (*error["loc"], name)} for name in required] or [error]
 
@@ -298,7 +231,7 @@ def _diagnostic(loaded: Loaded[_Model], error: dict[str, Any]) -> Diagnostic:
     help_ = ""
     if kind == "extra_forbidden":
         message = f"there is no setting `{name}`"
-        help_ = did_you_mean(keys[-1], _fields(keys[:-1]))
+        help_ = did_you_mean(keys[-1], fields_of(keys[:-1]))
     elif kind == "missing":
         message = f"`{name}` is not set"
         option = OPTIONS.get(keys)
