@@ -16,7 +16,8 @@ from pdp.index.rule_index import RuleIndex
 from pdp.principals import spiffe_principal
 from pdp.process.images import ImageShelf, Unpacker
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loader, Snapshot
+from pdp.store.loader import Loader
+from pdp.store.snapshot import Snapshot
 from pdp.vocabulary import FAMILIES, Request
 
 NOW = 1_767_225_600_000

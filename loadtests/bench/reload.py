@@ -9,7 +9,7 @@ import time
 from statistics import median
 
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loader
+from pdp.store.loader import Loader
 
 NOW = 1_767_225_600_000
 ROUNDS = 9

@@ -25,7 +25,8 @@ from pdp.index.rule_index import RuleIndex
 from pdp.principals import spiffe_principal
 from pdp.process.images import ImageShelf, Unpacker
 from pdp.store.bundle import make_bundle, read_bundle
-from pdp.store.snapshot import Loader, Snapshot
+from pdp.store.loader import Loader
+from pdp.store.snapshot import Snapshot
 from pdp.vocabulary import FAMILIES, Effect, Request
 
 __all__ = ["Figures", "measure_policies", "measure_shape"]

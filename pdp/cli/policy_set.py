@@ -15,8 +15,9 @@ from pdp.cli.diagnostic_json import diagnostic_as_json
 from pdp.cli.output import CannotError, counted, show_diagnostics
 from pdp.diagnostics import Diagnostic, Severity, Source, Span
 from pdp.store.bundle import read_bundle
+from pdp.store.loader import Loader
 from pdp.store.problems import WHOLE_SET
-from pdp.store.snapshot import Loaded, Loader, Snapshot
+from pdp.store.snapshot import Loaded, Snapshot
 from pdp.vocabulary import Millis
 
 __all__ = ["POLICIES", "PolicySet", "Reading", "load", "require"]

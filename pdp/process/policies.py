@@ -10,8 +10,9 @@ from pdp.process.edits import shown
 from pdp.process.kept import Kept
 from pdp.process.parts import Say, clock
 from pdp.store.bundle import PolicyBundle
+from pdp.store.loader import Loader
 from pdp.store.publish import ChangeOver, Event, Publisher, at_once
-from pdp.store.snapshot import Loader, Snapshot
+from pdp.store.snapshot import Snapshot
 from pdp.store.versions import Versions
 from pdp.store.watch import DirectoryWatcher
 

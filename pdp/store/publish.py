@@ -11,7 +11,8 @@ from typing import TypeAlias, final
 
 from pdp.store.bundle import PolicyBundle
 from pdp.store.changes import NOTHING, Changes, changes
-from pdp.store.snapshot import Loaded, Loader, Snapshot
+from pdp.store.loader import Loader
+from pdp.store.snapshot import Loaded, Snapshot
 from pdp.store.versions import Published, Versions, content_of
 from pdp.vocabulary import Millis
 

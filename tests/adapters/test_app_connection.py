@@ -23,8 +23,8 @@ from pdp.limits import CONNECTION_JITTER
 from pdp.service.decision_service import DecisionService
 from pdp.service.known_callers import KnownCallers
 from pdp.store.bundle import read_bundle
+from pdp.store.loader import Loader
 from pdp.store.publish import Publisher
-from pdp.store.snapshot import Loader
 from pdp.vocabulary import Millis
 from tests.e2e.running import (
     PROD,

@@ -23,8 +23,8 @@ from pdp.adapters.tls import ServerCredentialError, ServerTls, read_credential
 from pdp.identity.trust import load_trust
 from pdp.service.decision_service import DecisionService
 from pdp.store.bundle import read_bundle
+from pdp.store.loader import Loader
 from pdp.store.publish import Publisher
-from pdp.store.snapshot import Loader
 from pdp.vocabulary import Millis
 from tests.e2e.grpc_calls import call, channel, failure_of, streaming, to_question
 from tests.e2e.running import PROD, Pki, make_policies, question

@@ -14,8 +14,8 @@ from pdp.counters import Counters
 from pdp.service.decision_service import DecisionService
 from pdp.service.metrics import Metrics
 from pdp.store.bundle import make_bundle
+from pdp.store.loader import Loader
 from pdp.store.publish import Publisher
-from pdp.store.snapshot import Loader
 from pdp.vocabulary import Decision, Effect, Reason
 from tests.engine.asking import NOW
 

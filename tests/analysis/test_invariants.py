@@ -7,7 +7,8 @@ import pytest
 from pdp.analysis import invariants, witnesses
 from pdp.diagnostics import Diagnostic, Severity
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loaded, Loader
+from pdp.store.loader import Loader
+from pdp.store.snapshot import Loaded
 from pdp.vocabulary import Decision, Effect, Reason
 
 NOW = int(datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp() * 1000)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loaded, Loader
+from pdp.store.loader import Loader
+from pdp.store.snapshot import Loaded
 
 NOW = int(datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp() * 1000)
 FOLDER = Path(__file__).parents[2] / "policies"

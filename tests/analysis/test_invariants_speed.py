@@ -3,7 +3,7 @@
 from time import perf_counter
 
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loader
+from pdp.store.loader import Loader
 
 NOW = 1_795_262_400_000
 SERVICES, RULES = 10, 1000

@@ -9,7 +9,8 @@ from click.testing import CliRunner, Result
 
 from pdp.cli.main import cli
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loader, Snapshot
+from pdp.store.loader import Loader
+from pdp.store.snapshot import Snapshot
 
 ROOT = Path(__file__).parents[2]
 NOW = 1_795_305_600_000  # 2026-11-22T00:00:00Z, a Sunday

@@ -9,7 +9,7 @@ from pdp.diagnostics import has_errors
 from pdp.engine.decide import decide
 from pdp.principals import spiffe_principal
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loader
+from pdp.store.loader import Loader
 from pdp.vocabulary import Effect, Request
 from tests.cli.example import ROOT, run
 

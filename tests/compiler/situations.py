@@ -18,7 +18,8 @@ from pdp.index import build, principal_states
 from pdp.limits import MAX_CONDITIONAL_RULES_PER_CELL
 from pdp.store import bundle
 from pdp.store.bundle import read_bundle
-from pdp.store.snapshot import Loaded, Loader
+from pdp.store.loader import Loader
+from pdp.store.snapshot import Loaded
 from tests.docs.sets import NOW, load
 
 __all__ = ["SITUATIONS"]

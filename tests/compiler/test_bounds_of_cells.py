@@ -7,7 +7,7 @@ import pytest
 from pdp import limits
 from pdp.diagnostics import Severity
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loader
+from pdp.store.loader import Loader
 
 HEADER = 'language 1\ntrust domain prod = "prod.example.org"\n'
 

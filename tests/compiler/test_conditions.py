@@ -12,7 +12,7 @@ from pdp.diagnostics import Severity, Source
 from pdp.engine.decide import decide
 from pdp.lang.parser import parse
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loader
+from pdp.store.loader import Loader
 from pdp.vocabulary import User
 from tests.docs.sets import load
 from tests.engine.asking import HEAD, NOW, ask, index_of

@@ -12,7 +12,7 @@ from pdp.engine.decide import decide
 from pdp.lang.parser import parse
 from pdp.limits import MAX_CAPTURES, MAX_EXCEPTIONS, MAX_GROUP_NESTING, MAX_METHODS
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loader
+from pdp.store.loader import Loader
 from tests.engine.asking import HEAD, NOW, ask, decided, index_of
 
 

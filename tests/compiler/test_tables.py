@@ -7,7 +7,7 @@ import pytest
 
 from pdp.engine.decide import decide
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loader
+from pdp.store.loader import Loader
 from tests.engine.asking import HEAD, NOW, ask
 
 POLICY = HEAD + 'group partners from "members.txt"\nservice s {\n    allow from "grants.csv"\n}\n'

@@ -11,7 +11,8 @@ from pdp.compiler.rows import Detail
 from pdp.compiler.terms import Compared, MemberOf, SameAs, Term
 from pdp.lang.ast import AttributeType, Operator
 from pdp.store.bundle import make_bundle, read_bundle
-from pdp.store.snapshot import Loader, Snapshot
+from pdp.store.loader import Loader
+from pdp.store.snapshot import Snapshot
 
 NOW = 1_800_000_000_000
 EVERY = """language 1

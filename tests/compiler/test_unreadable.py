@@ -3,7 +3,7 @@
 import pytest
 
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loader
+from pdp.store.loader import Loader
 from tests.docs.sets import NOW
 
 GOOD = b"""language 1

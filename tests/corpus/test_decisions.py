@@ -25,7 +25,7 @@ from pdp.engine.decide import decide
 from pdp.engine.explain import explain
 from pdp.limits import MAX_AGE_LIMIT_MS, MAX_BODY_BYTES
 from pdp.store.bundle import read_bundle
-from pdp.store.snapshot import Loader
+from pdp.store.loader import Loader
 from tests.e2e.grpc_calls import Failure, call, channel, from_answer, from_result, grpc_port, to_question
 from tests.e2e.running import DEADLINE, PARTNER, PEP, PROD, Pki, Service, clean_environment
 

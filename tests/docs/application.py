@@ -13,8 +13,8 @@ from pdp.identity.caller import Caller, CallerKind
 from pdp.principals import spiffe_principal
 from pdp.service.decision_service import DecisionService
 from pdp.store.bundle import make_bundle
+from pdp.store.loader import Loader
 from pdp.store.publish import Publisher
-from pdp.store.snapshot import Loader
 from tests.docs.sets import NOW, files_in
 
 __all__ = ["ASKED", "ERRORS", "PROXY", "WEB", "asking", "broken", "caller", "post", "sending", "service"]

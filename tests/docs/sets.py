@@ -12,7 +12,8 @@ from typing import Final
 from pdp.analysis.policy_tests import Outcome, names_of, run_case
 from pdp.lang import ast
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loaded, Loader
+from pdp.store.loader import Loader
+from pdp.store.snapshot import Loaded
 
 __all__ = ["NOW", "Block", "blocks", "failing_cases", "files_in", "load", "load_bytes", "outcomes"]
 

@@ -13,8 +13,8 @@ from pdp.adapters.app import build_app
 from pdp.principals import spiffe_principal
 from pdp.service.decision_service import DecisionService
 from pdp.store.bundle import make_bundle
+from pdp.store.loader import Loader
 from pdp.store.publish import Publisher
-from pdp.store.snapshot import Loader
 from pdp.vocabulary import Excluding, Region, Request
 from tests.docs.application import ERRORS, asking, post, service
 from tests.docs.pages import TEXTS

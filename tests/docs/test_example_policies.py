@@ -10,7 +10,8 @@ from pdp.lang import ast
 from pdp.lang.formatter import format_source
 from pdp.principals import Principal, spiffe_principal
 from pdp.store.bundle import read_bundle
-from pdp.store.snapshot import Loaded, Loader, Snapshot
+from pdp.store.loader import Loader
+from pdp.store.snapshot import Loaded, Snapshot
 from tests.docs.sets import NOW, failing_cases, outcomes
 
 FOLDER = Path(__file__).parents[2] / "policies"

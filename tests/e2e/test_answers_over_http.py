@@ -13,7 +13,7 @@ import pytest
 from pdp.identity.trust import load_trust
 from pdp.limits import AT_LEAST_WAIT_SECONDS, MAX_AGE_LIMIT_MS
 from pdp.store.bundle import read_bundle
-from pdp.store.snapshot import Loader
+from pdp.store.loader import Loader
 from tests.e2e.running import ALICE, PARTNER, PROD, WEB, Pki, Service, ask, make_policies, question, until
 
 ANSWER = {

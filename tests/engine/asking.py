@@ -6,7 +6,8 @@ from pdp.engine.decide import decide
 from pdp.index.rule_index import RuleIndex
 from pdp.principals import ANONYMOUS, Principal, dns_principal, spiffe_principal
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loader, Snapshot
+from pdp.store.loader import Loader
+from pdp.store.snapshot import Snapshot
 from pdp.vocabulary import AttributeValue, Decision, Millis, Request, User
 
 __all__ = ["NOW", "SECOND", "ask", "decided", "index_of", "names", "snapshot_of", "who"]

@@ -15,7 +15,7 @@ import msgspec
 from pdp.cli.batch import Asker
 from pdp.identity.trust import load_trust
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loader
+from pdp.store.loader import Loader
 from tests.e2e.running import ALICE, PARTNER, WEB, question
 
 __all__ = ["BATCH", "BROKEN", "QUESTIONS", "VERSIONS", "Expected", "comparable", "policy"]

@@ -9,7 +9,8 @@ from pdp.engine.decide import decide
 from pdp.engine.explain import explain
 from pdp.index.rule_index import RuleIndex
 from pdp.store.bundle import make_bundle, read_bundle
-from pdp.store.snapshot import Loader, Snapshot
+from pdp.store.loader import Loader
+from pdp.store.snapshot import Snapshot
 from pdp.vocabulary import Reason, Request
 from tests.engine.asking import NOW, ask, snapshot_of
 from tests.image.flat import Press, flat_index, flat_snapshot

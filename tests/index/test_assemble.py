@@ -14,7 +14,7 @@ from pdp.index import build
 from pdp.index.assemble import assemble
 from pdp.lang.parser import parse
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loader
+from pdp.store.loader import Loader
 
 RULES = """\
 language 1

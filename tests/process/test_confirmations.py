@@ -13,7 +13,7 @@ from pdp.process.desk import Desk
 from pdp.process.messages import Begin
 from pdp.process.panel import Panel
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loader
+from pdp.store.loader import Loader
 from pdp.store.versions import Published
 
 NOW = 1_800_000_000_000

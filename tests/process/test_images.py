@@ -13,7 +13,8 @@ from pdp.limits import MAX_IMAGE_FILES
 from pdp.process.images import ImageShelf, Unpacker
 from pdp.process.sealed import map_sealed, write_sealed
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loader, Snapshot
+from pdp.store.loader import Loader
+from pdp.store.snapshot import Snapshot
 from tests.engine.asking import HEAD, NOW, ask
 
 FILES = 30

@@ -7,8 +7,8 @@ import pytest
 
 from pdp.process import policies
 from pdp.store.bundle import read_bundle
+from pdp.store.loader import Loader
 from pdp.store.publish import Publisher
-from pdp.store.snapshot import Loader
 from tests.docs.sets import NOW
 
 

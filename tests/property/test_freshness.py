@@ -15,8 +15,8 @@ from pdp.service.decision_service import Answered, DecisionService
 from pdp.service.errors import CannotAnswerError
 from pdp.store.bundle import make_bundle
 from pdp.store.freshness import Freshness, Limit
+from pdp.store.loader import Loader
 from pdp.store.publish import Publisher
-from pdp.store.snapshot import Loader
 from pdp.vocabulary import Effect, Reason, Request
 from tests.docs.application import caller
 from tests.docs.sets import NOW

@@ -9,7 +9,7 @@ import msgspec
 from pdp.engine.decide import decide
 from pdp.principals import ANONYMOUS, spiffe_principal
 from pdp.store.bundle import make_bundle, read_bundle
-from pdp.store.snapshot import Loader
+from pdp.store.loader import Loader
 from pdp.vocabulary import Effect, Request
 from tests.property.compiled import contains
 

@@ -10,8 +10,8 @@ from pdp.service import revisions as module
 from pdp.service.errors import CannotAnswerError
 from pdp.service.revisions import Revisions
 from pdp.store.bundle import make_bundle
+from pdp.store.loader import Loader
 from pdp.store.publish import Publisher
-from pdp.store.snapshot import Loader
 
 NOW = 1_800_000_000_000
 SOON, LONG = 0.05, 10.0

@@ -12,8 +12,9 @@ from pdp.service.authorization import as_principal, rights_of
 from pdp.service.decision_service import DecisionService
 from pdp.service.errors import CannotAnswerError, NotPermittedError
 from pdp.store.bundle import make_bundle
+from pdp.store.loader import Loader
 from pdp.store.publish import Publisher
-from pdp.store.snapshot import Loader, Snapshot
+from pdp.store.snapshot import Snapshot
 from pdp.vocabulary import Effect, Request, User
 
 NOW = 1_800_000_000_000

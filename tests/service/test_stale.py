@@ -15,8 +15,8 @@ from pdp.principals import spiffe_principal
 from pdp.service.decision_service import DecisionService
 from pdp.store.bundle import make_bundle
 from pdp.store.freshness import UNLIMITED, Freshness, Limit
+from pdp.store.loader import Loader
 from pdp.store.publish import Publisher
-from pdp.store.snapshot import Loader
 from pdp.vocabulary import Reason, Request
 from tests.docs.application import WEB, caller, post
 from tests.docs.sets import NOW

@@ -4,7 +4,7 @@ import pytest
 
 from pdp.store.bundle import make_bundle
 from pdp.store.changes import changes
-from pdp.store.snapshot import Loader
+from pdp.store.loader import Loader
 from tests.docs.sets import NOW
 
 HEAD = """language 1

@@ -6,7 +6,7 @@ import pytest
 
 from pdp.engine.decide import decide
 from pdp.store.bundle import make_bundle
-from pdp.store.snapshot import Loader
+from pdp.store.loader import Loader
 from tests.reference.strategies import NOW, as_text, random_policy_set, random_request
 
 BROKEN = {"broken.policy": b"language 1\nservice x { allow nobody-known to GET /x }\n"}
@@ -61,7 +61,7 @@ def versions(rng, texts):
 
 
 def test_numbers_do_not_grow_without_end(monkeypatch):
-    monkeypatch.setattr("pdp.store.snapshot._NUMBERS_TO_SPARE", 10)
+    monkeypatch.setattr("pdp.store.loader._NUMBERS_TO_SPARE", 10)
     loader = Loader()
     for version in range(200):
         rules = "".join(f"    allow prod/ns/v{version}/sa/w{i} to GET /x\n" for i in range(5))

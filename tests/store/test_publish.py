@@ -3,8 +3,8 @@
 from contextlib import suppress
 
 from pdp.store.bundle import make_bundle
+from pdp.store.loader import Loader
 from pdp.store.publish import Accepted, Publisher, Rejected
-from pdp.store.snapshot import Loader
 
 HEADER = 'language 1\ntrust domain prod = "prod.test"\n'
 

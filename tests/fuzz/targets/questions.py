@@ -19,7 +19,7 @@ from pdp.engine.explain import explain
 from pdp.index.rule_index import RuleIndex
 from pdp.limits import MAX_BODY_BYTES, MAX_JSON_DEPTH
 from pdp.store.bundle import read_bundle
-from pdp.store.snapshot import Loader
+from pdp.store.loader import Loader
 from pdp.vocabulary import Millis, Request
 from tests.docs.sets import NOW
 from tests.e2e.grpc_calls import to_question
