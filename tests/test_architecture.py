@@ -73,7 +73,7 @@ LIBRARIES: Final = {
     "google": ("adapters/grpc/",),
     "grpc": ("adapters/grpc/",),
     "grpc_health": ("adapters/grpc/handlers.py",),
-    "joserfc": ("identity/signature.py",),
+    "joserfc": ("identity/tokens/signature.py",),
     "lark": ("lang/parser.py",),
     # The structs of the decision path, and JSON at the edges.
     "msgspec": (

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from pdp.identity.base64url import decode_base64url
-from pdp.identity.jwt import verify_text
+from pdp.identity.tokens.base64url import decode_base64url
+from pdp.identity.tokens.jwt import verify_text
 from pdp.identity.trust import TrustStore
 from pdp.identity.x509 import verify_caller
 from pdp.service.known_tokens import KnownTokens

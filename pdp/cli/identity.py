@@ -1,7 +1,7 @@
 """`pdp identity explain`: what we make of an ID, a header, a certificate or a token, and why.
 
 This module holds the command and how it prints; what is made of evidence is in `pdp.identity.explained` and
-`pdp.identity.explained_token`, whom `--config` has us believe in `pdp.cli.identity_config`.
+`pdp.identity.tokens.explained`, whom `--config` has us believe in `pdp.cli.identity_config`.
 Exit codes: 0 accepted, 1 refused, 2 called wrongly, 3 it could not be found out; with `--batch`, 0 once
 every line was read.
 """
@@ -22,7 +22,7 @@ from pdp.cli.lines import answer_each
 from pdp.cli.output import CannotError, ExitCode, MistakenError, Tone, current_instant, print_json, say
 from pdp.diagnostics import escape
 from pdp.identity.explained import Explained, explain_certificate, explain_spiffe_id, explain_xfcc
-from pdp.identity.explained_token import explain_jwt
+from pdp.identity.tokens.explained import explain_jwt
 from pdp.limits import MAX_BODY_BYTES, MAX_TOKEN_BYTES, MAX_TRUST_FILE_BYTES
 from pdp.store.problems import reason
 from pdp.vocabulary import Millis

@@ -13,7 +13,7 @@ from pdp.config.load import load_identity_settings, read_file
 from pdp.config.model import IdentitySettings
 from pdp.config.tokens import token_trust
 from pdp.diagnostics import render
-from pdp.identity.live_trust import LiveTrust
+from pdp.identity.tokens.live_trust import LiveTrust
 from pdp.identity.trust import TrustError, TrustStore, load_trust
 from pdp.store.problems import reason
 

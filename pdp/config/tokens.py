@@ -1,7 +1,7 @@
 """Settings about tokens: which issuers and trust domains are believed, for whom, and by which keys.
 
 Types and bounds are here, and what the settings come to: a `LiveTrust`. What a key set may hold is said in
-`pdp.identity.jwks`. Today `pdp identity explain` is the only one who asks.
+`pdp.identity.tokens.jwks`. Today `pdp identity explain` is the only one who asks.
 """
 
 import os
@@ -17,11 +17,11 @@ from pdp.config.problem import Problem
 from pdp.config.section import Section
 from pdp.config.values import FilePath, IssuerUrl, SourceUrlText, TrustDomainName
 from pdp.identity.fetch import fetch, parse_source_url
-from pdp.identity.jwks import KeySet, KeySetError, KeySetKind, key_set, read_key_set
-from pdp.identity.live_trust import LiveTrust
-from pdp.identity.remote_keys import RemoteKeys
-from pdp.identity.signature import ALGORITHMS, JWT_SVID_ALGORITHMS
-from pdp.identity.token_issuer import TokenIssuer, TokenProfile, TokenTrust
+from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
+from pdp.identity.tokens.jwks import KeySet, KeySetError, KeySetKind, key_set, read_key_set
+from pdp.identity.tokens.live_trust import LiveTrust
+from pdp.identity.tokens.remote_keys import RemoteKeys
+from pdp.identity.tokens.signature import ALGORITHMS, JWT_SVID_ALGORITHMS
 from pdp.limits import MAX_LEEWAY_SECONDS, MAX_TRUST_FILE_BYTES
 
 __all__ = ["BundleSettings", "IssuerSettings", "TokenSettings", "token_trust"]

@@ -12,11 +12,11 @@ from typing import NamedTuple, final
 
 from cachetools import LRUCache
 
-from pdp.identity.jws import parse_compact
-from pdp.identity.jwt import Latest, VerifiedToken, as_it_is, issuer_of, verify_token
-from pdp.identity.token_claims import check_times
-from pdp.identity.token_issuer import TokenTrust
-from pdp.identity.token_refusal import RefusedTokenError
+from pdp.identity.tokens.claims import check_times
+from pdp.identity.tokens.issuer import TokenTrust
+from pdp.identity.tokens.jws import parse_compact
+from pdp.identity.tokens.jwt import Latest, VerifiedToken, as_it_is, issuer_of, verify_token
+from pdp.identity.tokens.refusal import RefusedTokenError
 from pdp.limits import MAX_TOKEN_CACHE_BYTES
 from pdp.vocabulary import Millis
 

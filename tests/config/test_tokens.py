@@ -12,7 +12,7 @@ from pdp.config.load import load_identity_settings, load_settings
 from pdp.config.model import Settings
 from pdp.config.tokens import token_trust
 from pdp.diagnostics import Source
-from pdp.identity.signature import ALGORITHMS, JWT_SVID_ALGORITHMS
+from pdp.identity.tokens.signature import ALGORITHMS, JWT_SVID_ALGORITHMS
 from tests.config.test_config_command import PAGE, check
 from tests.config.test_config_command import folder as folder  # noqa: PLC0414 - a fixture
 from tests.identity.tokens import AUDIENCE, DOMAIN, ISSUER, ec_key, rsa_key

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from pdp.cli.identity import identity
 from pdp.config.load import load_identity_settings, read_file
 from pdp.config.tokens import token_trust
-from pdp.identity.jwt import verify_text
-from pdp.identity.token_issuer import TokenTrust
-from pdp.identity.token_refusal import RefusedTokenError, TokenRefusal
+from pdp.identity.tokens.issuer import TokenTrust
+from pdp.identity.tokens.jwt import verify_text
+from pdp.identity.tokens.refusal import RefusedTokenError, TokenRefusal
 
 HERE = Path(__file__).parent
 CASES = [json.loads(line) for line in (HERE / "tokens.jsonl").read_text("ascii").splitlines()]

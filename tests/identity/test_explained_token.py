@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pdp.cli.identity import identity
-from pdp.identity.explained_token import explain_jwt
-from pdp.identity.token_issuer import TokenTrust
+from pdp.identity.tokens.explained import explain_jwt
+from pdp.identity.tokens.issuer import TokenTrust
 from pdp.limits import MAX_TOKEN_BYTES
 from tests.identity.mint import authority, leaf
 from tests.identity.tokens import (

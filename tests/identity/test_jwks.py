@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdp.identity.jwks import KeySet, KeySetError, KeySetKind, key_set, read_key_set
+from pdp.identity.tokens.jwks import KeySet, KeySetError, KeySetKind, key_set, read_key_set
 from pdp.limits import (
     MAX_KEY_ID_CHARS,
     MAX_KEY_SET_KEYS,

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdp.identity.base64url import decode_base64url, encode_base64url
-from pdp.identity.jws import parse_compact
-from pdp.identity.token_refusal import RefusedTokenError, TokenRefusal
+from pdp.identity.tokens.base64url import decode_base64url, encode_base64url
+from pdp.identity.tokens.jws import parse_compact
+from pdp.identity.tokens.refusal import RefusedTokenError, TokenRefusal
 from pdp.limits import MAX_JSON_DEPTH, MAX_KEY_ID_CHARS, MAX_TOKEN_BYTES
 from tests.identity.tokens import b64, encoded
 

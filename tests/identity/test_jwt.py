@@ -17,14 +17,14 @@ from joserfc.errors import UnsupportedAlgorithmError
 from joserfc.jwk import ECKey
 
 from pdp.compiler.attributes import BUILT_IN
-from pdp.identity import signature
-from pdp.identity.jwks import KeySet, key_set
-from pdp.identity.jws import parse_compact
-from pdp.identity.jwt import VerifiedToken, verify_text, verify_token
-from pdp.identity.signature import ALGORITHMS, JWT_SVID_ALGORITHMS, signature_holds
-from pdp.identity.token_attributes import claim_attributes
-from pdp.identity.token_issuer import TokenIssuer, TokenProfile, TokenTrust
-from pdp.identity.token_refusal import RefusedTokenError
+from pdp.identity.tokens import signature
+from pdp.identity.tokens.attributes import claim_attributes
+from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
+from pdp.identity.tokens.jwks import KeySet, key_set
+from pdp.identity.tokens.jws import parse_compact
+from pdp.identity.tokens.jwt import VerifiedToken, verify_text, verify_token
+from pdp.identity.tokens.refusal import RefusedTokenError
+from pdp.identity.tokens.signature import ALGORITHMS, JWT_SVID_ALGORITHMS, signature_holds
 from pdp.lang.ast import AttributeType
 from pdp.limits import MAX_AUDIENCES, MAX_SUBJECT_CHARS
 from pdp.vocabulary import User

@@ -13,11 +13,11 @@ from pdp.config.load import load_identity_settings
 from pdp.config.tokens import token_trust
 from pdp.diagnostics import Source
 from pdp.identity.fetch import FetchError
-from pdp.identity.jwks import KeySetKind
-from pdp.identity.live_trust import LiveTrust
-from pdp.identity.remote_keys import RemoteKeys
-from pdp.identity.token_issuer import TokenProfile
-from pdp.identity.token_refusal import RefusedTokenError
+from pdp.identity.tokens.issuer import TokenProfile
+from pdp.identity.tokens.jwks import KeySetKind
+from pdp.identity.tokens.live_trust import LiveTrust
+from pdp.identity.tokens.refusal import RefusedTokenError
+from pdp.identity.tokens.remote_keys import RemoteKeys
 from pdp.limits import KEYS_DUE_SECONDS, KEYS_PAUSE_SECONDS, MAX_KEYS_SECONDS
 from pdp.service.known_tokens import KnownTokens
 from tests.identity.publishing import publishing

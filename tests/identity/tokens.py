@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from pdp.identity.jwks import KeySetKind, key_set
-from pdp.identity.signature import ALGORITHMS, JWT_SVID_ALGORITHMS
-from pdp.identity.token_issuer import TokenIssuer, TokenProfile, TokenTrust
+from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
+from pdp.identity.tokens.jwks import KeySetKind, key_set
+from pdp.identity.tokens.signature import ALGORITHMS, JWT_SVID_ALGORITHMS
 
 NOW = 1_800_000_000_000  # milliseconds: 2027-01-15T08:00:00Z
 SECONDS = NOW // 1000

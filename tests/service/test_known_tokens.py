@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from pdp.identity.jwt import verify_text
-from pdp.identity.token_issuer import TokenTrust
-from pdp.identity.token_refusal import RefusedTokenError
+from pdp.identity.tokens.issuer import TokenTrust
+from pdp.identity.tokens.jwt import verify_text
+from pdp.identity.tokens.refusal import RefusedTokenError
 from pdp.service.known_tokens import KnownTokens
 from tests.identity.tokens import NOW, SECONDS, WEB, bundle, claims, ec_key, issuer, svid_claims, token, trust
 

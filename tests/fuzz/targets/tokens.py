@@ -8,10 +8,10 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from pdp.diagnostics import escape
-from pdp.identity.jwks import KeySetError, KeySetKind, read_key_set
-from pdp.identity.jwt import VerifiedToken, verify_text
-from pdp.identity.token_issuer import TokenTrust
-from pdp.identity.token_refusal import RefusedTokenError
+from pdp.identity.tokens.issuer import TokenTrust
+from pdp.identity.tokens.jwks import KeySetError, KeySetKind, read_key_set
+from pdp.identity.tokens.jwt import VerifiedToken, verify_text
+from pdp.identity.tokens.refusal import RefusedTokenError
 from tests.fuzz.engine import Target, wording
 from tests.fuzz.mutate import ODD_TEXT, Mutator
 from tests.identity.tokens import (

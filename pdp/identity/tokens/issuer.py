@@ -1,6 +1,6 @@
 """Whose tokens are believed, and how: one configuration for each issuer and each trust domain.
 
-This module holds the configuration alone; verification by it is in `pdp.identity.jwt`, how operators
+This module holds the configuration alone; verification by it is in `pdp.identity.tokens.jwt`, how operators
 write it in `pdp.config.tokens`. There is no issuer without an audience: a token for somebody else,
 replayed to us, is a token all the same.
 """
@@ -13,8 +13,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import final
 
-from pdp.identity.jwks import KeySet
-from pdp.identity.signature import ALGORITHMS, JWT_SVID_ALGORITHMS
+from pdp.identity.tokens.jwks import KeySet
+from pdp.identity.tokens.signature import ALGORITHMS, JWT_SVID_ALGORITHMS
 from pdp.identity.trust import TrustError, check_trust_domain
 from pdp.limits import MAX_LEEWAY_SECONDS
 from pdp.vocabulary import Millis

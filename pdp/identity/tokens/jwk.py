@@ -1,7 +1,7 @@
 """One public key as JSON: read strictly, or said to be of no use.
 
 RFC 7517 section 4 and RFC 7518 section 6. Of a key nothing is taken on trust that its numbers
-do not show: its size, its curve, its form. What becomes of a set of keys is in `pdp.identity.jwks`.
+do not show: its size, its curve, its form. What becomes of a set of keys is in `pdp.identity.tokens.jwks`.
 """
 
 import json
@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, final
 
-from pdp.identity.base64url import decode_base64url
-from pdp.identity.signature import ALGORITHMS, PublicKey, import_key
+from pdp.identity.tokens.base64url import decode_base64url
+from pdp.identity.tokens.signature import ALGORITHMS, PublicKey, import_key
 from pdp.limits import MAX_KEY_ID_CHARS, MAX_RSA_BITS, MIN_RSA_BITS
 from pdp.strictness import quoted
 

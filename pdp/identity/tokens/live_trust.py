@@ -1,16 +1,16 @@
 """Everybody whose tokens are believed, where the keys of some are fetched.
 
 This module puts the keys in force into the configuration of their issuer. When they are looked for is in
-`pdp.identity.remote_keys`; how they are fetched in `pdp.identity.fetch`.
+`pdp.identity.tokens.remote_keys`; how they are fetched in `pdp.identity.fetch`.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import final
 
-from pdp.identity.jwks import KeySet
-from pdp.identity.remote_keys import RemoteKeys
-from pdp.identity.token_issuer import TokenIssuer, TokenProfile, TokenTrust
+from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
+from pdp.identity.tokens.jwks import KeySet
+from pdp.identity.tokens.remote_keys import RemoteKeys
 
 __all__ = ["LiveTrust"]
 

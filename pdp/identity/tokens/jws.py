@@ -1,6 +1,6 @@
 """A token taken apart: JWS in compact serialisation, its header and claims read once and in one way.
 
-Nothing here is believed yet: whether anybody signed it is asked in `pdp.identity.jwt`. What more
+Nothing here is believed yet: whether anybody signed it is asked in `pdp.identity.tokens.jwt`. What more
 than one reader could read in more than one way is refused before any library sees it: duplicate
 members, base64url that is not canonical, the other serialisations, and headers that say where to
 find the key, or how else the signature is to be read.
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
-from pdp.identity.base64url import decode_base64url
-from pdp.identity.token_refusal import RefusedTokenError, TokenRefusal
+from pdp.identity.tokens.base64url import decode_base64url
+from pdp.identity.tokens.refusal import RefusedTokenError, TokenRefusal
 from pdp.limits import MAX_KEY_ID_CHARS, MAX_TOKEN_BYTES
 from pdp.strictness import BadJsonError, quoted, strict_value
 

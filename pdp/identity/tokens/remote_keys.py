@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple, final
 
 from pdp.identity.fetch import FetchError
-from pdp.identity.jwks import KeySet, KeySetError, KeySetKind, read_key_set
+from pdp.identity.tokens.jwks import KeySet, KeySetError, KeySetKind, read_key_set
 from pdp.limits import KEYS_DUE_SECONDS, KEYS_PAUSE_SECONDS, MAX_KEYS_SECONDS
 
 __all__ = ["RemoteCounts", "RemoteKeys"]

@@ -1,7 +1,7 @@
 """Why a token proves nothing: one code for each rule, one sentence for people.
 
-This module holds the refusal alone. Who refuses, and when, is in `pdp.identity.jws`,
-`pdp.identity.jwt` and `pdp.identity.token_claims`.
+This module holds the refusal alone. Who refuses, and when, is in `pdp.identity.tokens.jws`,
+`pdp.identity.tokens.jwt` and `pdp.identity.tokens.claims`.
 """
 
 from enum import Enum

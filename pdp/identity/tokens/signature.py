@@ -1,6 +1,6 @@
 """Signatures of tokens, by joserfc: the one place where it is met.
 
-It gets a token that `pdp.identity.jws` has read already, and a key that `pdp.identity.jwks` has
+It gets a token that `pdp.identity.tokens.jws` has read already, and a key that `pdp.identity.tokens.jwks` has
 looked at, as a bare public key and without a word about what the key is for. So nothing
 rests on what the library makes of a header or of a key set; that it reads the token once more, and has
 to find the same, is one reader more that an attacker has to get past.
@@ -15,7 +15,7 @@ from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry, deserialize_compact
 
-from pdp.identity.jws import CompactToken
+from pdp.identity.tokens.jws import CompactToken
 from pdp.limits import MAX_TOKEN_BYTES
 
 __all__ = ["ALGORITHMS", "JWT_SVID_ALGORITHMS", "PublicKey", "import_key", "signature_holds"]

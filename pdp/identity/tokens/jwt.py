@@ -1,9 +1,9 @@
 """Tokens to identities: whose token it is, whether one of that issuer's keys signed it, what it proves.
 
 RFC 7519 section 7.2, RFC 8725, OpenID Connect Core and JWT-SVID. A token comes in as text,
-and what comes out is believed. The steps are in modules of their own: `pdp.identity.jws` reads the token,
-`pdp.identity.token_issuer` says what is believed of whom, `pdp.identity.signature` looks at the
-signature, `pdp.identity.token_claims` at the claims. Nothing is fetched, and no clock is read.
+and what comes out is believed. The steps are in modules beside this one: `jws` reads the token, `issuer`
+says what is believed of whom, `signature` looks at the signature, `claims` at the claims. Nothing is
+fetched, and no clock is read.
 
 INVARIANT: a key is only ever looked for among those of the one issuer that the token names. Every
 other issuer's keys are as good as none (RFC 8725 section 3.8).
@@ -13,11 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, final
 
-from pdp.identity.jwk import VerificationKey
-from pdp.identity.jws import CompactToken, parse_compact
-from pdp.identity.signature import signature_holds
-from pdp.identity.token_attributes import claim_attributes
-from pdp.identity.token_claims import (
+from pdp.identity.tokens.attributes import claim_attributes
+from pdp.identity.tokens.claims import (
     TokenTimes,
     audiences_of,
     check_times,
@@ -25,8 +22,11 @@ from pdp.identity.token_claims import (
     subject_of,
     times_of,
 )
-from pdp.identity.token_issuer import TokenIssuer, TokenProfile, TokenTrust
-from pdp.identity.token_refusal import RefusedTokenError, TokenRefusal
+from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
+from pdp.identity.tokens.jwk import VerificationKey
+from pdp.identity.tokens.jws import CompactToken, parse_compact
+from pdp.identity.tokens.refusal import RefusedTokenError, TokenRefusal
+from pdp.identity.tokens.signature import signature_holds
 from pdp.principals import InvalidIdentityError, Principal, parse_spiffe_id, spiffe_principal
 from pdp.strictness import quoted
 from pdp.vocabulary import AttributeValue, Millis, User

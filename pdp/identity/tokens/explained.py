@@ -1,8 +1,8 @@
 """What we make of a token, and why: for people who look for what is wrong with it.
 
-Nothing here decides whom a service believes: `pdp.identity.jwt` does. The parts are what was read, also
-where it was refused, as far as it could be read; whatever stands there was said by the token, and holds only
-where the token is accepted.
+Nothing here decides whom a service believes: `pdp.identity.tokens.jwt` does. The parts are what was read,
+also where it was refused, as far as it could be read; whatever stands there was said by the token, and holds
+only where the token is accepted.
 """
 
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pdp.identity.explained import Explained
-from pdp.identity.jws import CompactToken, parse_compact, read_part
-from pdp.identity.jwt import Latest, VerifiedToken, as_it_is, issuer_of, verify_token
-from pdp.identity.token_claims import times_of
-from pdp.identity.token_issuer import TokenIssuer, TokenProfile, TokenTrust
-from pdp.identity.token_refusal import RefusedTokenError
+from pdp.identity.tokens.claims import times_of
+from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
+from pdp.identity.tokens.jws import CompactToken, parse_compact, read_part
+from pdp.identity.tokens.jwt import Latest, VerifiedToken, as_it_is, issuer_of, verify_token
+from pdp.identity.tokens.refusal import RefusedTokenError
 from pdp.limits import MAX_TOKEN_BYTES
 from pdp.vocabulary import Millis
 

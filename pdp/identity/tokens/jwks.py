@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, final
 
-from pdp.identity.jwk import SECRET_MEMBERS, UnusableKeyError, VerificationKey, read_key
+from pdp.identity.tokens.jwk import SECRET_MEMBERS, UnusableKeyError, VerificationKey, read_key
 from pdp.limits import MAX_KEY_SET_KEYS, MAX_KEYS_TRIED, MAX_TRUST_FILE_BYTES
 from pdp.strictness import BadJsonError, quoted, strict_value
 

@@ -1,7 +1,7 @@
 """What a token claims, each claim of its type and within its bounds.
 
 RFC 7519 section 4.1, OpenID Connect Core section 2 and JWT-SVID section 3. Whether anybody signed
-the claims is asked before, in `pdp.identity.jwt`; the clock is an argument.
+the claims is asked before, in `pdp.identity.tokens.jwt`; the clock is an argument.
 """
 
 import math
@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, final
 
-from pdp.identity.token_issuer import TokenIssuer
-from pdp.identity.token_refusal import RefusedTokenError, TokenRefusal
+from pdp.identity.tokens.issuer import TokenIssuer
+from pdp.identity.tokens.refusal import RefusedTokenError, TokenRefusal
 from pdp.limits import MAX_AUDIENCES, MAX_SUBJECT_CHARS
 from pdp.strictness import quoted
 from pdp.vocabulary import Millis
