@@ -44,6 +44,7 @@ TARGETS = (
     "pdp/index",
     "pdp/identity/x509.py",
     "pdp/identity/chain.py",
+    "pdp/identity/tokens",
     "pdp/compiler",
     "pdp/paths",
 )
@@ -156,6 +157,15 @@ TESTS = {
         "tests/identity/test_x509.py",
         "tests/identity/test_chain.py",
         "tests/identity/test_x509_fuzz.py",
+    ),
+    "pdp/identity/tokens": (
+        "tests/identity/test_token_claims.py",
+        "tests/identity/test_jws.py",
+        "tests/identity/test_jwks.py",
+        "tests/identity/test_jwt.py",
+        "tests/identity/test_remote_keys.py",
+        "tests/identity/test_explained_token.py",
+        "tests/corpus/test_tokens.py",
     ),
     "pdp/paths": (
         "tests/leaves/test_methods.py",

@@ -135,7 +135,7 @@ def _time(claims: Mapping[str, Any], name: str) -> Millis | None:
         raise _invalid(name, "it is not a number")
     if not 0 <= value <= _LATEST:
         raise _invalid(name, "it is no time before the year 10000")
-    return value * 1000 if isinstance(value, int) else math.floor(value * 1000)
+    return math.floor(value * 1000)
 
 
 def _ago(span: Millis) -> str:
