@@ -753,6 +753,17 @@ def test_two_readers_that_disagree_refuse() -> None:
         signature_holds(Other(), key.key)  # type: ignore[arg-type]
 
 
+def test_what_the_library_reads_otherwise_is_told_from_a_wrong_signature(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def disagrees(*_: object) -> bool:
+        raise ValueError("two readers find two tokens in it")
+
+    monkeypatch.setattr("pdp.identity.tokens.jwt.signature_holds", disagrees)
+
+    assert refused(GOOD) == "header"
+
+
 def test_the_library_is_given_one_algorithm_at_a_time() -> None:
     for name, registry in signature._REGISTRIES.items():
         assert registry.get_alg(name).name == name

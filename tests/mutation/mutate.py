@@ -160,6 +160,7 @@ TESTS = {
     ),
     "pdp/identity/tokens": (
         "tests/identity/test_token_claims.py",
+        "tests/identity/test_jwk_edges.py",
         "tests/identity/test_jws.py",
         "tests/identity/test_jwks.py",
         "tests/identity/test_jwt.py",
