@@ -52,10 +52,10 @@ class _ForkServer:
     def _asked(self) -> int | None:
         """The end of a channel for another worker; None once the supervisor is gone."""
         try:
-            data, files, _, _ = socket.recv_fds(self._supervisor, _MAX_BYTES, 1)
+            _, files, _, _ = socket.recv_fds(self._supervisor, _MAX_BYTES, 1)
         except OSError:
             return None
-        return files[0] if data else None
+        return files[0] if files else None
 
     def _fork(self, end: int) -> bool:
         """Begin a worker; whether we are it."""

@@ -74,6 +74,9 @@ class Forks:
                 # is to have another channel: nothing is tried again here.
                 self._end()
                 raise OSError(errno.ECHILD, "the process that forks them has ended") from error
+            except BaseException:
+                self._end()  # what it answers to this must not be taken for what it answers to the next
+                raise
         if answer.error:
             raise OSError(answer.error, os.strerror(answer.error))
         return answer.pid, files[0]

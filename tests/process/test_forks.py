@@ -149,6 +149,24 @@ def test_one_that_ended_before_it_answered_leaves_no_worker_behind() -> None:
     asyncio.run(run())
 
 
+def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next() -> None:
+    """Else a signal would reach another worker than the one that is meant."""
+
+    async def run() -> None:
+        with Forks() as begins:
+            ours, theirs = pair()
+            with ours, theirs:
+                asking = asyncio.ensure_future(begins.fork(theirs))
+                await asyncio.sleep(0)  # asked, while it still imports
+                asking.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await asking
+            async with forked(begins) as pid:
+                assert children_of(server()) == [pid]
+
+    asyncio.run(run())
+
+
 def test_it_ends_with_its_supervisor() -> None:
     async def run() -> int:
         begins = Forks()
