@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, final
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, Self, final
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -59,16 +59,31 @@ _Lifetime = Annotated[int, Field(ge=1, le=_MAX_LIFETIME_SECONDS)]
 
 
 class _Believed(Section):
-    """What is said of each, whoever it is."""
+    """What is said of each, whoever it is. Where the keys are is said under the name of what holds them."""
+
+    keys_in: ClassVar[str]
 
     audiences: _Audiences
     leeway_seconds: _Leeway = 10
     max_lifetime_seconds: _Lifetime | None = None
 
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        name = self.keys_in
+        if sum(getattr(self, each) is not None for each in (name, f"{name}_file", f"{name}_url")) != 1:
+            msg = f"name the keys by one of `{name}`, `{name}_file` and `{name}_url`"
+            raise ValueError(msg)
+        if getattr(self, f"{name}_ca_file") is not None and getattr(self, f"{name}_url") is None:
+            msg = f"`{name}_ca_file` is for `{name}_url` alone"
+            raise ValueError(msg)
+        return self
+
 
 @final
 class IssuerSettings(_Believed):
     """An issuer whose tokens name users."""
+
+    keys_in: ClassVar[str] = "jwks"
 
     algorithms: Annotated[frozenset[str], AfterValidator(_of_issuer)] = Field(
         default=frozenset(ALGORITHMS), strict=False, min_length=1
@@ -78,18 +93,12 @@ class IssuerSettings(_Believed):
     jwks_url: SourceUrlText | None = None
     jwks_ca_file: FilePath | None = None
 
-    @model_validator(mode="after")
-    def _one_source(self) -> "IssuerSettings":
-        if sum(each is not None for each in (self.jwks, self.jwks_file, self.jwks_url)) != 1:
-            raise ValueError("name the keys by one of `jwks`, `jwks_file` and `jwks_url`")
-        if self.jwks_ca_file is not None and self.jwks_url is None:
-            raise ValueError("`jwks_ca_file` is for `jwks_url` alone")
-        return self
-
 
 @final
 class BundleSettings(_Believed):
     """A trust domain whose JWT-SVIDs name workloads."""
+
+    keys_in: ClassVar[str] = "bundle"
 
     algorithms: Annotated[frozenset[str], AfterValidator(_of_bundle)] = Field(
         default=JWT_SVID_ALGORITHMS, strict=False, min_length=1
@@ -98,14 +107,6 @@ class BundleSettings(_Believed):
     bundle_file: FilePath | None = None
     bundle_url: SourceUrlText | None = None
     bundle_ca_file: FilePath | None = None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> "BundleSettings":
-        if sum(each is not None for each in (self.bundle, self.bundle_file, self.bundle_url)) != 1:
-            raise ValueError("name the keys by one of `bundle`, `bundle_file` and `bundle_url`")
-        if self.bundle_ca_file is not None and self.bundle_url is None:
-            raise ValueError("`bundle_ca_file` is for `bundle_url` alone")
-        return self
 
 
 class TokenSettings(Section):
