@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import IntEnum
 from functools import cached_property
+from sys import intern
 from typing import Final, final
 
 import msgspec
+from msgspec.structs import force_setattr
 
 __all__ = [
     "Diagnostic",
@@ -45,12 +47,18 @@ class Severity(IntEnum):
 
 
 @final
-class Span(msgspec.Struct, frozen=True, kw_only=True, order=True, gc=False):
+class Span(msgspec.Struct, frozen=True, kw_only=True, order=True, gc=False, array_like=True):
     """Half-open range of character offsets in one file of the policy set."""
 
     file: str
     start: int
     end: int
+
+    def __post_init__(self) -> None:
+        # A tree that is read again would hold its file's name as often as it has nodes.
+        name = intern(self.file)
+        if name is not self.file:
+            force_setattr(self, "file", name)
 
 
 @final

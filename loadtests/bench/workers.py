@@ -97,6 +97,9 @@ def main() -> None:
     parser.add_argument("--rules", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--kept", action="store_true", help="start from the compiled form that was kept")
+    parser.add_argument(
+        "--changed", type=int, default=0, help="so many files change between `--kept` and the start"
+    )
     parser.add_argument("--option", action="append", default=[], help="one more option of `pdp serve`")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -126,6 +129,9 @@ def measure(folder: Path, texts: Mapping[str, str], options: argparse.Namespace)
     )
     if options.kept:
         keep(folder, settings)
+        for file in range(options.changed):
+            text = edited(file, options.rules // options.files, EDITS + 1)
+            (policies / f"d{file % 40}" / f"f{file}.policy").write_text(text, encoding="utf-8")
     began = time.perf_counter()
     service = subprocess.Popen(
         [sys.executable, "-m", "pdp.cli.main", "serve", "--config", str(settings), "--json", *options.option],

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from threading import Lock
@@ -31,7 +32,7 @@ from pdp.lang.statements import begins_statement
 from pdp.lang.tokens import Production
 from pdp.limits import MAX_ERRORS_PER_FILE, MAX_REREAD_CHARS
 
-__all__ = ["Comment", "Parsed", "comments", "grammar_text", "parse", "productions"]
+__all__ = ["Comment", "Parsed", "comments", "grammar_text", "parse", "productions", "text_digest"]
 
 _COMMENT: Final = re.compile(r'"(?:[^"\\\r\n]|\\.)*"|#[^\r\n]*')
 _HEADER: Final = "language 1\n"  # written before a file that has none, so that the rest can be read
@@ -58,12 +59,14 @@ class Parsed:
         diagnostics: What was wrong with the others, by position.
         damaged: Names that the others would have declared.
         endings: Where the date stands at which a deny ends, or a rule that begins: by the rule's place.
+        digest: SHA-256 of the text; empty where the file was made otherwise.
     """
 
     file: ast.File
     diagnostics: tuple[Diagnostic, ...]
     damaged: frozenset[str]
     endings: Mapping[Span, Span] = field(default_factory=dict)
+    digest: bytes = b""
 
 
 def grammar_text() -> str:
@@ -124,7 +127,13 @@ def parse(source: Source) -> Parsed:
     places = [(found.span.start, found.span.end) for found in reading.diagnostics] + reading.given_up
     damaged = declared_names(source.text, places)
     found = all_mistakes(source, reading.diagnostics)
-    return Parsed(file=file, diagnostics=found, damaged=frozenset(damaged), endings=endings)
+    digest = text_digest(source)
+    return Parsed(file=file, diagnostics=found, damaged=frozenset(damaged), endings=endings, digest=digest)
+
+
+def text_digest(source: Source) -> bytes:
+    """What `Parsed.digest` is of a file with this text."""
+    return sha256(source.text.encode("utf-8", "surrogatepass")).digest()
 
 
 @final

@@ -1,87 +1,52 @@
 """The compiled form of the version that is served, kept on disk: the next start maps it instead of compiling.
 
 A file is believed only if it is ours alone, whole, and was made of the same policy files by the same program
-under the same databases; else the policies are read, and that is said once. It is written some seconds
-after a version is in force, under another name, and renamed when it is whole.
+under the same databases; else the policies are read, and that is said once. Then the syntax trees that are
+kept beside it save the parsing of every file that is as it was. Both are written some seconds after a
+version is in force, under other names, and renamed when they are whole.
 
 INVARIANT: what is kept was in force: without errors, its invariants decided. It is an answer to nothing but
 the very files that it was made of, since it is named by their digest, and those are read at every start.
 """
 
 import os
-import platform
-import stat
-import struct
-import sys
-import unicodedata
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable
 from hashlib import sha256
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from threading import Event as Signal
 from threading import Thread
 from typing import Final, final
 
-from pdp.diagnostics import escape
-from pdp.identity.private_files import (
-    SECRET,
-    FolderError,
-    Output,
-    locked_folder,
-    make_private_folder,
-    replace_files,
-)
+from pdp.diagnostics import Source, escape
+from pdp.identity.private_files import SECRET, FolderError, Output, locked_folder, replace_files
 from pdp.image.layout import ImageError
 from pdp.image.manifest import Manifest, Place, read_manifest, write_manifest
 from pdp.image.reader import Image, ImageReader
 from pdp.image.writer import ImageWriter
+from pdp.lang.parser import Parsed
+from pdp.process import kept_trees
 from pdp.process.images import Parcel
+from pdp.process.kept_file import HEAD_BYTES, made_of, open_kept, own_folder, whole
+from pdp.process.kept_trees import KeptTrees
 from pdp.process.parts import Say, clock
-from pdp.process.sealed import map_sealed, write_sealed
+from pdp.process.sealed import write_sealed
 from pdp.store.bundle import PolicyBundle
 from pdp.store.publish import Accepted, Event, Publisher
 from pdp.store.snapshot import Snapshot
 
-__all__ = ["Kept", "code_digest"]
+__all__ = ["Kept"]
 
 _NAME: Final = "compiled.image"
-#: Magic, what it was made of, where the manifest lies and its digest; the parts follow, then the manifest.
-_HEADER: Final = struct.Struct("=8s32sQQ32s")
 _MAGIC: Final = b"pdpkept1"
 _FILE: Final = 0  # the number of the one file
-_MAX_BYTES: Final = 8 << 30  # nothing that we write is larger
-_AT_ONCE: Final = 1 << 24
+_FORM: Final = "the kept compiled form"
+_TREES: Final = "the kept syntax trees"
 _QUIET_SECONDS: Final = 3.0  # an edit is often followed by the next
-_LIBRARIES: Final = ("lark", "msgspec", "tzdata")
-
-
-@cache
-def code_digest() -> str:
-    """A digest of the program and of everything else but policy files that a compiled form depends on."""
-    digest = sha256()
-    root = Path(str(files("pdp")))
-    folders = [root] if (root / "_grammar").is_dir() else [root, root.parent / "grammar"]
-    for path in sorted(path for folder in folders for path in folder.rglob("*")):
-        if path.suffix in {".py", ".lark"}:
-            digest.update(sha256(path.read_bytes()).digest())
-    facts = (
-        sys.version, sys.byteorder, platform.machine(), unicodedata.unidata_version,
-        *(version(name) for name in _LIBRARIES),
-    )  # fmt: skip
-    digest.update("\n".join(facts).encode())
-    return digest.hexdigest()
-
-
-def _made_of(digest: str) -> bytes:
-    """What names a compiled form: the files with this digest, and all that `code_digest` names."""
-    return sha256(f"{digest}\n{code_digest()}".encode()).digest()
 
 
 @final
 class Kept:
-    """The folder with the compiled form."""
+    """The folder with the compiled form, and with the trees that it was compiled from."""
 
     def __init__(self, folder: Path, say: Say) -> None:
         """Keep it in a folder, which is made if it is not there.
@@ -92,9 +57,12 @@ class Kept:
         """
         self._folder, self._say = folder, say
         self._parcel: Parcel | None = None
+        self._trees: KeptTrees | None = None
+        self._forgotten = False
+        self._recalled = 0
         self._news = Signal()
         self._written = ""
-        self._told = False
+        self._told = set[str]()
 
     # -- at the start --------------------------------------------------------------------
 
@@ -103,40 +71,61 @@ class Kept:
         if bundle.problems:
             return None
         try:
-            _own_folder(self._folder)
+            own_folder(self._folder)
+        except (OSError, FolderError) as error:
+            self._forget()  # as little as the trees
+            self._not_used(error)
+            return None
+        try:
             return self._read(bundle)
         except FileNotFoundError:
             return None  # the first start
         except (OSError, FolderError, ImageError) as error:
-            self._tell(f"the kept compiled form is not used: {_reason(error)}; the policies are read instead")
+            self._not_used(error)
             return None
 
+    def _not_used(self, error: Exception) -> None:
+        self._tell(_FORM, f"is not used: {_reason(error)}; the policies are compiled instead")
+
     def _read(self, bundle: PolicyBundle) -> Image:
-        descriptor = os.open(self._folder / _NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            _check_file(os.fstat(descriptor))
-            copied = write_sealed(iter(lambda: file.read(_AT_ONCE), b""))  # from now on nobody changes it
-        try:
-            content = map_sealed(copied)
-            if len(content) < _HEADER.size:
-                raise ImageError("it is not whole")
-            magic, made_of, start, length, digest = _HEADER.unpack(content[: _HEADER.size])
-            if magic != _MAGIC:
-                raise ImageError("it is not one of ours")
-            if made_of != _made_of(bundle.digest):
-                raise ImageError("it was made of other files, or by another version of this program")
-            written = content[start : start + length]
-            if sha256(written).digest() != digest:
-                raise ImageError("it is damaged")
-            manifest = read_manifest(written)
-            image = ImageReader().read(manifest, {_FILE: content})
+        with open_kept(self._folder / _NAME, _MAGIC, made_of(bundle.digest)) as content:
+            image = ImageReader().read(read_manifest(content.manifest), {_FILE: content.mapped})
             if image.digest != bundle.digest:
                 raise ImageError("it was made of other files")
-            self._parcel = Parcel((write_sealed([written]), os.dup(copied)))
-        finally:
-            os.close(copied)
+            self._parcel = Parcel((write_sealed([content.manifest]), os.dup(content.file)))
         self._written = bundle.digest
         return image
+
+    def recall(self, source: Source) -> Parsed | None:
+        """What a policy file was parsed to before, if that is kept; why it is not used is said."""
+        if self._forgotten:
+            return None
+        try:
+            if self._trees is None:
+                self._trees = KeptTrees(self._folder)
+            found = self._trees.recall(source)
+        except FileNotFoundError:
+            self._forget()
+            found = None
+        except (OSError, FolderError, ImageError) as error:
+            self._tell(_TREES, f"are not used: {_reason(error)}; the files are parsed instead")
+            self._forget()
+            found = None
+        self._recalled += found is not None
+        if found is None:
+            self._written = ""  # to be kept anew, with this one
+        return found
+
+    def loaded(self, files: int) -> None:
+        """All files were read: tell how many had to be parsed, if not all, and recall nothing more."""
+        if self._recalled:
+            self._say(
+                f"{files - self._recalled} of {files} policy files were parsed, the others are as they were"
+            )
+        self._forget()
+
+    def _forget(self) -> None:
+        self._forgotten, self._trees = True, None
 
     def parcel(self) -> Parcel | None:
         """What was read, for workers; once."""
@@ -158,9 +147,10 @@ class Kept:
         def work() -> None:
             try:
                 publisher.prime(clock(), prepared)
+                self._forget()
                 self._keep(publisher)
             except Exception as error:  # noqa: BLE001 - a defect of ours must not be taken for silence
-                self._tell(f"the compiled form is kept no more: {type(error).__name__}: {escape(str(error))}")
+                self._tell(_FORM, f"is written no more: {type(error).__name__}: {escape(str(error))}")
 
         self._news.set()
         Thread(target=work, name="kept", daemon=True).start()
@@ -177,59 +167,42 @@ class Kept:
             while self._news.wait(_QUIET_SECONDS):
                 self._news.clear()
             snapshot = publisher.current.snapshot
-            if snapshot.digest == self._written:
-                continue
+            if snapshot.digest == self._written or not snapshot.files:
+                continue  # kept already, or read from what was kept and never compiled here
             try:
                 self._write(snapshot)
             except (OSError, FolderError, OverflowError) as error:
-                self._tell(f"the compiled form is not kept: {_reason(error)}")
+                self._tell(_FORM, f"is not written: {_reason(error)}")
 
     def _write(self, snapshot: Snapshot) -> None:
+        contents = {_NAME: _image(snapshot), kept_trees.FILE: kept_trees.trees(snapshot.files)}
+        outputs = [
+            Output(path=self._folder / name, data=data, mode=SECRET) for name, data in contents.items()
+        ]
         with locked_folder(self._folder):
             for left in self._folder.glob(".*.tmp"):  # of one that was ended while it wrote
                 left.unlink()
-            content = b"".join(_content(snapshot))
-            replace_files([Output(path=self._folder / _NAME, data=content, mode=SECRET)])
-        self._written, self._told = snapshot.digest, False
+            replace_files(outputs)
+        self._written = snapshot.digest
+        self._told.clear()
 
-    def _tell(self, text: str) -> None:
-        """Say what is wrong, once until it is well again."""
-        if not self._told:
-            self._told = True
-            self._say(text)
+    def _tell(self, what: str, text: str) -> None:
+        """Say what is wrong with something, once until it is well again."""
+        if what not in self._told:
+            self._told.add(what)
+            self._say(f"{what} {text}")
 
 
-def _content(snapshot: Snapshot) -> Iterator[bytes]:
+def _image(snapshot: Snapshot) -> bytes:
     """A file with a version."""
     writer = ImageWriter()
     contents = writer.write(snapshot.index, snapshot.callers, snapshot.rules, snapshot.digest)
-    places, at = [], _HEADER.size
+    places, at = [], HEAD_BYTES
     for number, part in writer.new.items():
         places.append(Place(number, _FILE, at, len(part), sha256(part).digest()))
         at += len(part)
     manifest = write_manifest(Manifest(files=(_FILE,), places=tuple(places), contents=contents))
-    digest = sha256(manifest).digest()
-    yield _HEADER.pack(_MAGIC, _made_of(snapshot.digest), at, len(manifest), digest)
-    yield from writer.new.values()
-    yield manifest
-
-
-def _own_folder(folder: Path) -> None:
-    """Make the folder, or see that it is ours alone."""
-    if folder.is_symlink():
-        raise FolderError(f"{escape(str(folder))} is a symbolic link")
-    make_private_folder(folder)
-
-
-def _check_file(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise FolderError("it is not a file")
-    if status.st_uid != os.geteuid():
-        raise FolderError("it belongs to another user")
-    if status.st_mode & 0o077:
-        raise FolderError("others may read or change it")
-    if status.st_size > _MAX_BYTES:
-        raise FolderError("it is larger than any that we write")
+    return whole(_MAGIC, made_of(snapshot.digest), writer.new.values(), manifest)
 
 
 def _reason(error: Exception) -> str:

@@ -41,6 +41,8 @@ def make_publisher(
     """
     loader = Loader(circumstances=circumstances)
     image = None if kept is None else kept.read(bundle)
+    if kept is not None:
+        loader.recall = kept.recall
     if image is not None:
         first = Snapshot.of(image, loader.revision(bundle.digest))
     else:
@@ -49,6 +51,8 @@ def make_publisher(
             wrong = shown(loaded, Severity.ERROR)
             raise CannotStartError(f"{wrong}the policy set has errors, and there is no last good one")
         first = loaded.snapshot
+        if kept is not None:
+            kept.loaded(len(first.files))
     if kept is not None:
         told.append(kept.note)
 

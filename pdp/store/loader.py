@@ -6,7 +6,7 @@ by environment, indexes of services by their files. What it returns is immutable
 
 import gc
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -38,6 +38,10 @@ _NUMBERS_TO_SPARE: Final = 10_000
 _ParsedFile: TypeAlias = tuple[Source, Parsed]
 
 
+def _nothing_kept(_: Source) -> None:
+    return None
+
+
 @final
 @dataclass(slots=True)
 class Loader:
@@ -48,10 +52,12 @@ class Loader:
             that callers are verified to; part of every revision from then on.
         invariants: Whether to decide the `never` and `always` of a set; where another loader has
             decided them already, there is no need.
+        recall: What a file was parsed to before, where somebody has kept that.
     """
 
     circumstances: str = ""
     invariants: bool = True
+    recall: Callable[[Source], Parsed | None] = _nothing_kept
 
     _numbers: Numbers = field(default_factory=Numbers)
     _parsed: dict[str, _ParsedFile] = field(default_factory=dict)
@@ -160,7 +166,9 @@ class Loader:
             if not path.endswith(".policy"):
                 continue
             known = self._parsed.get(path)
-            kept[path] = known if known is not None and known[0] is source else (source, parse(source))
+            if known is None or known[0] is not source:
+                known = (source, self.recall(source) or parse(source))
+            kept[path] = known
         self._parsed = kept
         return [kept[path][1] for path in sorted(kept)]
 

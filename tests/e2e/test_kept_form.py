@@ -54,6 +54,22 @@ def test_begun_again_it_answers_and_follows_edits(
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+def test_begun_again_after_an_edit_it_parses_only_what_changed(
+    make: Callable[[int], Service], policies: Path, tmp_path: Path, workers: int
+) -> None:
+    (policies / "more.policy").write_text("language 1\nservice more {}\n", encoding="utf-8")
+    service = make(workers)
+    until((tmp_path / "kept" / "trees.parsed").exists)
+    service.stop()
+    (policies / "more.policy").write_text("language 1\nservice other {}\n", encoding="utf-8")
+
+    service = make(workers)
+
+    assert ask(service).json["decision"] == "allow"
+    assert any("1 of 2 policy files were parsed" in line for line in service.lines)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 def test_one_that_is_damaged_is_told_and_the_files_are_read(
     make: Callable[[int], Service], tmp_path: Path, workers: int
 ) -> None:

@@ -1,4 +1,4 @@
-"""The compiled form that is kept: used for the very files that it was made of, and for nothing else."""
+"""What is kept for the next start: used for the very files that it was made of, and for nothing else."""
 
 import os
 import threading
@@ -8,23 +8,27 @@ from pathlib import Path
 
 import pytest
 
-from pdp.diagnostics import Diagnostic, Span
+from pdp.diagnostics import Diagnostic, Source, Span
 from pdp.engine.decide import decide
+from pdp.lang.parser import Parsed, parse
 from pdp.process import kept as kept_module
+from pdp.process import kept_file as kept_file_module
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.kept import Kept
 from pdp.process.policies import make_publisher
+from pdp.store import loader as loader_module
 from pdp.store.bundle import PolicyBundle, make_bundle
 from pdp.store.publish import Accepted, Event, Publisher
 from tests.engine.asking import HEAD, NOW, ask
 
 DEADLINE = 60.0
-FILE = "compiled.image"
+SECOND = b"language 1\nservice t {}\n"
+FILE, TREES = "compiled.image", "trees.parsed"
 
 
 def bundle(path: str = "/x") -> PolicyBundle:
     text = f"{HEAD}service s {{\n    allow prod/a to GET {path}\n    deny anyone to any /admin/**\n}}\n"
-    return make_bundle({"a.policy": text.encode(), "b.policy": b"language 1\nservice t {}\n"})
+    return make_bundle({"a.policy": text.encode(), "b.policy": SECOND})
 
 
 def until(holds: Callable[[], object]) -> None:
@@ -40,9 +44,11 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder, self.said = folder, list[str]()
         self.events: list[Event] = []
+        self.parsed: list[str] = []
 
     def start(self, files: PolicyBundle) -> Publisher:
         """As at the start of the service; `image` then says whether the compiled form was used."""
+        self.parsed.clear()
         self.kept = Kept(self.folder, self.said.append)
         publisher = make_publisher(files, "", told=[self.events.append], kept=self.kept)
         self.image = not publisher.current.snapshot.units
@@ -52,13 +58,24 @@ class World:
         """Start, and wait until the compiled form is there."""
         self.kept_by = self.start(files)
         self.kept.follow(self.kept_by)
-        until((self.folder / FILE).exists)
+        until(lambda: self.kept_is(files.digest))
+
+    def kept_is(self, digest: str) -> bool:
+        """Whether these files are what was kept last."""
+        return self.kept._written == digest  # then both files are there, and whole
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(kept_module, "_QUIET_SECONDS", 0.05)
-    return World(tmp_path / "kept")
+    made = World(tmp_path / "kept")
+
+    def noted(source: Source) -> Parsed:
+        made.parsed.append(source.path)
+        return parse(source)
+
+    monkeypatch.setattr(loader_module, "parse", noted)
+    return made
 
 
 def allowed(publisher: Publisher, path: str) -> bool:
@@ -83,6 +100,7 @@ def test_it_is_for_its_owner_alone(world: World) -> None:
     world.keep(bundle())
 
     assert (world.folder / FILE).stat().st_mode & 0o777 == 0o600
+    assert (world.folder / TREES).stat().st_mode & 0o777 == 0o600
     assert world.folder.stat().st_mode & 0o777 == 0o700
 
 
@@ -134,8 +152,8 @@ def test_what_is_not_right_is_not_used_and_said_once(world: World, how: str) -> 
 
     assert not world.image
     assert allowed(publisher, "/x")
-    assert len(world.said) == 1
     assert reason in world.said[0]
+    assert ["not used" in said for said in world.said].count(True) == 1
 
 
 def test_a_folder_that_is_a_link_is_not_used(world: World, tmp_path: Path) -> None:
@@ -161,11 +179,12 @@ def test_other_files_are_read(world: World) -> None:
 
 def test_another_program_reads_the_files(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.keep(bundle())
-    monkeypatch.setattr(kept_module, "code_digest", lambda: "another")
+    monkeypatch.setattr(kept_file_module, "code_digest", lambda: "another")
 
     world.start(bundle())
 
     assert not world.image
+    assert world.parsed == ["a.policy", "b.policy"]
     assert "another version" in world.said[0]
 
 
@@ -224,3 +243,92 @@ def test_saving_again_what_was_kept_is_no_new_version(world: World) -> None:
     assert isinstance(event, Accepted)
     assert not event.changed
     assert publisher.current.number == 1
+
+
+# -- files that are as they were ---------------------------------------------------------
+
+
+def test_only_what_changed_is_parsed(world: World) -> None:
+    world.keep(bundle())
+    assert world.parsed == ["a.policy", "b.policy"]
+
+    publisher = world.start(bundle("/y"))
+
+    assert world.parsed == ["a.policy"]
+    assert (allowed(publisher, "/x"), allowed(publisher, "/y")) == (False, True)
+    assert world.said[-1] == "1 of 2 policy files were parsed, the others are as they were"
+
+
+def test_what_was_recalled_is_compiled_as_what_is_parsed(world: World, tmp_path: Path) -> None:
+    world.keep(bundle())
+    recalled = world.start(bundle("/y")).current.snapshot
+    parsed = World(tmp_path / "other").start(bundle("/y")).current.snapshot
+
+    assert recalled.files == parsed.files
+    assert [unit.by_service for unit in recalled.units] == [unit.by_service for unit in parsed.units]
+    assert recalled.revision == parsed.revision
+
+
+def test_nothing_is_parsed_after_a_start_from_the_compiled_form(world: World) -> None:
+    world.keep(bundle())
+    publisher = world.start(bundle())
+
+    publisher.prime(NOW, lambda _: None)
+
+    assert world.image
+    assert len(publisher.current.snapshot.files) == 2
+    assert world.parsed == []
+    assert world.said == []
+
+
+def test_a_name_alone_recalls_nothing(world: World) -> None:
+    world.keep(bundle())
+    files = {"a.policy": SECOND, "b.policy": bundle().files["a.policy"]}
+
+    world.start(make_bundle(files))
+
+    assert world.parsed == ["a.policy", "b.policy"]
+
+
+def flip_in_second(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[content.index(b"b.policy")] ^= 1  # within the tree that is wanted
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", BAD)
+def test_trees_that_are_not_right_are_not_used_and_that_is_said_once(world: World, how: str) -> None:
+    world.keep(bundle())
+    spoil, reason = BAD[how]
+    (flip_in_second if spoil is flip else spoil)(world.folder / TREES)
+
+    publisher = world.start(bundle("/y"))
+
+    assert world.parsed == ["a.policy", "b.policy"]
+    assert (allowed(publisher, "/x"), allowed(publisher, "/y")) == (False, True)
+    said = [text for text in world.said if "not used" in text]
+    assert reason in said[-1]
+    assert len(said) == (1 if "folder" in how and "enter" in how else 2)
+
+
+def test_trees_that_are_lost_are_kept_anew(world: World) -> None:
+    world.keep(bundle())
+    (world.folder / TREES).unlink()
+
+    publisher = world.start(bundle())
+    world.kept.follow(publisher)
+    until((world.folder / TREES).exists)
+
+    assert world.image
+    assert world.said == []
+    world.start(bundle("/y"))
+    assert world.parsed == ["a.policy"]
+
+
+def test_what_changed_is_kept_with_what_was_recalled(world: World) -> None:
+    world.keep(bundle())
+    world.keep(bundle("/y"))
+
+    world.start(make_bundle({**bundle("/y").files, "c.policy": SECOND.replace(b"t", b"u")}))
+
+    assert world.parsed == ["c.policy"]

@@ -119,7 +119,7 @@ def test_files_that_are_written_in_parts_are_not_handed_over_halfway(tmp_path: P
     key = tmp_path / "key.pem"
     key.write_bytes(b"key one")
     watched = Watched(file, key)
-    with watching(watched, settle_seconds=0.3):
+    with watching(watched, settle_seconds=1.5):  # long beside what a busy machine delays a write
         wait(watched, b"one", b"key one")
         file.write_bytes(b"two")
         time.sleep(0.05)

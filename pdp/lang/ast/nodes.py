@@ -18,7 +18,9 @@ __all__ = ["Node"]
 _NOT_COMPARED: Final = frozenset({"span", "form", "call"})
 
 
-class Node(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, tag=True, tag_field="node"):
+class Node(
+    msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False, tag=True, tag_field="node", array_like=True
+):
     """A part of a policy file. Equal nodes say the same, wherever and however they are written."""
 
     def __eq__(self, other: object) -> bool:

@@ -28,40 +28,52 @@ class Name(Node, frozen=True, kw_only=True):
 
 
 @final
-class LiteralSegment(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node"):
+class LiteralSegment(
+    msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node", array_like=True
+):
     """Exactly this segment."""
 
     text: str
 
 
 @final
-class Capture(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node"):
+class Capture(
+    msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node", array_like=True
+):
     """`{name}`: any one non-empty segment; the same name twice means the same segment."""
 
     name: str
 
 
 @final
-class AnySegment(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node"):
+class AnySegment(
+    msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node", array_like=True
+):
     """`*`: any one non-empty segment."""
 
 
 @final
-class PrefixSegment(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node"):
+class PrefixSegment(
+    msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node", array_like=True
+):
     """`abc*`: one segment that begins with the text and is longer than it or equal to it."""
 
     text: str
 
 
 @final
-class SuffixSegment(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node"):
+class SuffixSegment(
+    msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node", array_like=True
+):
     """`*abc`: one segment that ends with the text."""
 
     text: str
 
 
 @final
-class RestSegments(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node"):
+class RestSegments(
+    msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="node", array_like=True
+):
     """`**`: any number of segments, none included."""
 
 

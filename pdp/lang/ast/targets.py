@@ -37,7 +37,9 @@ class RoleRef(Node, frozen=True, kw_only=True):
 
 
 @final
-class AnyService(Node, frozen=True, kw_only=True):
+class AnyService(
+    Node, frozen=True, kw_only=True, array_like=False
+):  # told from a tuple of names, as bytes too
     """`any service`: every service, those not declared included."""
 
     span: Span

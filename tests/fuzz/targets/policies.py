@@ -11,6 +11,7 @@ from pdp.lang.formatter import format_source
 from pdp.lang.parser import parse
 from pdp.lang.printer import print_file
 from pdp.lang.tables import cells_at, read_grants, read_members
+from pdp.lang.written import read_parsed, write_parsed
 from pdp.limits import MAX_ERRORS_PER_FILE
 from tests.docs.sets import NOW, failing_cases, files_in, load
 from tests.fuzz.corpora import policy_sets, policy_texts, questions, tables
@@ -43,6 +44,8 @@ def _policy_text(text: str) -> Hashable:
     parsed = parse(source)
     codes = _codes(parsed.diagnostics, {"a.policy": source})
     assert len(parsed.diagnostics) <= MAX_ERRORS_PER_FILE + 1
+    written = write_parsed(parsed)
+    assert write_parsed(read_parsed(written)) == written, "read back from bytes it is another tree"
     formatted = format_source(source)
     if has_errors(parsed.diagnostics):
         assert formatted.text == text
