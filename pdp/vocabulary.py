@@ -21,6 +21,7 @@ __all__ = [
     "AttributeValue",
     "Decision",
     "Effect",
+    "EvidenceKind",
     "Excluding",
     "Millis",
     "Obligation",
@@ -58,6 +59,14 @@ class Reason(Enum):
     AMBIGUOUS_METHOD = "ambiguous_method"
     UNKNOWN_SERVICE = "unknown_service"
     STALE = "stale"  # the version was confirmed too long ago: whatever its rules say
+
+
+class EvidenceKind(Enum):
+    """By what a question proves whom it is about, instead of saying so."""
+
+    JWT_SVID = "jwt-svid"  # a token of a workload, verified here
+    CERTIFICATE = "certificate"  # a chain of certificates, verified here
+    XFCC = "xfcc"  # what a proxy of Envoy's family says that it has verified
 
 
 class ObligationKind(Enum):

@@ -5,7 +5,7 @@ to an authenticated caller.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -17,9 +17,11 @@ from pdp.compiler.resolve import Resolver
 from pdp.diagnostics import Diagnostic, did_you_mean
 from pdp.lang import ast
 from pdp.lang.parser import Parsed
+from pdp.vocabulary import EvidenceKind
 
 __all__ = ["CallerEntry", "ServiceTemplate", "lower_callers"]
 
+_KINDS: Final = tuple(kind.value for kind in EvidenceKind)
 _CAPTURE: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
@@ -50,6 +52,8 @@ class CallerEntry:
         asserts: Numbers of atoms that asserted principals may be in.
         itself: Whether the caller may be the principal.
         claims: Whether users and claims may be asserted.
+        presents: Numbers of atoms whose principals evidence of a kind may prove.
+        user_tokens: Issuers whose tokens may name the user, by their `iss`.
         explain: Whether explanations may be asked for.
         supplies: Families of attributes that the caller supplies whenever they exist.
     """
@@ -60,6 +64,8 @@ class CallerEntry:
     asserts: frozenset[int]
     itself: bool
     claims: bool
+    presents: Mapping[EvidenceKind, frozenset[int]]
+    user_tokens: frozenset[str]
     explain: bool
     supplies: frozenset[str]
 
@@ -91,8 +97,11 @@ def _lower(
             kinds.add(assertion.what)
         elif (atom := resolver.term(assertion.what)) is not None:
             asserts.add(numbers.atom(atom))
+    presents = _presents(item.presents, numbers, resolver, diagnostics)
+    user_tokens = frozenset(_issuers(item.user_tokens, environment, diagnostics))
     supplies = {name.text for name in item.supplies if _known_family(name, environment, diagnostics)}
     claims = ast.AssertionKind.CLAIMS in kinds
+    supplies |= {"user", "principal"} if claims else {"user"} if user_tokens else set()
     entries = []
     for term in item.who:
         who = resolver.term(term, binds=True)
@@ -109,11 +118,48 @@ def _lower(
                 asserts=frozenset(asserts),
                 itself=ast.AssertionKind.ITSELF in kinds,
                 claims=claims,
+                presents=presents,
+                user_tokens=user_tokens,
                 explain=item.explain,
-                supplies=frozenset(supplies | ({"user", "principal"} if claims else set())),
+                supplies=frozenset(supplies),
             )
         )
     return entries
+
+
+def _presents(
+    presented: Sequence[ast.Presented],
+    numbers: Numbers,
+    resolver: Resolver,
+    diagnostics: list[Diagnostic],
+) -> dict[EvidenceKind, frozenset[int]]:
+    found: dict[EvidenceKind, frozenset[int]] = {}
+    for each in presented:
+        resolved = [resolver.term(term) for term in each.principals]
+        atoms = frozenset(numbers.atom(atom) for atom in resolved if atom is not None)
+        for name in each.kinds:
+            if name.text in _KINDS:
+                kind = EvidenceKind(name.text)
+                found[kind] = found.get(kind, frozenset()) | atoms
+                continue
+            message = f"unknown kind of evidence `{name.text}`"
+            help_ = did_you_mean(name.text, _KINDS) or f"one of {', '.join(f'`{kind}`' for kind in _KINDS)}"
+            diagnostics.append(Diagnostic(code="PDP233", message=message, span=name.span, help=help_))
+    return found
+
+
+def _issuers(
+    names: Sequence[ast.Name], environment: Environment, diagnostics: list[Diagnostic]
+) -> Iterator[str]:
+    for name in names:
+        if name.text in environment.issuers:
+            yield environment.issuers[name.text]
+        elif name.text not in environment.damaged:
+            help_ = (
+                did_you_mean(name.text, environment.issuers) or 'declare it: `issuer NAME = "https://..."`'
+            )
+            message = f"unknown issuer `{name.text}`"
+            diagnostics.append(Diagnostic(code="PDP229", message=message, span=name.span, help=help_))
 
 
 def _known_family(name: ast.Name, environment: Environment, diagnostics: list[Diagnostic]) -> bool:

@@ -27,6 +27,8 @@ _Parts: TypeAlias = Sequence[Part]
 _LEADING: Final = {
     "delegation": 3,  # delegate "directory" owns
     "may_assert": 2,
+    "may_present": 4,  # may present kinds of
+    "may_present_users": 4,  # may present user-token of
     "relaxation": 3,  # paths may have
     "supplies": 1,
     "supplying": 1,
@@ -38,7 +40,15 @@ _LISTS: Final = frozenset({"principal_set", "service_names", "targets", "terms"}
 _CLAUSES: Final = frozenset(
     {
         *("when", "unless", "valid_from", "until", "because", "owner", "named", "set_header"),
-        *("remove_header", "reuse", "may_assert", "may_explain", "supplies"),
+        *(
+            "remove_header",
+            "reuse",
+            "may_assert",
+            "may_present",
+            "may_present_users",
+            "may_explain",
+            "supplies",
+        ),
         *("with_context", "at", "by_default", "by_rule", "supplying", "supplying_nothing"),
     }
 )

@@ -117,6 +117,17 @@ class Builder(RulesBuilder):
     def may_assert(self, children: list[Any]) -> tuple[str, Any]:
         return "assertions", present(children)
 
+    def evidence(self, children: list[Token]) -> tuple[ast.Name, ...]:
+        return tuple(self.name(token) for token in children)
+
+    def may_present(self, children: list[Any]) -> tuple[str, Any]:
+        kinds, *terms = children
+        principals = present(terms)
+        return "presents", (ast.Presented(kinds=kinds, principals=principals),) if principals else ()
+
+    def may_present_users(self, children: list[Token]) -> tuple[str, Any]:
+        return "user_tokens", tuple(self.name(token) for token in children[1:])
+
     def may_explain(self, _: list[Token]) -> tuple[str, Any]:
         return "explain", True
 
@@ -127,14 +138,18 @@ class Builder(RulesBuilder):
         who, services, *clauses = children
         if not who:
             return None
-        assertions = tuple(item for key, items in clauses if key == "assertions" for item in items)
-        supplied = tuple(item for key, items in clauses if key == "supplies" for item in items)
+        lists: dict[str, tuple[Any, ...]] = {}
+        for key, items in clauses:
+            if key != "explain":
+                lists[key] = (*lists.get(key, ()), *items)
         return ast.Callers(
             who=who,
             services=services,
-            assertions=assertions,
+            assertions=lists.get("assertions", ()),
+            presents=lists.get("presents", ()),
+            user_tokens=lists.get("user_tokens", ()),
             explain=any(key == "explain" for key, _ in clauses),
-            supplies=supplied,
+            supplies=lists.get("supplies", ()),
             span=self.join(who[0], who[-1]),
         )
 

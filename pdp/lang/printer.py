@@ -184,6 +184,10 @@ class _Printer(TermsPrinter):
         words = ["caller", self.terms(item.who), "fronts", print_services(item.services)]
         if item.assertions:
             words += ["may assert", ", ".join(map(self._assertion, item.assertions))]
+        for each in item.presents:
+            words += ["may present", _names(each.kinds), "of", self.terms(each.principals)]
+        if item.user_tokens:
+            words += ["may present user-token of", _names(item.user_tokens)]
         if item.explain:
             words.append("may explain")
         if item.supplies:

@@ -209,6 +209,13 @@ def _caller(entry: CallerEntry, atoms: Mapping[int, Atom]) -> tuple[Any, ...]:
         frozenset(atoms[number] for number in entry.asserts),
         entry.itself,
         entry.claims,
+        tuple(
+            sorted(
+                (kind.value, frozenset(atoms[number] for number in numbers))
+                for kind, numbers in entry.presents.items()
+            )
+        ),
+        entry.user_tokens,
         entry.explain,
         entry.supplies,
     )

@@ -183,6 +183,7 @@ test_cases = _node(
 ).map(lambda case: case if case.expectation is Expectation.RULE else replace(case, rule=None))
 owned = st.builds(ast.Owned, kind=st.sampled_from(OwnedKind), name=declared)
 assertions = st.builds(ast.Assertion, what=st.sampled_from(AssertionKind) | principals)
+kinds = st.sampled_from(["jwt-svid", "xfcc", "x"]).map(lambda text: ast.Name(text=text, span=SPAN))
 items = st.one_of(
     _node(ast.IssuerDecl, name=declared, url=texts),
     _node(ast.TrustDomainDecl, name=declared, domain=texts),
@@ -200,6 +201,8 @@ items = st.one_of(
         who=_tuples(principals),
         services=services,
         assertions=_tuples(assertions, 0),
+        presents=_tuples(st.builds(ast.Presented, kinds=_tuples(kinds), principals=_tuples(principals)), 0),
+        user_tokens=_tuples(names, 0),
         explain=st.booleans(),
         supplies=_tuples(names, 0),
     ),

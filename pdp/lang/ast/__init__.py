@@ -42,6 +42,7 @@ from pdp.lang.ast.declarations import (
     IssuerDecl,
     Owned,
     OwnedKind,
+    Presented,
     RoleDecl,
     TrustDomainDecl,
 )
@@ -132,6 +133,7 @@ __all__ = [
     "OwnedKind",
     "PathPattern",
     "PrefixSegment",
+    "Presented",
     "PrincipalIn",
     "PrincipalPattern",
     "PrincipalSet",

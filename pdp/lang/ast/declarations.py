@@ -22,6 +22,7 @@ __all__ = [
     "IssuerDecl",
     "Owned",
     "OwnedKind",
+    "Presented",
     "RoleDecl",
     "TrustDomainDecl",
 ]
@@ -132,15 +133,26 @@ class Assertion(Node, frozen=True, kw_only=True):
 
 
 @final
+class Presented(Node, frozen=True, kw_only=True):
+    """`may present xfcc, jwt-svid of prod/**`: kinds of evidence, and whom it may prove."""
+
+    kinds: tuple[Name, ...]
+    principals: tuple[PrincipalTerm, ...]
+
+
+@final
 class Callers(Node, frozen=True, kw_only=True):
-    """`caller WHO fronts SERVICES may assert ... may explain supplies ...`.
+    """`caller WHO fronts SERVICES may assert ... may present ... may explain supplies ...`.
 
     `services` are names or templates such as `{sa}.{ns}`, filled from the captures of `who`.
+    `user_tokens` are aliases of the issuers whose tokens may name the user.
     """
 
     who: tuple[PrincipalTerm, ...]
     services: Services
     assertions: tuple[Assertion, ...]
+    presents: tuple[Presented, ...] = ()
+    user_tokens: tuple[Name, ...] = ()
     explain: bool
     supplies: tuple[Name, ...]
     span: Span
