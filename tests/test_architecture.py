@@ -79,7 +79,7 @@ LIBRARIES: Final = {
     "msgspec": (
         "vocabulary.py", "principals.py", "compiler/evaluation.py", "identity/caller.py", "adapters/", "cli/",
         "process/",
-        "audit/record.py", "diagnostics.py", "lang/ast/", "lang/written.py",
+        "audit/record.py", "diagnostics.py", "lang/ast/", "lang/written.py", "identity/tokens/handed.py",
         "compiler/rows.py", "compiler/resolve.py", "compiler/terms.py", "analysis/lowered.py", "image/",
     ),
     "prometheus_client": ("adapters/metrics_page.py",),

@@ -48,6 +48,7 @@ def to_answer(  # noqa: PLR0913 -- each is a part of the answer that the decisio
     max_age_limit_ms: Millis,
     may_explain: bool,
     explanation: Explanation | None = None,
+    evidence: tuple[str, ...] = (),
 ) -> Answer:
     """A decision in the form in which it is sent.
 
@@ -61,6 +62,7 @@ def to_answer(  # noqa: PLR0913 -- each is a part of the answer that the decisio
         max_age_limit_ms: The longest reuse that operator and evidence permit.
         may_explain: Whether whoever asked may learn more of a rule than its name and place.
         explanation: What `pdp.engine.explain` said, for those who may know it.
+        evidence: Members of the question that were proven.
     """
     if explanation is not None and not may_explain:
         raise ValueError("an explanation is only for those who may explain")
@@ -81,7 +83,7 @@ def to_answer(  # noqa: PLR0913 -- each is a part of the answer that the decisio
         decision_id=decision_id,
         revision=revision,
         age_seconds=age_seconds,
-        region=None if decision.region is None else _region(decision.region),
+        region=None if decision.region is None else _region(decision.region, evidence),
         max_age_ms=max_age,
         valid_until=None if decision.valid_until is None else instant_text(decision.valid_until),
         obligations=[_obligation(duty) for duty in decision.obligations if duty.kind is not _REUSE],
@@ -115,7 +117,7 @@ def _max_age(decision: Decision, now: Millis, limit: Millis) -> Millis:
     return max(0, min(bounds))
 
 
-def _region(region: Region) -> RegionBody:
+def _region(region: Region, evidence: tuple[str, ...]) -> RegionBody:
     return RegionBody(
         service=region.service,
         principal=region.principal,
@@ -123,6 +125,7 @@ def _region(region: Region) -> RegionBody:
         path=[_step(step) for step in region.path],
         rest=region.rest,
         context=dict(region.context),
+        evidence=list(evidence) or UNSET,
     )
 
 

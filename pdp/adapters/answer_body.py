@@ -38,7 +38,11 @@ class RuleRef(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RegionBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The requests over which the answer holds; see `pdp.vocabulary.Region`."""
+    """The requests over which the answer holds; see `pdp.vocabulary.Region`.
+
+    `evidence` names members of the question, `principal` or `user`, that were proven by evidence: of those
+    a question within the region holds the very same. It is left out where nothing was.
+    """
 
     service: str
     principal: str | None
@@ -46,6 +50,7 @@ class RegionBody(msgspec.Struct, frozen=True, kw_only=True):
     path: list[StepBody]
     rest: bool
     context: dict[str, AttributeValue | None]
+    evidence: list[str] | UnsetType = UNSET
 
 
 class ShadowBody(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from pdp.adapters.schemas import (
     ErrorBody,
     Question,
     error_body,
+    presented,
     to_answer,
     to_request,
 )
@@ -39,7 +40,8 @@ from pdp.limits import (
     MAX_REVISION_CHARS,
 )
 from pdp.service.decision_service import DecisionService
-from pdp.service.errors import CannotAnswerError, NotPermittedError
+from pdp.service.errors import CannotAnswerError, EvidenceRefusedError, NotPermittedError
+from pdp.service.evidence import NOTHING, Proof
 from pdp.store.versions import Published
 from pdp.vocabulary import Millis
 
@@ -101,6 +103,7 @@ async def ask(service: DecisionService, caller: Caller, read: Callable[[], Quest
 
     Raises:
         BadQuestionError: Something in the question has no meaning.
+        EvidenceRefusedError: Evidence in it proves nothing.
         NotPermittedError: The caller may not ask it.
         CannotAnswerError: In time, the revision that it asks for was not seen, or the log had no room.
         OverloadedError: There is too much to do, or this caller asks too often.
@@ -113,9 +116,12 @@ async def ask(service: DecisionService, caller: Caller, read: Callable[[], Quest
         service.admission.enter(caller.id)
         try:
             question = read()
-            if await _waited(service, {question.at_least}, 1):
+            found = presented(question)
+            proof = NOTHING if found is None else await service.prove(caller, found)
+            if await _waited(service, {question.at_least}, 1) or proof is not NOTHING:
+                await service.gate.passed()
                 now = service.now()
-            return _answer(service, caller, service.versions.current, now, question)
+            return _answer(service, caller, service.versions.current, now, question, proof)
         finally:
             service.admission.leave()
 
@@ -151,11 +157,14 @@ async def ask_batch(
         service.admission.enter(caller.id, len(batch))
         try:
             questions = [_read_or_error(service, read, item) for item in batch]
+            proofs = [await _proof_or_error(service, caller, item) for item in questions]
             floors = {item.at_least for item in questions if isinstance(item, Question)}
-            if await _waited(service, floors, len(batch)):
+            if await _waited(service, floors, len(batch)) or any(each is not NOTHING for each in proofs):
+                await service.gate.passed()
                 now = service.now()
             published = service.versions.current
-            return [_or_error(service, caller, published, now, item) for item in questions]
+            asked = zip(questions, proofs, strict=True)
+            return [_or_error(service, caller, published, now, item, proof) for item, proof in asked]
         finally:
             service.admission.leave(len(batch))
 
@@ -165,7 +174,9 @@ def _counted(service: DecisionService) -> Iterator[None]:
     """Count what is refused; what is shed is counted where it is."""
     try:
         yield
-    except (BadJsonError, BadQuestionError, NotPermittedError, CannotAnswerError) as error:
+    except (
+        BadJsonError, BadQuestionError, EvidenceRefusedError, NotPermittedError, CannotAnswerError,
+    ) as error:  # fmt: skip
         service.metrics.question_refused(error.code)
         raise
 
@@ -180,26 +191,55 @@ def _read_or_error(
         return error_body(error.code, error.message)
 
 
-def _or_error(
-    service: DecisionService, caller: Caller, published: Published, now: Millis, item: Question | ErrorBody
-) -> Answer | ErrorBody:
+async def _proof_or_error(
+    service: DecisionService, caller: Caller, item: Question | ErrorBody
+) -> Proof | ErrorBody:
     if isinstance(item, ErrorBody):
         return item
     try:
         with _counted(service):
-            return _answer(service, caller, published, now, item)
+            found = presented(item)
+            if found is None:
+                return NOTHING
+            proof = await service.prove(caller, found)
+    except (BadQuestionError, EvidenceRefusedError, NotPermittedError) as error:
+        return error_body(error.code, error.message)
+    await asyncio.sleep(0)  # signatures take a while: others have their turn between two
+    return proof
+
+
+def _or_error(
+    service: DecisionService,
+    caller: Caller,
+    published: Published,
+    now: Millis,
+    item: Question | ErrorBody,
+    proof: Proof | ErrorBody,
+) -> Answer | ErrorBody:
+    if isinstance(proof, ErrorBody):
+        return proof
+    if isinstance(item, ErrorBody):
+        return item
+    try:
+        with _counted(service):
+            return _answer(service, caller, published, now, item, proof)
     except (BadQuestionError, NotPermittedError, CannotAnswerError) as error:
         return error_body(error.code, error.message)
 
 
 def _answer(
-    service: DecisionService, caller: Caller, published: Published, now: Millis, question: Question
+    service: DecisionService,
+    caller: Caller,
+    published: Published,
+    now: Millis,
+    question: Question,
+    proof: Proof,
 ) -> Answer:
     index = published.snapshot.index
-    request = to_request(question, index, frozenset(), now)
+    request = to_request(question, index, frozenset(), now, proof)
     if question.at_least is not None:
         service.require_revision(question.at_least)
-    answered = service.answer(caller, published, now, request, explain=question.explain)
+    answered = service.answer(caller, published, now, request, explain=question.explain, proof=proof)
     return to_answer(
         answered.decision,
         answered.request,
@@ -209,6 +249,7 @@ def _answer(
         decision_id=answered.decision_id,
         max_age_limit_ms=answered.max_age_ms,
         may_explain=answered.may_explain,
+        evidence=proof.members,
         explanation=explain(index, answered.request, answered.decision) if question.explain else None,
     )
 

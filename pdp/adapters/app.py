@@ -29,7 +29,12 @@ from pdp.identity.local import LocalCaller
 from pdp.identity.refusal import UntrustedCertificateError
 from pdp.limits import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES
 from pdp.service.decision_service import DecisionService
-from pdp.service.errors import CannotAnswerError, NotPermittedError, OverloadedError
+from pdp.service.errors import (
+    CannotAnswerError,
+    EvidenceRefusedError,
+    NotPermittedError,
+    OverloadedError,
+)
 
 if TYPE_CHECKING:
     from pdp.adapters.metrics_page import MetricsPage  # imports its library: only where metrics are read
@@ -143,7 +148,7 @@ def _guarded(handler: _Handler) -> _Handler:
             return await handler(request)
         except _StatusError as error:
             return _error(error.status, error.code, error.message, error.headers)
-        except (BadJsonError, BadQuestionError) as error:
+        except (BadJsonError, BadQuestionError, EvidenceRefusedError) as error:
             return _error(400, error.code, error.message)
         except NotPermittedError as error:
             return _error(403, error.code, error.message)

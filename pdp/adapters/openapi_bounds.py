@@ -3,8 +3,8 @@
 `msgspec` describes types. That a question names a service or a host, how a SPIFFE ID is written and
 how long a path may be is checked by hand (`pdp.adapters.question`, which says by name what is wrong)
 and described here by hand. INVARIANT: what these schemas allow is asked and answered, or refused for
-a reason that lies in the policy set: a right, the type of an attribute, a host. What they forbid is
-refused; `tests/fuzz/test_described.py` holds them against the running service.
+a reason that lies in the policy set: a right, the type of an attribute, a host; or in evidence. What they
+forbid is refused; `tests/fuzz/test_described.py` holds them against the running service.
 """
 
 from typing import Any, Final
@@ -90,9 +90,20 @@ _PROPERTIES: Final[dict[str, _Schema]] = {
         },
         "at_least": _or_null(_REVISION),
     },
-    # Without `jwt`: tokens are not verified here, and refused.
-    "Evidence": {"spiffe": _SPIFFE, "dns": _DNS, "anonymous": {"type": "boolean", "enum": [True]}},
-    "UserClaims": {"issuer": _NAMED_TEXT, "subject": _NAMED_TEXT, "groups": {**_TEXTS, "default": []}},
+    "Evidence": {
+        "spiffe": _SPIFFE,
+        "dns": _DNS,
+        "anonymous": {"type": "boolean", "enum": [True]},
+        "jwt": _TEXT,
+        "certificate": _TEXT,
+        "xfcc": _TEXT,
+    },
+    "UserClaims": {
+        "issuer": _NAMED_TEXT,
+        "subject": _NAMED_TEXT,
+        "groups": {**_TEXTS, "default": []},
+        "jwt": _TEXT,
+    },
     "BatchQuestion": {
         "questions": {
             "type": "array",
@@ -116,6 +127,12 @@ _PROPERTIES: Final[dict[str, _Schema]] = {
 _WHOLE: Final[dict[str, _Schema]] = {
     "Question": {"oneOf": [_names("service", "host", _SERVICE), _names("host", "service", _HOST)]},
     "Evidence": {"minProperties": 1, "maxProperties": 1},
+    "UserClaims": {
+        "oneOf": [
+            {"required": ["issuer", "subject"], "not": {"required": ["jwt"]}},
+            {"required": ["jwt"], "maxProperties": 1},
+        ]
+    },
 }
 
 
@@ -128,6 +145,5 @@ def refine(components: dict[str, Any]) -> None:
     for name, properties in _PROPERTIES.items():
         known = components[name]["properties"]
         known.update(properties)
-    del components["Evidence"]["properties"]["jwt"]
     for name, whole in _WHOLE.items():
         components[name].update(whole)

@@ -26,9 +26,12 @@ from pdp.limits import (
 )
 from pdp.paths import AmbiguousHostError, canonical_host
 from pdp.principals import ANONYMOUS, InvalidIdentityError, Principal, dns_principal, spiffe_principal
-from pdp.vocabulary import AttributeValue, Millis, Request, User
+from pdp.service.evidence import NOTHING, Presented, Proof
+from pdp.vocabulary import AttributeValue, EvidenceKind, Millis, Request, User
 
-__all__ = ["UNKNOWN_HOST", "BadQuestionError", "Evidence", "Question", "UserClaims", "to_request"]
+__all__ = [
+    "UNKNOWN_HOST", "BadQuestionError", "Evidence", "Question", "UserClaims", "presented", "to_request",
+]  # fmt: skip
 
 #: Begins the name under which a host of no service is asked about. No declared service's name
 #: can begin so, thus the answer is that of an undeclared service, whatever the host is called.
@@ -36,6 +39,7 @@ UNKNOWN_HOST: Final = "//"
 
 # C0, DEL, C1, and lone surrogates: nothing that names a workload, service or method holds them.
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_KINDS: Final = (EvidenceKind.JWT_SVID, EvidenceKind.CERTIFICATE, EvidenceKind.XFCC)
 _SHOWN: Final = 80  # characters of the sender's own text in a message
 
 
@@ -60,22 +64,34 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Attributes:
         spiffe: A SPIFFE ID.
         dns: A host name.
-        jwt: A token. Not accepted yet: nothing here verifies one.
         anonymous: True for a request without an identity.
+        jwt: A JWT-SVID, verified here.
+        certificate: A chain of certificates in PEM, the leaf first, verified here.
+        xfcc: The value of `x-forwarded-client-cert` of the proxy that asks.
     """
 
     spiffe: str | UnsetType = UNSET
     dns: str | UnsetType = UNSET
-    jwt: str | UnsetType = UNSET
     anonymous: bool | UnsetType = UNSET
+    jwt: str | UnsetType = UNSET
+    certificate: str | UnsetType = UNSET
+    xfcc: str | UnsetType = UNSET
 
 
 class UserClaims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The user on whose behalf the principal calls; see `pdp.vocabulary.User`."""
+    """The user on whose behalf the principal calls; see `pdp.vocabulary.User`.
 
-    issuer: str
-    subject: str
+    Attributes:
+        issuer: The issuer's URL.
+        subject: The issuer's name for the user.
+        groups: The user's groups.
+        jwt: A token of the issuer, verified here, that says all of it instead.
+    """
+
+    issuer: str | UnsetType = UNSET
+    subject: str | UnsetType = UNSET
     groups: tuple[str, ...] = ()
+    jwt: str | UnsetType = UNSET
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,7 +122,44 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     explain: bool = False
 
 
-def to_request(question: Question, index: RuleIndex, supplied: frozenset[str], now: Millis) -> Request:
+def presented(question: Question) -> Presented | None:
+    """The evidence in a question, if there is any.
+
+    Raises:
+        BadQuestionError: It stands beside what it should prove.
+    """
+    given, user = question.principal, question.user
+    kind, text = (None, "") if isinstance(given, str) else _presented(given)
+    if user is None or user.jwt is UNSET:
+        return None if kind is None else Presented(kind, text)
+    if user.issuer is not UNSET or user.subject is not UNSET or user.groups:
+        message = "`user` has a token, `jwt`, which says the rest: nothing stands beside it"
+        raise BadQuestionError("conflicting_evidence", message)
+    return Presented(kind, text, user.jwt)
+
+
+def _presented(given: Evidence) -> tuple[EvidenceKind | None, str]:
+    _only_one(given)
+    for kind, text in zip(_KINDS, (given.jwt, given.certificate, given.xfcc), strict=True):
+        if text is not UNSET:
+            return kind, text
+    return None, ""
+
+
+def _only_one(given: Evidence) -> None:
+    if sum(getattr(given, name) is not UNSET for name in given.__struct_fields__) != 1:
+        names = ", ".join(f"`{name}`" for name in given.__struct_fields__)
+        message = f"`principal` is an object with exactly one of {names}"
+        raise BadQuestionError("invalid_principal", message)
+
+
+def to_request(
+    question: Question,
+    index: RuleIndex,
+    supplied: frozenset[str],
+    now: Millis,
+    proof: Proof = NOTHING,
+) -> Request:
     """The request that a question comes to under an index.
 
     Args:
@@ -114,6 +167,7 @@ def to_request(question: Question, index: RuleIndex, supplied: frozenset[str], n
         index: Says which service a host is, and which types attributes have.
         supplied: Families of attributes that whoever asks supplies whenever they exist.
         now: The instant of the question.
+        proof: What its evidence proves.
 
     Raises:
         BadQuestionError: Something in it has no meaning; nothing is guessed or repaired.
@@ -123,16 +177,20 @@ def to_request(question: Question, index: RuleIndex, supplied: frozenset[str], n
     if question.at_least is not None:
         _require_revision(question.at_least)
     context = _context(question.context, index) if question.context else {}
+    for name in context:
+        if name.partition(".")[0] in proof.families:
+            message = f"`context` holds {_quoted(name)}, of which evidence in the question tells"
+            raise BadQuestionError("conflicting_evidence", message)
     if not hosts_agree(question.host, context):
         message = "`host`, `request.host` and `header.host` do not name one host"
         raise BadQuestionError("conflicting_hosts", message)
     return Request(
-        principal=_principal(question.principal),
+        principal=proof.principal or _principal(question.principal),
         service=_service(question, index),
         method=_clean("method", question.method),
         path=question.path,
         now=now,
-        user=None if question.user is None else _user(question.user),
+        user=proof.user or (None if question.user is None else _user(question.user)),
         context=context,
         supplied=supplied,
     )
@@ -144,10 +202,7 @@ def to_request(question: Question, index: RuleIndex, supplied: frozenset[str], n
 def _principal(given: str | Evidence) -> Principal:
     if isinstance(given, str):
         return _spiffe("principal", given)
-    fields = [name for name in given.__struct_fields__ if getattr(given, name) is not UNSET]
-    if len(fields) != 1:
-        message = "`principal` is an object with exactly one of `spiffe`, `dns`, `jwt` and `anonymous`"
-        raise BadQuestionError("invalid_principal", message)
+    _only_one(given)
     if isinstance(given.spiffe, str):
         return _spiffe("principal.spiffe", given.spiffe)
     if isinstance(given.dns, str):
@@ -159,8 +214,7 @@ def _principal(given: str | Evidence) -> Principal:
         return ANONYMOUS
     if given.anonymous is False:
         raise BadQuestionError("invalid_principal", "`principal.anonymous` can only be true")
-    message = "`principal.jwt` is not accepted: tokens are not verified here"
-    raise BadQuestionError("evidence_not_accepted", message)
+    raise BadQuestionError("evidence_refused", "`principal` holds evidence, which is not verified here")
 
 
 def _spiffe(field: str, text: str) -> Principal:
@@ -172,10 +226,18 @@ def _spiffe(field: str, text: str) -> Principal:
 
 
 def _user(given: UserClaims) -> User:
-    for field, text in (("issuer", given.issuer), ("subject", given.subject)):
-        if not text:
-            raise BadQuestionError("invalid_user", f"`user.{field}` is empty")
-    return User(issuer=given.issuer, subject=given.subject, groups=given.groups)
+    if given.jwt is not UNSET:
+        raise BadQuestionError("evidence_refused", "`user` holds a token, which is not verified here")
+    issuer, subject = _named("issuer", given.issuer), _named("subject", given.subject)
+    return User(issuer=issuer, subject=subject, groups=given.groups)
+
+
+def _named(field: str, text: str | UnsetType) -> str:
+    if text is UNSET:
+        raise BadQuestionError("missing_field", f"the field `{field}` of `user` is missing")
+    if not text:
+        raise BadQuestionError("invalid_user", f"`user.{field}` is empty")
+    return text
 
 
 # -- services --------------------------------------------------------------------------

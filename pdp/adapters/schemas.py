@@ -16,7 +16,14 @@ from pdp.adapters.answer_body import (
     RuleRef,
     ShadowBody,
 )
-from pdp.adapters.question import BadQuestionError, Evidence, Question, UserClaims, to_request
+from pdp.adapters.question import (
+    BadQuestionError,
+    Evidence,
+    Question,
+    UserClaims,
+    presented,
+    to_request,
+)
 
 __all__ = [
     "Answer",
@@ -34,6 +41,7 @@ __all__ = [
     "ShadowBody",
     "UserClaims",
     "error_body",
+    "presented",
     "to_answer",
     "to_request",
 ]

@@ -1,7 +1,7 @@
 """Settings about tokens: which issuers and trust domains are believed, for whom, and by which keys.
 
 Types and bounds are here, and what the settings come to: a `LiveTrust`. What a key set may hold is said in
-`pdp.identity.tokens.jwks`. Today `pdp identity explain` is the only one who asks.
+`pdp.identity.tokens.jwks`.
 """
 
 import os
@@ -24,7 +24,7 @@ from pdp.identity.tokens.remote_keys import RemoteKeys
 from pdp.identity.tokens.signature import ALGORITHMS, JWT_SVID_ALGORITHMS
 from pdp.limits import MAX_LEEWAY_SECONDS, MAX_TRUST_FILE_BYTES
 
-__all__ = ["BundleSettings", "IssuerSettings", "TokenSettings", "token_trust"]
+__all__ = ["BundleSettings", "IssuerSettings", "TokenSettings", "key_files", "token_trust"]
 
 _MAX_LIFETIME_SECONDS: Final = 366 * 86_400
 _OWN: Final = "it should be a table, or a text that holds JSON"
@@ -128,6 +128,15 @@ class _Source(NamedTuple):
     file: Path | None = None
     url: str | None = None
     ca_file: Path | None = None
+
+
+def key_files(settings: TokenSettings) -> tuple[Path, ...]:
+    """The files that hold keys."""
+    given = (
+        *(each.jwks_file for each in settings.issuers.values()),
+        *(each.bundle_file for each in settings.jwt_bundles.values()),
+    )
+    return tuple(dict.fromkeys(file for file in given if file is not None))
 
 
 def token_trust(settings: TokenSettings) -> tuple[LiveTrust, list[Problem]]:

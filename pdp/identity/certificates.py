@@ -10,14 +10,17 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from pdp.diagnostics import escape
+from pdp.limits import MAX_CHAIN_CERTIFICATES
 
 __all__ = [
     "CertificateTextError",
     "all_names",
     "dns_names",
     "fingerprint",
+    "presented_chain",
     "read_pem",
     "shown",
     "signing_fault",
@@ -47,6 +50,19 @@ def read_pem(data: bytes) -> tuple[x509.Certificate, ...]:
     if len(blocks) != data.count(_BEGIN):
         raise CertificateTextError("a certificate in it has a beginning and no end")
     return tuple(_read_block(block, number) for number, block in enumerate(blocks, start=1))
+
+
+def presented_chain(data: bytes) -> tuple[bytes, list[bytes]]:
+    """The leaf of a PEM text and the certificates behind it, in DER, as somebody presents them.
+
+    Raises:
+        CertificateTextError: As `read_pem`, or there are more than anybody needs.
+    """
+    if data.count(_BEGIN) > MAX_CHAIN_CERTIFICATES:  # before any is parsed
+        msg = f"there are more than {MAX_CHAIN_CERTIFICATES} certificates in it"
+        raise CertificateTextError(msg)
+    leaf, *others = (each.public_bytes(Encoding.DER) for each in read_pem(data))
+    return leaf, others
 
 
 def _read_block(block: bytes, number: int) -> x509.Certificate:

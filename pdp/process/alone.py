@@ -11,8 +11,9 @@ from pdp.config.address import parse_address
 from pdp.config.model import Settings
 from pdp.counters import Counters
 from pdp.identity.trust import TrustStore
-from pdp.process.answering import make_grpc, make_listener, make_log, make_service
+from pdp.process.answering import make_grpc, make_listener, make_log, make_service, make_verifier
 from pdp.process.cannot_start import CannotStartError
+from pdp.process.circumstances import Circumstances
 from pdp.process.edits import outcome
 from pdp.process.hangup import Hangups
 from pdp.process.kept import Kept
@@ -31,6 +32,7 @@ from pdp.process.parts import (
 from pdp.process.policies import follow_policies, make_publisher, unknown_services
 from pdp.process.renewal import follow_files
 from pdp.process.retune import retune
+from pdp.process.token_keys import TokenKeys
 from pdp.service.metrics import Metrics
 from pdp.store.bundle import read_bundle
 from pdp.store.publish import Event
@@ -63,13 +65,19 @@ def serve_alone(
         bundle = read_bundle(settings.policies.path)
         told: list[Callable[[Event], None]] = []
         kept = None if settings.policies.compiled is None else Kept(settings.policies.compiled, say)
-        publisher = make_publisher(bundle, trust.digest, told=told, kept=kept)
+        counters = Counters()
+        metrics = Metrics(counters)
+        keys = TokenKeys(settings, metrics, say)
+        circumstances = Circumstances(trust.digest, keys.trust.digest)
+        publisher = make_publisher(bundle, circumstances.name, told=told, kept=kept)
         require_entry(local, publisher)
         for warning in unknown_services(settings, publisher):
             say(warning)
-        counters = Counters()
         log = make_log(settings, make_digest_key(settings), counters, say, held)
-        service = make_service(settings, publisher, log, Metrics(counters))
+        verifier = make_verifier(
+            tls, lambda: keys.trust, lambda *wanted: asyncio.to_thread(keys.look, *wanted)
+        )
+        service = make_service(settings, publisher, log, metrics, verifier)
         told += [  # those who wait for the version first, then people
             lambda _: service.revisions.ring(),
             lambda event: service.metrics.reloaded(outcome(event)),
@@ -88,12 +96,13 @@ def serve_alone(
                 settings,
                 tls,
                 renewed=lambda: None,  # the listeners are told by `tls` itself
-                restate=publisher.restate,
+                restate=lambda digest: circumstances.of_roots(digest, publisher.restate),
                 metrics=service.metrics,
                 clock=clock,
                 say=say,
             )
             held.enter_context(renewal)
+        held.enter_context(keys.follow(lambda: circumstances.of_tokens(keys.trust.digest, publisher.restate)))
         held.callback(follow_policies(settings.policies.path, bundle, publisher, say).stop)
         where = shown_at(listener, plaintext=local is not None)
 

@@ -4,7 +4,7 @@ The others are in `pdp.process.parts`. Who puts them together is another's busin
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Final
 
@@ -21,20 +21,53 @@ from pdp.config.model import LogTarget, Settings
 from pdp.counters import Counters
 from pdp.diagnostics import escape
 from pdp.identity.expiry import ends
+from pdp.identity.tokens.issuer import TokenTrust
 from pdp.process.parts import Say, clock, no_log
 from pdp.service.admission import Admission
 from pdp.service.decision_service import DecisionService
+from pdp.service.evidence import Verifier
 from pdp.service.health import Health
+from pdp.service.key_looks import KeyLooks, Look
+from pdp.service.known_callers import KnownCallers
+from pdp.service.known_tokens import KnownTokens
 from pdp.service.metrics import Metrics
 from pdp.store.versions import Versions
 
-__all__ = ["grace_seconds", "make_grpc", "make_listener", "make_log", "make_service", "plain_headers"]
+__all__ = [
+    "grace_seconds",
+    "make_grpc",
+    "make_listener",
+    "make_log",
+    "make_service",
+    "make_verifier",
+    "plain_headers",
+]
 
 _STDOUT: Final = 1
 
 
+def make_verifier(tls: ServerTls | None, tokens: Callable[[], TokenTrust], look: Look) -> Verifier:
+    """What looks at evidence.
+
+    Args:
+        tls: Has the roots that certificates are verified to; None where there are none.
+        tokens: Gives those whose tokens are believed now.
+        look: Looks for newer keys of theirs.
+    """
+    return Verifier(
+        tokens=KnownTokens(tokens),
+        looks=KeyLooks(look),
+        chains=None if tls is None else KnownCallers(tls.trust, clock),
+        clock=clock,
+    )
+
+
 def make_service(
-    settings: Settings, versions: Versions, log: DecisionLog | None, metrics: Metrics
+    settings: Settings,
+    versions: Versions,
+    log: DecisionLog | None,
+    metrics: Metrics,
+    verifier: Verifier,
 ) -> DecisionService:
     """The service over what is served."""
     admission = Admission(
@@ -52,6 +85,7 @@ def make_service(
         log=log,
         connection_seconds=settings.limits.connection_seconds,
         freshness=settings.freshness.limits(),
+        verifier=verifier,
     )
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final, TypeVar, cast, final
 
@@ -19,6 +19,8 @@ from pdp.process.messages import (
     Go,
     Held,
     Hold,
+    Look,
+    Looked,
     Prepare,
     Prepared,
     Renew,
@@ -49,7 +51,12 @@ class Colleague:
     """
 
     def __init__(
-        self, slot: int, process: tuple[int, int], end: socket.socket, say: Callable[[str], None]
+        self,
+        slot: int,
+        process: tuple[int, int],
+        end: socket.socket,
+        say: Callable[[str], None],
+        look: Callable[[Look], Awaitable[None]],
     ) -> None:
         """Speak with a worker by an end of its channel.
 
@@ -58,12 +65,15 @@ class Colleague:
             process: Its number, and an open file that stands for it, which is ours from now on.
             end: Our end of the channel.
             say: Told what it says, and what happens to it.
+            look: Looks for keys that it does not know.
         """
         self.slot: Final = slot
         self.pid, self._exit = process
         self.answers = False
         self._channel: Channel[ToWorker, FromWorker] = Channel(end, cast("type[FromWorker]", FromWorker))
         self._say = say
+        self._look_for = look
+        self._looking = set[asyncio.Task[None]]()
         self._loop = asyncio.get_running_loop()
         self._gone: asyncio.Future[None] = self._loop.create_future()
         self._awaited: dict[tuple[type, int], asyncio.Future[FromWorker]] = {}
@@ -152,10 +162,19 @@ class Colleague:
                 self._quiet_since = time.monotonic()
                 if isinstance(message, Say):
                     self._say(message.text)
+                elif isinstance(message, Look):
+                    looking = asyncio.ensure_future(self._looked(message))
+                    self._looking.add(looking)
+                    looking.add_done_callback(self._looking.discard)
                 elif not isinstance(message, Beat):
                     self._take(message)
         except ChannelClosedError:
             self.kill()  # whatever it was doing: nobody could tell it to stop any more
+
+    async def _looked(self, message: Look) -> None:
+        await self._look_for(message)
+        if not self.is_gone:
+            self.tell(Looked(number=message.number))
 
     def _take(self, message: Prepared | Held | Renewed | Serving) -> None:
         answer = self._awaited.pop((type(message), message.number), None)
@@ -182,8 +201,13 @@ class Colleague:
         self._gone.set_result(None)
 
 
-async def start(slot: int, forks: Forks, say: Callable[[str], None]) -> Colleague:
-    """Begin a worker.
+async def start(
+    slot: int,
+    forks: Forks,
+    say: Callable[[str], None],
+    look: Callable[[Look], Awaitable[None]],
+) -> Colleague:
+    """Begin a worker; the arguments are those of `Colleague`.
 
     Raises:
         OSError: There can be no other process.
@@ -195,4 +219,4 @@ async def start(slot: int, forks: Forks, say: Callable[[str], None]) -> Colleagu
         except BaseException:
             ours.close()
             raise
-    return Colleague(slot, process, ours, say)
+    return Colleague(slot, process, ours, say, look)

@@ -11,13 +11,15 @@ from pdp.adapters.server import Beside
 from pdp.adapters.tls import ServerTls
 from pdp.config.address import parse_address
 from pdp.config.model import Settings
+from pdp.identity.tokens.issuer import TokenTrust
 from pdp.limits import MAX_HELD_SECONDS
-from pdp.process.answering import make_grpc, make_listener, make_log, make_service
+from pdp.process.answering import make_grpc, make_listener, make_log, make_service, make_verifier
 from pdp.process.local import local_of
 from pdp.process.messages import Begin
 from pdp.process.panel import Panel
 from pdp.process.parts import Say, clock, make_health, peers_of
 from pdp.process.retune import retune
+from pdp.service.key_looks import Look
 from pdp.service.metrics import Metrics
 from pdp.store.versions import Published, Versions
 
@@ -28,7 +30,7 @@ __all__ = ["Desk"]
 class Desk:
     """Everything of one worker but its channel. For one event loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- all by keyword but five
         self,
         begin: Begin,
         files: tuple[int, int],
@@ -36,6 +38,8 @@ class Desk:
         settings: Settings,
         first: Published,
         *,
+        tokens: Callable[[], TokenTrust],
+        look: Look,
         say: Say,
         held: ExitStack,
     ) -> None:
@@ -47,6 +51,8 @@ class Desk:
             tls: Our certificate and the roots of callers, which others may replace; None without TLS.
             settings: What to serve and how.
             first: What is served first.
+            tokens: Gives those whose tokens are believed now.
+            look: Looks for newer keys of theirs.
             say: Has something told to whoever runs the service.
             held: Closes what has to be closed.
 
@@ -59,7 +65,9 @@ class Desk:
         self._prepared = first
         self._limit: asyncio.TimerHandle | None = None
         log = make_log(settings, begin.digest_key, counters, say, held, lock=panel.file)
-        self._service: Final = make_service(settings, self._versions, log, Metrics(counters, panel.total))
+        verifier = make_verifier(tls, tokens, look)
+        metrics = Metrics(counters, panel.total)
+        self._service: Final = make_service(settings, self._versions, log, metrics, verifier)
         beside: list[Beside] = []
         if begin.grpc and tls is not None:
             address = parse_address(begin.grpc)

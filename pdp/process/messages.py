@@ -9,9 +9,11 @@ from typing import TypeAlias, final
 
 import msgspec
 
+from pdp.identity.tokens.issuer import TokenProfile
+
 __all__ = [
-    "Beat", "Begin", "Confirm", "Fork", "Forked", "FromWorker", "Go", "Held", "Hold", "Prepare", "Prepared",
-    "Renew", "Renewed", "Retune", "Say", "Serving", "ToWorker",
+    "Beat", "Begin", "Confirm", "Fork", "Forked", "FromWorker", "Go", "Held", "Hold", "Look", "Looked",
+    "Prepare", "Prepared", "Renew", "Renewed", "Retune", "Say", "Serving", "ToWorker",
 ]  # fmt: skip
 
 
@@ -41,7 +43,8 @@ class Forked(_Message, frozen=True):
 class Begin(_Message, frozen=True):
     """Supervisor: the first message.
 
-    With it come the listening socket, the shared memory, a file with certificates, and one with settings.
+    With it come the listening socket, the shared memory, a file with certificates and with those whose tokens
+    are believed, and one with settings.
 
     Attributes:
         slot: Which of the workers it is, from 0.
@@ -119,7 +122,7 @@ class Confirm(_Message, frozen=True):
 
 @final
 class Renew(_Message, frozen=True):
-    """Supervisor: other certificates are in force from now on. With it comes a file that holds them.
+    """Supervisor: other certificates, or keys of tokens, are in force from now on; a file holds them.
 
     Attributes:
         number: Which time this is.
@@ -130,7 +133,7 @@ class Renew(_Message, frozen=True):
 
 @final
 class Renewed(_Message, frozen=True):
-    """Worker: they are; no caller will be verified to a root that is none any more."""
+    """Worker: they are; nobody will be verified to a root or by a key that is none any more."""
 
     number: int
 
@@ -153,11 +156,35 @@ class Beat(_Message, frozen=True):
 
 
 @final
+class Look(_Message, frozen=True):
+    """Worker: a token of this issuer names a key that is not known; look for newer ones.
+
+    Attributes:
+        number: Which look of this worker it is.
+        profile: What its tokens prove.
+        name: The issuer, or the trust domain.
+        key_id: The key.
+    """
+
+    number: int
+    profile: TokenProfile
+    name: str
+    key_id: str | None
+
+
+@final
+class Looked(_Message, frozen=True):
+    """Supervisor: somebody has looked, and what was found is in force."""
+
+    number: int
+
+
+@final
 class Say(_Message, frozen=True):
     """Worker: something to be told to whoever runs the service."""
 
     text: str
 
 
-ToWorker: TypeAlias = Begin | Prepare | Hold | Go | Confirm | Renew | Retune
-FromWorker: TypeAlias = Prepared | Held | Renewed | Serving | Beat | Say
+ToWorker: TypeAlias = Begin | Prepare | Hold | Go | Confirm | Renew | Retune | Looked
+FromWorker: TypeAlias = Prepared | Held | Renewed | Serving | Beat | Look | Say

@@ -10,9 +10,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pdp.adapters.tls import Credential, ServerTls
 from pdp.config.model import Settings
+from pdp.identity.tokens.handed import read_token_trust, write_token_trust
+from pdp.identity.tokens.issuer import TokenTrust
 from pdp.identity.trust import TrustStore
 
-__all__ = ["pack_settings", "pack_tls", "renew_tls", "unpack_settings", "unpack_tls"]
+__all__ = ["pack_settings", "pack_trust", "renew_trust", "unpack_settings", "unpack_trust"]
 
 _T = TypeVar("_T")
 
@@ -25,8 +27,14 @@ class _Tls(msgspec.Struct, frozen=True):
     dns: list[bytes] | None
 
 
+@final
+class _Trusted(msgspec.Struct, frozen=True):
+    tls: _Tls | None
+    tokens: bytes
+
+
 _settings: Final[msgspec.msgpack.Decoder[str]] = msgspec.msgpack.Decoder(str)
-_tls: Final[msgspec.msgpack.Decoder[_Tls | None]] = msgspec.msgpack.Decoder(_Tls | None)
+_trusted: Final[msgspec.msgpack.Decoder[_Trusted]] = msgspec.msgpack.Decoder(_Trusted)
 
 
 def pack_settings(settings: Settings) -> int:
@@ -39,42 +47,47 @@ def unpack_settings(file: int) -> Settings:
     return Settings.model_validate_json(_unpack(file, _settings))
 
 
-def pack_tls(tls: ServerTls | None) -> int:
-    """An open file that holds our certificate, its key, and the roots of callers; the caller's to close."""
-    if tls is None:
-        return _pack(None)
+def pack_trust(tls: ServerTls | None, tokens: TokenTrust) -> int:
+    """An open file that holds what others prove to us and we to them; the caller's to close.
+
+    Args:
+        tls: Our certificate and its key, and the roots of callers, if there are any.
+        tokens: Whose tokens are believed.
+    """
+    return _pack(_Trusted(None if tls is None else _flat(tls), write_token_trust(tokens)))
+
+
+def unpack_trust(file: int) -> tuple[ServerTls | None, TokenTrust]:
+    """Certificate, key and roots as a file holds them, if there are any; and whose tokens are believed."""
+    found = _unpack(file, _trusted)
+    tls = None if found.tls is None else ServerTls(*_whole(found.tls))
+    return tls, read_token_trust(found.tokens)
+
+
+def renew_trust(tls: ServerTls | None, file: int) -> TokenTrust:
+    """Replace what a file holds otherwise, roots first; whose tokens are believed is handed back."""
+    found = _unpack(file, _trusted)
+    if tls is not None and found.tls is not None:
+        credential, trust = _whole(found.tls)
+        if trust != tls.current.trust:
+            tls.replace_trust(trust)
+        if credential != tls.current.credential:
+            tls.replace_credential(credential)
+    return read_token_trust(found.tokens)
+
+
+def _flat(tls: ServerTls) -> _Tls:
     current = tls.current  # once: another thread may replace it
     credential, trust = current.credential, current.trust
     domains = {name: _encoded(roots) for name, roots in trust.domains.items()}
     dns = None if trust.dns is None else _encoded(trust.dns)
-    return _pack(_Tls(credential.chain, credential.key, domains, dns))
+    return _Tls(credential.chain, credential.key, domains, dns)
 
 
-def unpack_tls(file: int) -> ServerTls | None:
-    """Certificate, key and roots as a file holds them, if there are any."""
-    found = _read_tls(file)
-    return None if found is None else ServerTls(*found)
-
-
-def renew_tls(tls: ServerTls, file: int) -> None:
-    """Replace what a file holds otherwise, roots first."""
-    found = _read_tls(file)
-    if found is None:
-        return
-    credential, trust = found
-    if trust != tls.current.trust:
-        tls.replace_trust(trust)
-    if credential != tls.current.credential:
-        tls.replace_credential(credential)
-
-
-def _read_tls(file: int) -> tuple[Credential, TrustStore] | None:
-    found = _unpack(file, _tls)
-    if found is None:
-        return None
-    domains = {name: _decoded(roots) for name, roots in found.domains.items()}
-    dns = None if found.dns is None else _decoded(found.dns)
-    return Credential(chain=found.chain, key=found.key), TrustStore(domains=domains, dns=dns)
+def _whole(flat: _Tls) -> tuple[Credential, TrustStore]:
+    domains = {name: _decoded(roots) for name, roots in flat.domains.items()}
+    dns = None if flat.dns is None else _decoded(flat.dns)
+    return Credential(chain=flat.chain, key=flat.key), TrustStore(domains=domains, dns=dns)
 
 
 def _pack(content: object) -> int:

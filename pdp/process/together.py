@@ -18,6 +18,7 @@ from pdp.config.model import Settings
 from pdp.identity.trust import TrustStore
 from pdp.limits import DRAIN_SECONDS, WORKER_BEAT_SECONDS
 from pdp.process.cannot_start import CannotStartError
+from pdp.process.circumstances import Circumstances
 from pdp.process.colleague import Colleague, start
 from pdp.process.edits import outcome
 from pdp.process.forks import Forks
@@ -25,9 +26,9 @@ from pdp.process.hangup import Hangups
 from pdp.process.images import ImageShelf, Parcel
 from pdp.process.kept import Kept
 from pdp.process.local import local_of, require_entry, shown_at
-from pdp.process.messages import Begin
+from pdp.process.messages import Begin, Look
 from pdp.process.panel import Panel
-from pdp.process.parcel import pack_settings, pack_tls
+from pdp.process.parcel import pack_settings, pack_trust
 from pdp.process.parts import (
     Say,
     clock,
@@ -41,6 +42,7 @@ from pdp.process.parts import (
 )
 from pdp.process.policies import follow_policies, make_publisher, unknown_services
 from pdp.process.renewal import follow_files
+from pdp.process.token_keys import TokenKeys
 from pdp.process.workers import Version, Workers
 from pdp.service.metrics import Metrics
 from pdp.store.bundle import PolicyBundle, read_bundle
@@ -101,12 +103,14 @@ class _Supervisor:
         peers_of(self._local, self._tls)
         self._panel = Panel.make(settings.process.workers + 1)
         self._metrics = Metrics(self._panel.counters(settings.process.workers))
+        self._keys = TokenKeys(settings, self._metrics, say)
+        self._circumstances = Circumstances(trust.digest, self._keys.trust.digest)
         self._bundle = read_bundle(settings.policies.path)
         compiled = settings.policies.compiled
         self._kept = None if compiled is None else Kept(compiled, say)
         self._publisher = make_publisher(
             self._bundle,
-            trust.digest,
+            self._circumstances.name,
             told=[lambda event: self._metrics.reloaded(outcome(event)), edited],
             change_over=self._change_over,
             kept=self._kept,
@@ -185,12 +189,13 @@ class _Supervisor:
                 self._settings,
                 self._tls,
                 renewed=self._renew,
-                restate=self._publisher.restate,
+                restate=lambda digest: self._circumstances.of_roots(digest, self._publisher.restate),
                 metrics=self._metrics,
                 clock=clock,
                 say=self._say,
             )
             following.enter_context(renewal)
+        following.enter_context(self._keys.follow(self._renew_keys))
         path = self._settings.policies.path
         following.callback(follow_policies(path, self._bundle, self._publisher, self._say).stop)
         if self._kept is not None:
@@ -234,7 +239,7 @@ class _Supervisor:
         Raises:
             OSError: There can be no other process.
         """
-        worker = await start(slot, self._forks, self._say)
+        worker = await start(slot, self._forks, self._say, self._look)
         # INVARIANT: nothing is awaited from here on: what changes later is told to it as to all others.
         message = Begin(
             slot=slot,
@@ -242,7 +247,7 @@ class _Supervisor:
             grpc="" if self._grpc is None else self._address(self._grpc),
             digest_key=self._digest_key,
         )
-        parcels = [pack_tls(self._tls), pack_settings(self._settings)]
+        parcels = [self._pack_trust(), pack_settings(self._settings)]
         worker.tell(message, [self._listener.fileno(), self._panel.file, *parcels])
         for parcel in parcels:
             os.close(parcel)
@@ -286,8 +291,20 @@ class _Supervisor:
 
     def _renew(self) -> None:
         """Have all workers go on with our certificates; called from the threads that follow their files."""
-        renewing = self._workers.renew(lambda: pack_tls(self._tls))
+        renewing = self._workers.renew(self._pack_trust)
         asyncio.run_coroutine_threadsafe(renewing, self._loop).result()
+
+    def _renew_keys(self) -> None:
+        """The same with keys of tokens, which then name a revision."""
+        self._renew()
+        self._circumstances.of_tokens(self._keys.trust.digest, self._publisher.restate)
+
+    async def _look(self, wanted: Look) -> None:
+        """Look for keys that a worker does not know."""
+        await asyncio.to_thread(self._keys.look, wanted.profile, wanted.name, wanted.key_id)
+
+    def _pack_trust(self) -> int:
+        return pack_trust(self._tls, self._keys.trust)
 
     @staticmethod
     def _address(taken: socket.socket) -> str:

@@ -9,10 +9,12 @@ import os
 import signal
 import socket
 from contextlib import ExitStack, suppress
+from itertools import count
 from typing import TypeAlias, cast, final
 
 from pdp.adapters.server import CannotListenError
 from pdp.adapters.uvicorn_server import event_loops
+from pdp.identity.tokens.issuer import TokenProfile
 from pdp.limits import WORKER_BEAT_SECONDS
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.channel import Channel, ChannelClosedError
@@ -26,6 +28,8 @@ from pdp.process.messages import (
     Go,
     Held,
     Hold,
+    Look,
+    Looked,
     Prepare,
     Prepared,
     Renew,
@@ -35,7 +39,7 @@ from pdp.process.messages import (
     Serving,
     ToWorker,
 )
-from pdp.process.parcel import renew_tls, unpack_settings, unpack_tls
+from pdp.process.parcel import renew_trust, unpack_settings, unpack_trust
 from pdp.store.snapshot import Snapshot
 from pdp.store.versions import Published
 
@@ -52,6 +56,8 @@ class _Worker:
         self._images = Unpacker()
         self._desk: Desk | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._looks = count(1)
+        self._looking: dict[int, asyncio.Future[None]] = {}
 
     async def run(self) -> None:
         """Do what the supervisor says, until a signal comes or the supervisor is gone.
@@ -62,7 +68,7 @@ class _Worker:
         begin, (listener, panel, certificates, settings) = await self._channel.receive()
         assert isinstance(begin, Begin)  # noqa: S101 - always first; the other end is our own program
         self._begin, self._files = begin, (listener, panel)
-        self._tls = unpack_tls(certificates)
+        self._tls, self._tokens = unpack_trust(certificates)
         os.close(certificates)
         self._retune(settings)
         beating = asyncio.create_task(self._beat())
@@ -97,6 +103,9 @@ class _Worker:
                     self._desk.confirm(number, confirmed_at)
                 case Retune():
                     self._retune(handed[0])
+                case Looked(number=number):
+                    if (looking := self._looking.pop(number, None)) is not None:
+                        looking.set_result(None)
                 case _:
                     raise ChannelClosedError  # nobody says this now
 
@@ -111,6 +120,8 @@ class _Worker:
                     self._tls,
                     self._settings,
                     published,
+                    tokens=lambda: self._tokens,
+                    look=self._look,
                     say=self._say,
                     held=self._held,
                 )
@@ -124,10 +135,9 @@ class _Worker:
             self._channel.send(Prepared(number=message.number, trouble=trouble))
 
     def _renew(self, file: int) -> None:
-        """Present and believe the certificates that a file holds, from now on."""
+        """Present and believe what a file holds, from now on."""
         try:
-            if self._tls is not None:
-                renew_tls(self._tls, file)
+            self._tokens = renew_trust(self._tls, file)
         finally:
             os.close(file)
 
@@ -160,6 +170,14 @@ class _Worker:
             with suppress(ChannelClosedError):
                 self._channel.send(Beat())
             await asyncio.sleep(WORKER_BEAT_SECONDS)
+
+    async def _look(self, profile: TokenProfile, name: str, key_id: str | None) -> None:
+        """Have the supervisor look for keys; returns once they are in force here, or if it is gone."""
+        number = next(self._looks)
+        self._looking[number] = looked = asyncio.get_running_loop().create_future()
+        with suppress(ChannelClosedError):
+            self._channel.send(Look(number=number, profile=profile, name=name, key_id=key_id))
+            await looked
 
     def _say(self, text: str) -> None:
         with suppress(ChannelClosedError):

@@ -5,6 +5,7 @@ question. Which services exist is not told: a forbidden one and an unknown one a
 alike.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -14,10 +15,11 @@ from pdp.identity.local import LocalCaller
 from pdp.index.rule_index import RuleIndex
 from pdp.principals import Principal, PrincipalKind
 from pdp.service.errors import NotPermittedError
-from pdp.vocabulary import Request
+from pdp.vocabulary import EvidenceKind, Request
 
 __all__ = ["Grant", "Permission", "Rights", "as_principal", "rights_of"]
 
+_NOBODY: Final = frozenset[int]()
 _CLAIMED: Final = frozenset({"user", "principal"})  # families of attributes that come from tokens
 
 
@@ -31,6 +33,8 @@ class Grant:
         asserts: Numbers of atoms that asserted principals may be in.
         itself: The caller's id, where it may be the principal; else None.
         claims: Whether users and claims may be asserted.
+        presents: Numbers of atoms whose principals evidence of a kind may prove.
+        user_tokens: Issuers whose tokens may name the user.
         explain: Whether explanations may be asked for.
         supplies: Families of attributes that the caller supplies.
     """
@@ -39,6 +43,8 @@ class Grant:
     asserts: frozenset[int]
     itself: str | None
     claims: bool
+    presents: Mapping[EvidenceKind, frozenset[int]]
+    user_tokens: frozenset[str]
     explain: bool
     supplies: frozenset[str]
 
@@ -69,13 +75,37 @@ class Rights:
 
     grants: tuple[Grant, ...]
 
-    def permit(self, request: Request, index: RuleIndex, *, explain: bool) -> Permission:
+    def permit_evidence(self, kind: EvidenceKind | None, *, user_token: bool) -> None:
+        """Check that evidence may be presented at all, before anybody looks at it.
+
+        Raises:
+            NotPermittedError: No single entry says so of all of it.
+        """
+        if not any(
+            (kind is None or kind in grant.presents) and (not user_token or grant.user_tokens)
+            for grant in self.grants
+        ):
+            message = "this caller may not present this kind of evidence"
+            raise NotPermittedError("evidence_not_permitted", message)
+
+    def permit(
+        self,
+        request: Request,
+        index: RuleIndex,
+        *,
+        explain: bool,
+        kind: EvidenceKind | None = None,
+        proven_user: bool = False,
+    ) -> Permission:
         """Check that a question may be asked.
 
         Args:
-            request: The question; its `supplied` is not looked at.
+            request: The question, with what was proven of principal and user, and the attributes that
+                the caller gives; its `supplied` is not looked at.
             index: The index that it will be decided under.
             explain: Whether an explanation is asked for.
+            kind: By which kind of evidence the principal was proven; None if the caller asserts it.
+            proven_user: Whether a token has proven the user.
 
         Raises:
             NotPermittedError: No single entry permits all of it.
@@ -86,11 +116,14 @@ class Rights:
         if not about or request.service not in index.services:
             raise NotPermittedError("service_not_permitted", "this caller may not ask about this service")
         atoms = index.principals.atoms(request.principal)
-        asserting = [
-            grant
-            for grant in about
-            if request.principal.id == grant.itself or not grant.asserts.isdisjoint(atoms)
-        ]
+        if kind is None:
+            asserting = [
+                grant
+                for grant in about
+                if request.principal.id == grant.itself or not grant.asserts.isdisjoint(atoms)
+            ]
+        else:
+            asserting = [grant for grant in about if not grant.presents.get(kind, _NOBODY).isdisjoint(atoms)]
         if not asserting:
             raise NotPermittedError("principal_not_permitted", "this caller may not assert this principal")
         families = {name.partition(".")[0] for name in request.context}
@@ -99,8 +132,14 @@ class Rights:
             raise NotPermittedError(
                 "attributes_not_permitted", "this caller's entry does not supply these attributes"
             )
+        if proven_user and request.user is not None:
+            issuer = request.user.issuer
+            supplying = [grant for grant in supplying if issuer in grant.user_tokens]
+            if not supplying:
+                message = "this caller may not present tokens of this issuer"
+                raise NotPermittedError("evidence_not_permitted", message)
         # Whatever an entry supplies: what a user or a token is said to claim takes `claims`.
-        if request.user is not None or not _CLAIMED.isdisjoint(families):
+        if (request.user is not None and not proven_user) or not _CLAIMED.isdisjoint(families):
             supplying = [grant for grant in supplying if grant.claims]
             if not supplying:
                 raise NotPermittedError("claims_not_permitted", "this caller may not assert a user or claims")
@@ -140,6 +179,8 @@ def rights_of(caller: Caller, entries: tuple[CallerEntry, ...], index: RuleIndex
                 asserts=entry.asserts,
                 itself=caller.id if entry.itself else None,
                 claims=entry.claims,
+                presents=entry.presents,
+                user_tokens=entry.user_tokens,
                 # Whoever shows no certificate is told nothing of rules, whatever its entry says.
                 explain=entry.explain and not isinstance(caller, LocalCaller),
                 supplies=entry.supplies,

@@ -25,7 +25,8 @@ from pdp.limits import (
 )
 from pdp.service.admission import Admission
 from pdp.service.authorization import Rights, rights_of
-from pdp.service.errors import CannotAnswerError, NotPermittedError
+from pdp.service.errors import CannotAnswerError, EvidenceRefusedError, NotPermittedError
+from pdp.service.evidence import NOTHING, Presented, Proof, Verifier, claimed
 from pdp.service.gate import Gate
 from pdp.service.ids import RANDOM_BYTES, new_decision_id
 from pdp.service.metrics import Metrics
@@ -54,8 +55,8 @@ class Answered:
         decision: The decision.
         published: The version.
         age_seconds: How long ago the source last confirmed that version.
-        max_age_ms: The operator's limit on reuse, the caller's own expiry, and what is left until the
-            version is stale.
+        max_age_ms: The operator's limit on reuse, the expiry of the caller and of evidence, and what is
+            left until the version is stale.
         may_explain: Whether the caller may learn more of rules than their names and places.
     """
 
@@ -92,6 +93,7 @@ class DecisionService:
         log: DecisionLog | None = None,
         connection_seconds: float = DEFAULT_CONNECTION_SECONDS,
         freshness: Freshness = UNLIMITED,
+        verifier: Verifier | None = None,
     ) -> None:
         """A service over what `versions` serves.
 
@@ -104,6 +106,7 @@ class DecisionService:
             log: Where decisions are logged, if they are.
             connection_seconds: How old a connection becomes, whatever its protocol.
             freshness: How old the last confirmation of a version may be, for each service.
+            verifier: Looks at evidence, if any is believed.
         """
         self.metrics: Final = metrics or Metrics()
         self.admission: Final = admission or Admission(
@@ -121,6 +124,7 @@ class DecisionService:
         self._versions = versions
         self._revisions = Revisions(versions)
         self._clock = clock
+        self._verifier = verifier
         # Key: the verified certificate and the version. Both are part of what rights depend on, so
         # nothing has to be invalidated; a new version means new keys. Errors are not kept.
         self._rights: LRUCache[tuple[str, int, int], Rights] = LRUCache(maxsize=MAX_RIGHTS_CACHED)
@@ -158,6 +162,19 @@ class DecisionService:
             )
         return rights
 
+    async def prove(self, caller: Caller, presented: Presented) -> Proof:
+        """Look at the evidence that a caller presents.
+
+        Raises:
+            NotPermittedError: It may not present such.
+            EvidenceRefusedError: It proves nothing.
+        """
+        rights = self.rights(caller, self._versions.current, self._clock())
+        rights.permit_evidence(presented.kind, user_token=presented.user_token is not None)
+        if self._verifier is None:
+            raise EvidenceRefusedError("evidence_refused", "no evidence is verified here")
+        return await self._verifier.prove(presented, caller)
+
     def answer(
         self,
         caller: Caller,
@@ -166,8 +183,17 @@ class DecisionService:
         request: Request,
         *,
         explain: bool = False,
+        proof: Proof = NOTHING,
     ) -> Answered:
         """Decide one question.
+
+        Args:
+            caller: Who asks.
+            published: The version.
+            now: The instant.
+            request: The question, with what was proven of principal and user.
+            explain: Whether an explanation is asked for.
+            proof: What its evidence proves.
 
         Raises:
             NotPermittedError: The caller may not ask it.
@@ -176,7 +202,12 @@ class DecisionService:
         began = time.perf_counter_ns()
         rights = self.rights(caller, published, now)
         index = published.snapshot.index
-        permission = rights.permit(request, index, explain=explain)
+        permission = rights.permit(
+            request, index, explain=explain, kind=proof.kind, proven_user=proof.user is not None
+        )
+        context, supplied = request.context, permission.supplies
+        if proof is not NOTHING:
+            context, supplied = claimed(proof, context, supplied, index)
         asked = Request(
             principal=request.principal,
             service=request.service,
@@ -184,12 +215,12 @@ class DecisionService:
             path=request.path,
             now=now,
             user=request.user,
-            context=request.context,
-            supplied=permission.supplies,
+            context=context,
+            supplied=supplied,
         )
         # INVARIANT: of the version that was taken; another may be served by now, confirmed later.
         confirmed_at = published.confirmed.at
-        max_age = min(self.max_age_ms, caller.not_after - now)
+        max_age = min(self.max_age_ms, caller.not_after - now, proof.expires - now)
         limit = self.freshness.limit(asked.service)
         if limit is None or (left := limit.left(confirmed_at, now)) >= 0:
             decision = decide(index, asked)

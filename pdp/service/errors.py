@@ -6,7 +6,13 @@ decision: an enforcement point treats all but an explicit allow as a deny.
 
 from typing import final
 
-__all__ = ["CannotAnswerError", "NotPermittedError", "OverloadedError", "ServiceError"]
+__all__ = [
+    "CannotAnswerError",
+    "EvidenceRefusedError",
+    "NotPermittedError",
+    "OverloadedError",
+    "ServiceError",
+]
 
 
 class ServiceError(Exception):
@@ -26,6 +32,11 @@ class ServiceError(Exception):
 @final
 class NotPermittedError(ServiceError):
     """The caller may not ask this."""
+
+
+@final
+class EvidenceRefusedError(ServiceError):
+    """Evidence in the question proves nothing; whoever sent it has to send another."""
 
 
 @final

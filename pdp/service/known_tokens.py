@@ -66,6 +66,11 @@ class KnownTokens:
         self._hits = self._misses = 0
 
     @property
+    def trust(self) -> TokenTrust:
+        """Everybody whose tokens are believed now."""
+        return self._trust()
+
+    @property
     def counts(self) -> TokenCounts:
         """What became of questions so far."""
         with self._lock:

@@ -118,7 +118,7 @@ BAD_PRINCIPALS = {
     "two": ({"spiffe": CHECKOUT, "dns": "a"}, "invalid_principal", "exactly one of"),
     "null inside": ({"spiffe": None}, "wrong_type", "`principal.spiffe`"),
     "unknown kind": ({"email": "a@b"}, "unknown_field", "the field `email` of `principal` is not known"),
-    "a token": ({"jwt": "e30.e30."}, "evidence_not_accepted", "tokens are not verified"),
+    "a token": ({"jwt": "e30.e30."}, "evidence_refused", "not verified here"),
     "not anonymous": ({"anonymous": False}, "invalid_principal", "can only be true"),
     "a wildcard": ({"dns": "*.example.org"}, "invalid_principal", "host name"),
     "bad SPIFFE ID inside": ({"spiffe": "x"}, "invalid_principal", "`principal.spiffe`"),

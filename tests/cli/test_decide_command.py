@@ -321,7 +321,7 @@ def test_a_mistake_in_the_call_ends_with_2(folder: Path, given: list[str], said:
         (arguments(context='{"a":1,"a":1}'), "duplicate_key", "`--context`: the key `a`"),
         (arguments(context='{"source.ip":"x"}'), "attribute_type", "`source.ip` is not of type `ip`"),
         (arguments(context='{"header.X":"x"}'), "invalid_attribute", "`header.x`"),
-        (arguments(user='{"issuer":"x"}'), "missing_field", "`--user`: the field `subject` is missing"),
+        (arguments(user='{"issuer":"x"}'), "missing_field", "the field `subject` of `user` is missing"),
         (arguments(user="\udcff"), "not_utf8", "`--user` is not UTF-8"),
     ],
 )
@@ -410,7 +410,7 @@ def test_a_line_that_cannot_be_answered_has_an_error_and_no_decision(folder: Pat
     codes = [
         "invalid_json", "invalid_json", "invalid_json", "wrong_type", "wrong_type", "not_utf8",
         "duplicate_key", "invalid_principal", "unknown_field", "attribute_type", "revision_not_seen",
-        "evidence_not_accepted", "too_deep", "body_too_large", "body_too_large",
+        "evidence_refused", "too_deep", "body_too_large", "body_too_large",
     ]  # fmt: skip
 
     answers = batch(folder, line(), *bad, line())

@@ -75,6 +75,7 @@ trust domain prod = "prod.example.org"
 service payments { allow prod/ns/checkout/sa/web to GET /v1/** }
 service orders { allow prod/ns/checkout/sa/web to GET /v1/** }
 caller prod/ns/mesh/sa/proxy fronts payments may assert any principal of prod supplies source, header
+caller prod/ns/mesh/sa/proxy fronts payments may present jwt-svid of any principal of prod
 """
 ASKED = {"principal": WEB, "service": "payments", "method": "GET", "path": "/v1/charges"}
 

@@ -175,6 +175,7 @@ def from_region(region: v1.Region) -> dict[str, Any]:
         "path": [from_step(step) for step in region.path],
         "rest": region.rest,
         "context": {attribute.name: from_attribute(attribute) for attribute in region.context},
+        **({"evidence": list(region.evidence)} if region.evidence else {}),
     }
 
 

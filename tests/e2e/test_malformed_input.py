@@ -120,7 +120,6 @@ QUESTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "principal without kind": ({"principal": {}}, "invalid_principal"),
     "principal of two kinds": ({"principal": {"anonymous": True, "dns": "a.b"}}, "invalid_principal"),
     "principal not anonymous": ({"principal": {"anonymous": False}}, "invalid_principal"),
-    "principal by token": ({"principal": {"jwt": "a.b.c"}}, "evidence_not_accepted"),
     "principal in capitals": ({"principal": WEB.upper()}, "invalid_principal"),
     "principal with a query": ({"principal": WEB + "?x"}, "invalid_principal"),
     "principal with dots": ({"principal": "spiffe://prod.example.org/ns/../x"}, "invalid_principal"),

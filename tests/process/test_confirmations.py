@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from pdp.config.model import Settings
+from pdp.identity.tokens.issuer import TokenTrust
 from pdp.process.desk import Desk
 from pdp.process.messages import Begin
 from pdp.process.panel import Panel
@@ -37,6 +38,10 @@ def first() -> Published:
     return version(1)
 
 
+async def nobody_looks(*_: object) -> None:
+    """There is no token."""
+
+
 @pytest.fixture
 def desk(first: Published) -> Iterator[Desk]:
     """What a worker answers with, put together as in one."""
@@ -46,7 +51,10 @@ def desk(first: Published) -> Iterator[Desk]:
         begin = Begin(slot=0, slots=2, grpc="", digest_key=b"")
         files = (os.dup(listener.fileno()), os.dup(panel.file))
         held.callback(os.close, files[1])
-        yield Desk(begin, files, None, Settings.model_validate(SETTINGS), first, say=print, held=held)
+        settings = Settings.model_validate(SETTINGS)
+        yield Desk(
+            begin, files, None, settings, first, tokens=TokenTrust, look=nobody_looks, say=print, held=held
+        )
 
 
 def test_one_of_the_version_that_is_served_counts(desk: Desk, first: Published) -> None:

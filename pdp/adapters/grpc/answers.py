@@ -100,6 +100,7 @@ def _region(region: RegionBody) -> v1.Region:
         path=[_step(step) for step in region.path],
         rest=region.rest,
         context=[_attribute(name, value) for name, value in region.context.items()],
+        evidence=region.evidence if isinstance(region.evidence, list) else (),
     )
 
 

@@ -34,7 +34,7 @@ from pdp.adapters.watching import begin_watch, watch
 from pdp.identity.caller import Caller
 from pdp.limits import MAX_ARRIVAL_SECONDS, MAX_BODY_BYTES, MAX_STREAM_IDLE_SECONDS
 from pdp.service.decision_service import DecisionService
-from pdp.service.errors import CannotAnswerError, NotPermittedError, OverloadedError
+from pdp.service.errors import CannotAnswerError, ServiceError
 
 __all__ = ["SERVICE", "Calls"]
 
@@ -159,7 +159,7 @@ class Calls:
     async def _result(self, caller: Caller, data: bytes) -> Answer | ErrorBody:
         try:
             return await ask(self._service, caller, lambda: read_question(data))
-        except (BadQuestionError, NotPermittedError, CannotAnswerError, OverloadedError) as error:
+        except (BadQuestionError, ServiceError) as error:
             return error_body(error.code, error.message)
 
     async def _watch_revisions(self, context: _Context) -> None:

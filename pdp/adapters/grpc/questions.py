@@ -144,19 +144,19 @@ def _evidence(message: Principal) -> Evidence:
     return Evidence(
         spiffe=_text("principal.spiffe", message.spiffe) if kind == "spiffe" else UNSET,
         dns=_text("principal.dns", message.dns) if kind == "dns" else UNSET,
-        jwt=_text("principal.jwt", message.jwt) if kind == "jwt" else UNSET,
         anonymous=message.anonymous if kind == "anonymous" else UNSET,
+        jwt=_text("principal.jwt", message.jwt) if kind == "jwt" else UNSET,
+        certificate=_text("principal.certificate", message.certificate) if kind == "certificate" else UNSET,
+        xfcc=_text("principal.xfcc", message.xfcc) if kind == "xfcc" else UNSET,
     )
 
 
 def _user(message: User) -> UserClaims:
-    for name in ("issuer", "subject"):
-        if not message.HasField(name):
-            _missing(f"user.{name}")
     return UserClaims(
-        issuer=_text("user.issuer", message.issuer),
-        subject=_text("user.subject", message.subject),
+        issuer=_text("user.issuer", message.issuer) if message.HasField("issuer") else UNSET,
+        subject=_text("user.subject", message.subject) if message.HasField("subject") else UNSET,
         groups=tuple(_text("user.groups", group) for group in message.groups),
+        jwt=_text("user.jwt", message.jwt) if message.HasField("jwt") else UNSET,
     )
 
 

@@ -12,7 +12,13 @@ from grpc.aio import ServicerContext
 
 from pdp.adapters.question import BadQuestionError
 from pdp.identity.refusal import UntrustedCertificateError
-from pdp.service.errors import CannotAnswerError, NotPermittedError, OverloadedError
+from pdp.service.errors import (
+    CannotAnswerError,
+    EvidenceRefusedError,
+    NotPermittedError,
+    OverloadedError,
+    ServiceError,
+)
 
 __all__ = ["CODE", "refuse", "status_of"]
 
@@ -30,7 +36,7 @@ _BY_CODE: Final = {
 async def refuse(context: ServicerContext[bytes, bytes], error: Exception) -> NoReturn:
     """End a call with an error. An unexpected one is ours, and tells nothing."""
     match error:
-        case BadQuestionError() | NotPermittedError() | CannotAnswerError() | OverloadedError():
+        case BadQuestionError() | ServiceError():
             code, message = error.code, error.message
         case UntrustedCertificateError():
             code, message = "caller_untrusted", f"the client certificate is not accepted: {error.message}"
@@ -43,7 +49,7 @@ async def refuse(context: ServicerContext[bytes, bytes], error: Exception) -> No
 def status_of(error: Exception) -> grpc.StatusCode:
     """The status that an error has."""
     match error:
-        case BadQuestionError():
+        case BadQuestionError() | EvidenceRefusedError():
             return _BY_CODE.get(error.code, grpc.StatusCode.INVALID_ARGUMENT)
         case NotPermittedError():
             return _BY_CODE.get(error.code, grpc.StatusCode.PERMISSION_DENIED)

@@ -12,13 +12,18 @@ from typing import Any, Final
 from pdp.limits import MAX_CONTEXT_ATTRIBUTES
 from pdp.vocabulary import AttributeValue
 
-__all__ = ["claim_attributes"]
+__all__ = ["claim_attributes", "unreadable_claims"]
 
 _STRINGS: Final = frozenset({"aud", "scope", "groups", "roles"})
 _STRING: Final = frozenset({"iss", "sub", "azp", "email"})
 _BOOL: Final = frozenset({"email_verified"})
 #: What can be written after the dot; a claim with another name cannot be read by any rule.
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+
+
+def unreadable_claims(claims: Mapping[str, Any], found: Mapping[str, AttributeValue]) -> frozenset[str]:
+    """Claims that are there and that `claim_attributes` has not found, though a rule could name them."""
+    return frozenset(name for name in claims if name not in found and _NAME.fullmatch(name))
 
 
 def claim_attributes(claims: Mapping[str, Any]) -> dict[str, AttributeValue]:

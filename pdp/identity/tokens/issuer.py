@@ -86,6 +86,7 @@ class TokenTrust:
     Attributes:
         issuers: Issuers of users, by `iss`.
         bundles: Trust domains of workloads, by name.
+        digest: SHA-256 of all of it, hexadecimal; empty where nobody is believed.
 
     Raises:
         ValueError: One stands under another name or in the wrong place, or a name is no trust domain.
@@ -93,6 +94,7 @@ class TokenTrust:
 
     issuers: Mapping[str, TokenIssuer] = field(default_factory=dict)
     bundles: Mapping[str, TokenIssuer] = field(default_factory=dict)
+    digest: str = field(init=False)
 
     def __post_init__(self) -> None:
         for held, profile in ((self.issuers, TokenProfile.OIDC), (self.bundles, TokenProfile.SPIFFE)):
@@ -104,5 +106,7 @@ class TokenTrust:
                 check_trust_domain(name)
         except TrustError as error:
             raise ValueError(str(error)) from error
+        ids = sorted(each.id for each in (*self.issuers.values(), *self.bundles.values()))
+        object.__setattr__(self, "digest", hashlib.sha256("\n".join(ids).encode()).hexdigest() if ids else "")
         object.__setattr__(self, "issuers", MappingProxyType(dict(self.issuers)))
         object.__setattr__(self, "bundles", MappingProxyType(dict(self.bundles)))

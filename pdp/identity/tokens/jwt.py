@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, final
 
-from pdp.identity.tokens.attributes import claim_attributes
+from pdp.identity.tokens.attributes import claim_attributes, unreadable_claims
 from pdp.identity.tokens.claims import (
     TokenTimes,
     audiences_of,
@@ -53,6 +53,7 @@ class VerifiedToken:
         key_id: The `kid` of the key that signed it; None where that has none.
         algorithm: By which algorithm.
         attributes: The claims that rules can read, by name.
+        unreadable: The names of others, whose values are of no type that rules know.
         user: The user, of an issuer's token.
         principal: The workload, of a JWT-SVID.
     """
@@ -64,6 +65,7 @@ class VerifiedToken:
     key_id: str | None
     algorithm: str
     attributes: Mapping[str, AttributeValue] = field(compare=False)
+    unreadable: frozenset[str] = field(compare=False, default=frozenset())
     user: User | None = None
     principal: Principal | None = None
 
@@ -146,6 +148,7 @@ def verify_token(token: CompactToken, issuer: TokenIssuer, now: Millis) -> Verif
         key_id=key.key_id,
         algorithm=token.algorithm,
         attributes=attributes,
+        unreadable=unreadable_claims(token.claims, attributes),
         user=user,
         principal=principal,
     )

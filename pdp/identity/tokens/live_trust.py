@@ -4,6 +4,7 @@ This module puts the keys in force into the configuration of their issuer. When 
 `pdp.identity.tokens.remote_keys`; how they are fetched in `pdp.identity.fetch`.
 """
 
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import final
@@ -23,15 +24,34 @@ class LiveTrust:
         """Take keys from `remote`, by profile and name of their issuer, and all else from `fixed`."""
         self._trust = fixed
         self._remote = remote
+        self._lock = threading.Lock()
+
+    @property
+    def remote(self) -> Mapping[tuple[TokenProfile, str], RemoteKeys]:
+        """Those keys that are fetched, by profile and name of their issuer."""
+        return self._remote
 
     def now(self) -> TokenTrust:
         """Everybody, with the keys in force; nobody is asked for newer ones."""
-        trust = self._trust
-        for (profile, name), keys in self._remote.items():
-            held = trust.issuers if profile is TokenProfile.OIDC else trust.bundles
-            trust = self._with(trust, held[name], keys.current())
-        self._trust = trust
-        return trust
+        with self._lock:
+            trust = self._trust
+            for (profile, name), keys in self._remote.items():
+                trust = self._with(trust, _held(trust, profile)[name], keys.current())
+            self._trust = trust
+            return trust
+
+    def replace(self, fixed: TokenTrust) -> None:
+        """Take all else from `fixed` from now on; who has no good keys in it keeps those that it had."""
+        with self._lock:
+            for profile in TokenProfile:
+                for name, issuer in _held(fixed, profile).items():
+                    if issuer.keys.fault:
+                        fixed = self._with(fixed, issuer, _held(self._trust, profile)[name].keys)
+            self._trust = fixed
+
+    def find(self, profile: TokenProfile, name: str) -> TokenIssuer | None:
+        """The configuration of one of them, with the keys in force."""
+        return _held(self.now(), profile).get(name)
 
     def latest(self, issuer: TokenIssuer, key_id: str | None) -> TokenIssuer:
         """An issuer with the keys in force, after a look at their source if one is wanted."""
@@ -46,6 +66,10 @@ class LiveTrust:
         if issuer.profile is TokenProfile.OIDC:
             return replace(trust, issuers={**trust.issuers, issuer.name: changed})
         return replace(trust, bundles={**trust.bundles, issuer.name: changed})
+
+
+def _held(trust: TokenTrust, profile: TokenProfile) -> Mapping[str, TokenIssuer]:
+    return trust.issuers if profile is TokenProfile.OIDC else trust.bundles
 
 
 def _holding(issuer: TokenIssuer, keys: KeySet) -> TokenIssuer:

@@ -72,26 +72,32 @@ class Question(_message.Message):
     def __init__(self, principal: _Optional[_Union[Principal, _Mapping]] = ..., method: _Optional[str] = ..., path: _Optional[str] = ..., service: _Optional[str] = ..., host: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ..., context: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., at_least: _Optional[str] = ..., explain: _Optional[bool] = ...) -> None: ...
 
 class Principal(_message.Message):
-    __slots__ = ("spiffe", "dns", "jwt", "anonymous")
+    __slots__ = ("spiffe", "dns", "jwt", "anonymous", "certificate", "xfcc")
     SPIFFE_FIELD_NUMBER: _ClassVar[int]
     DNS_FIELD_NUMBER: _ClassVar[int]
     JWT_FIELD_NUMBER: _ClassVar[int]
     ANONYMOUS_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    XFCC_FIELD_NUMBER: _ClassVar[int]
     spiffe: str
     dns: str
     jwt: str
     anonymous: bool
-    def __init__(self, spiffe: _Optional[str] = ..., dns: _Optional[str] = ..., jwt: _Optional[str] = ..., anonymous: _Optional[bool] = ...) -> None: ...
+    certificate: str
+    xfcc: str
+    def __init__(self, spiffe: _Optional[str] = ..., dns: _Optional[str] = ..., jwt: _Optional[str] = ..., anonymous: _Optional[bool] = ..., certificate: _Optional[str] = ..., xfcc: _Optional[str] = ...) -> None: ...
 
 class User(_message.Message):
-    __slots__ = ("issuer", "subject", "groups")
+    __slots__ = ("issuer", "subject", "groups", "jwt")
     ISSUER_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     GROUPS_FIELD_NUMBER: _ClassVar[int]
+    JWT_FIELD_NUMBER: _ClassVar[int]
     issuer: str
     subject: str
     groups: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, issuer: _Optional[str] = ..., subject: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ...) -> None: ...
+    jwt: str
+    def __init__(self, issuer: _Optional[str] = ..., subject: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., jwt: _Optional[str] = ...) -> None: ...
 
 class Attribute(_message.Message):
     __slots__ = ("name", "text", "integer", "boolean", "texts", "absent")
@@ -162,20 +168,22 @@ class Rule(_message.Message):
     def __init__(self, name: _Optional[str] = ..., at: _Optional[str] = ..., because: _Optional[str] = ...) -> None: ...
 
 class Region(_message.Message):
-    __slots__ = ("service", "principal", "method", "path", "rest", "context")
+    __slots__ = ("service", "principal", "method", "path", "rest", "context", "evidence")
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     REST_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     service: str
     principal: str
     method: str
     path: _containers.RepeatedCompositeFieldContainer[Step]
     rest: bool
     context: _containers.RepeatedCompositeFieldContainer[Attribute]
-    def __init__(self, service: _Optional[str] = ..., principal: _Optional[str] = ..., method: _Optional[str] = ..., path: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., rest: _Optional[bool] = ..., context: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ...) -> None: ...
+    evidence: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, service: _Optional[str] = ..., principal: _Optional[str] = ..., method: _Optional[str] = ..., path: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., rest: _Optional[bool] = ..., context: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., evidence: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Step(_message.Message):
     __slots__ = ("segment", "any", "excluding")

@@ -1,0 +1,227 @@
+"""What a question proves instead of saying it: tokens, certificates, and what a proxy says of some.
+
+Evidence is looked at once the caller's entry says that it may present such a kind, before anything is
+decided. Whom it proves is then permitted like whom a caller asserts (`pdp.service.authorization`). Each kind
+is read by the module of `pdp.identity` that holds its standard; this one says when, and by whose trust.
+
+INVARIANT: a principal comes out of one piece of evidence, and a user out of the token of an issuer. Neither
+is ever taken for the other, or for the caller.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, NoReturn, final
+
+from pdp.compiler.attributes import attribute_type, type_problem
+from pdp.identity.caller import Caller
+from pdp.identity.certificates import CertificateTextError, presented_chain
+from pdp.identity.refusal import UntrustedCertificateError
+from pdp.identity.tokens.jws import parse_compact
+from pdp.identity.tokens.jwt import VerifiedToken, issuer_of
+from pdp.identity.tokens.refusal import RefusedTokenError, TokenRefusal
+from pdp.identity.xfcc import XFCC, ForwardedError, ForwardedFault, forwarded_identity
+from pdp.index.rule_index import RuleIndex
+from pdp.principals import Principal
+from pdp.service.authorization import as_principal
+from pdp.service.errors import EvidenceRefusedError
+from pdp.service.key_looks import KeyLooks
+from pdp.service.known_callers import KnownCallers
+from pdp.service.known_tokens import KnownTokens
+from pdp.vocabulary import AttributeValue, EvidenceKind, Millis, User
+
+__all__ = ["NOTHING", "Presented", "Proof", "Verifier", "claimed"]
+
+_NEVER: Final[Millis] = 253_402_300_799_999  # the end of 9999
+#: Newer keys may take such a token.
+_KEYS: Final = frozenset({TokenRefusal.UNKNOWN_KEY, TokenRefusal.KEY_SET})
+
+
+class Presented(NamedTuple):
+    """The evidence in a question.
+
+    Attributes:
+        kind: Of what kind the principal's is; None where the question says who it is.
+        text: That evidence.
+        user_token: The user's token, if there is one.
+    """
+
+    kind: EvidenceKind | None = None
+    text: str = ""
+    user_token: str | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What was proven.
+
+    Attributes:
+        kind: By evidence of which kind the principal was; None if it was not.
+        principal: Whom the question is about, if that was proven.
+        user: On whose behalf it is asked, if that was proven.
+        attributes: What tokens claim, as attributes of `principal` and `user`.
+        unreadable: Names of such whose values are of no type that rules know.
+        expires: The instant from which some of it holds no longer.
+    """
+
+    kind: EvidenceKind | None = None
+    principal: Principal | None = None
+    user: User | None = None
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    unreadable: frozenset[str] = frozenset()
+    expires: Millis = _NEVER
+
+    @property
+    def families(self) -> frozenset[str]:
+        """The families of attributes that are known by it, whether they are there or not."""
+        found = {"user"} if self.user is not None else set()
+        return frozenset(found | ({"principal"} if self.kind is EvidenceKind.JWT_SVID else set()))
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Which members of the question were proven."""
+        proven = (("principal", self.kind), ("user", self.user))
+        return tuple(name for name, there in proven if there is not None)
+
+
+#: There was no evidence.
+NOTHING: Final = Proof()
+
+
+def claimed(
+    proof: Proof,
+    context: Mapping[str, AttributeValue | None],
+    supplied: frozenset[str],
+    index: RuleIndex,
+) -> tuple[dict[str, AttributeValue | None], frozenset[str]]:
+    """Attributes with the claims that rules under an index can read, and the families that are known.
+
+    A claim of another type than the language's is neither there nor absent: of its family nothing counts
+    as absent then, so that no allow holds by that, and no deny is evaded.
+    """
+    found = dict(context)
+    unclear = {name.partition(".")[0] for name in proof.unreadable if _is_readable(name, index)}
+    for name, value in proof.attributes.items():
+        type_ = attribute_type(name, index.attributes)
+        if isinstance(type_, str):
+            continue  # no rule can read it
+        if type_problem(type_, value):
+            unclear.add(name.partition(".")[0])
+        else:
+            found[name] = value
+    return found, (supplied | proof.families) - unclear
+
+
+def _is_readable(name: str, index: RuleIndex) -> bool:
+    return not isinstance(attribute_type(name, index.attributes), str)
+
+
+@final
+class Verifier:
+    """Turns evidence into what it proves. For one event loop."""
+
+    def __init__(
+        self,
+        *,
+        tokens: KnownTokens,
+        looks: KeyLooks,
+        chains: KnownCallers | None,
+        clock: Callable[[], Millis],
+    ) -> None:
+        """Verify by what is in force at each time.
+
+        Args:
+            tokens: Verifies tokens.
+            looks: Has newer keys looked for.
+            chains: Verifies certificates; None where there are no roots.
+            clock: The wall clock.
+        """
+        self._tokens, self._looks, self._chains, self._clock = tokens, looks, chains, clock
+
+    async def prove(self, presented: Presented, caller: Caller) -> Proof:
+        """What evidence proves now.
+
+        Raises:
+            EvidenceRefusedError: Some of it proves nothing.
+        """
+        kind, text, user_token = presented
+        principal, expires, tokens = None, _NEVER, dict[str, VerifiedToken]()
+        match kind:
+            case EvidenceKind.JWT_SVID:
+                token = await self._token("principal.jwt", text)
+                principal, expires = token.principal, token.times.expires
+                tokens["principal"] = token
+                if principal is None:
+                    _refuse("principal.jwt", "subject", "it names a user, and no workload")
+            case EvidenceKind.CERTIFICATE:
+                principal, expires = self._certificate(text)
+            case EvidenceKind.XFCC:
+                principal = _forwarded(text, caller)
+            case None:
+                pass
+        user = None
+        if user_token is not None:
+            token = await self._token("user.jwt", user_token)
+            user, expires = token.user, min(expires, token.times.expires)
+            tokens["user"] = token
+            if user is None:
+                _refuse("user.jwt", "subject", "it names a workload, and no user")
+        return Proof(
+            kind=kind,
+            principal=principal,
+            user=user,
+            attributes={
+                f"{family}.{name}": value
+                for family, token in tokens.items()
+                for name, value in token.attributes.items()
+            },
+            unreadable=frozenset(
+                f"{family}.{name}" for family, token in tokens.items() for name in token.unreadable
+            ),
+            expires=expires,
+        )
+
+    async def _token(self, where: str, text: str) -> VerifiedToken:
+        try:
+            try:
+                return self._tokens.find(text, self._clock())
+            except RefusedTokenError as error:
+                if error.code not in _KEYS or not await self._looked(text):
+                    raise
+            return self._tokens.find(text, self._clock())
+        except RefusedTokenError as error:
+            _refuse(where, error.code.value, error.message)
+
+    async def _looked(self, text: str) -> bool:
+        """Whether the keys of a token's issuer were looked for."""
+        parsed = parse_compact(text)
+        issuer = issuer_of(parsed.claims.get("sub"), parsed.claims.get("iss"), self._tokens.trust)
+        return await self._looks.wanted(issuer, parsed.key_id)
+
+    def _certificate(self, text: str) -> tuple[Principal, Millis]:
+        where = "principal.certificate"
+        if self._chains is None:
+            _refuse(where, "no_roots", "no roots are configured that could prove it")
+        try:
+            proven = self._chains.find([text.encode()], lambda: presented_chain(text.encode()))
+        except UntrustedCertificateError as error:
+            _refuse(where, error.code.value, error.message)
+        except CertificateTextError as error:
+            _refuse(where, "malformed", str(error))
+        if self._clock() > proven.not_after:
+            _refuse(where, "expired", "a certificate of the chain has expired")
+        return as_principal(proven), proven.not_after
+
+
+def _forwarded(text: str, caller: Caller) -> Principal:
+    """Whom the proxy that asks has verified; its own name stands in the header, as `By`."""
+    try:
+        return forwarded_identity([text.encode("utf-8", "surrogatepass")], caller.id)
+    except ForwardedError as error:
+        elsewhere = error.fault is ForwardedFault.ELSEWHERE
+        message = f"the `By` of `{XFCC.decode()}` is not the caller" if elsewhere else error.message
+        _refuse("principal.xfcc", error.fault.value, message)
+
+
+def _refuse(where: str, why: str, message: str) -> NoReturn:
+    raise EvidenceRefusedError("evidence_refused", f"`{where}` is refused ({why}): {message}")

@@ -1,0 +1,56 @@
+"""A look for newer keys, where a token names one that is not known: who asks for it, and how often.
+
+How keys are fetched is in `pdp.identity.tokens.remote_keys`, and who does it is told from outside: this
+process, or its supervisor.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeAlias, final
+
+from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile
+from pdp.limits import KEY_LOOK_SECONDS, KEYS_PAUSE_SECONDS
+
+__all__ = ["KeyLooks", "Look"]
+
+#: Looks for newer keys of one issuer, of whom a token names this one; returns once they are in force.
+Look: TypeAlias = Callable[[TokenProfile, str, str | None], Awaitable[None]]
+
+
+@final
+class KeyLooks:
+    """Bounds looks: of one issuer one at a time, and seldom. For one event loop."""
+
+    def __init__(self, look: Look, clock: Callable[[], float] = time.monotonic) -> None:
+        """Have keys looked for by `look`; the seconds of `clock` are never set back."""
+        self._look = look
+        self._clock = clock
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._ended: dict[str, float] = {}
+
+    async def wanted(self, issuer: TokenIssuer, key_id: str | None) -> bool:
+        """Wait for a look at an issuer's keys, for a bounded time.
+
+        Returns:
+            Whether there was one: what was not known may be known now.
+        """
+        task = self._under_way.get(issuer.id)
+        if task is None:
+            ended = self._ended.get(issuer.name)
+            if ended is not None and self._clock() - ended < KEYS_PAUSE_SECONDS:
+                return False
+            task = asyncio.create_task(self._once(issuer, key_id))
+            self._under_way[issuer.id] = task
+        with suppress(TimeoutError):
+            async with asyncio.timeout(KEY_LOOK_SECONDS):
+                await asyncio.shield(task)
+        return True
+
+    async def _once(self, issuer: TokenIssuer, key_id: str | None) -> None:
+        try:
+            await self._look(issuer.profile, issuer.name, key_id)
+        finally:
+            self._ended[issuer.name] = self._clock()
+            del self._under_way[issuer.id]
