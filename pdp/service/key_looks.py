@@ -5,15 +5,18 @@ process, or its supervisor.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeAlias, final
+from typing import Final, TypeAlias, final
 
 from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile
 from pdp.limits import KEY_LOOK_SECONDS, KEYS_PAUSE_SECONDS
 
 __all__ = ["KeyLooks", "Look"]
+
+_log: Final = logging.getLogger("pdp.keys")
 
 #: Looks for newer keys of one issuer, of whom a token names this one; returns once they are in force.
 Look: TypeAlias = Callable[[TokenProfile, str, str | None], Awaitable[None]]
@@ -51,6 +54,8 @@ class KeyLooks:
     async def _once(self, issuer: TokenIssuer, key_id: str | None) -> None:
         try:
             await self._look(issuer.profile, issuer.name, key_id)
+        except Exception:  # noqa: BLE001 -- the question is answered all the same, by the keys that there are
+            _log.exception("keys could not be looked for, by a defect of pdp")
         finally:
             self._ended[issuer.name] = self._clock()
             del self._under_way[issuer.id]

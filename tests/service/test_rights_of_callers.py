@@ -15,13 +15,15 @@ from pdp.store.bundle import make_bundle
 from pdp.store.loader import Loader
 from pdp.store.publish import Publisher
 from pdp.store.snapshot import Snapshot
-from pdp.vocabulary import Effect, Request, User
+from pdp.vocabulary import Effect, EvidenceKind, Request, User
 
 NOW = 1_800_000_000_000
 POLICY = """\
 language 1
 trust domain prod = "prod.example.org"
 trust domain other = "other.example.org"
+issuer corp = "https://corp.example.com"
+issuer other = "https://other.example.com"
 service a { allow prod/** to GET /** as a }
 service b { allow prod/** to GET /** as b }
 service x.y { allow prod/** to GET /** as xy }
@@ -31,6 +33,11 @@ caller prod/split fronts b may assert any principal of other supplies header
 caller prod/split fronts b may assert prod/only may explain supplies source, user
 caller prod/all fronts any service may assert any principal of prod, claims supplies source
 caller prod/self fronts a may assert itself supplies source
+caller prod/edge fronts a may present jwt-svid of prod/web, prod/only may present xfcc of prod/web
+    may present user-token of corp supplies header
+caller prod/edge fronts a may present certificate of prod/web
+caller prod/edge fronts b may present jwt-svid of prod/web may present user-token of other
+caller prod/edge fronts a may assert prod/named supplies user
 caller prod/{n}/of/{s} fronts "{s}.{n}" may assert any principal of prod supplies source
 """
 
@@ -63,12 +70,19 @@ def request(**what: Any) -> Request:
     return Request(**{"principal": prod(), "service": "a", "method": "GET", "path": "/x", "now": NOW, **what})
 
 
-def permitted(who: str, *, explain: bool = False, **what: Any) -> str:
+def permitted(
+    who: str,
+    *,
+    explain: bool = False,
+    kind: EvidenceKind | None = None,
+    proven_user: bool = False,
+    **what: Any,
+) -> str:
     """What becomes of a question: `""`, or the code of the refusal."""
     _, snapshot = load()
     rights = rights_of(caller(who), snapshot.callers, snapshot.index)
     try:
-        rights.permit(request(**what), snapshot.index, explain=explain)
+        rights.permit(request(**what), snapshot.index, explain=explain, kind=kind, proven_user=proven_user)
     except NotPermittedError as error:
         return error.code
     return ""
@@ -105,6 +119,73 @@ def permitted(who: str, *, explain: bool = False, **what: Any) -> str:
 )  # fmt: skip
 def test_one_entry_permits_all_of_it_or_none_does(who: str, what: dict[str, Any], code: str) -> None:
     assert permitted(who, **what) == code
+
+
+NO_EVIDENCE = "evidence_not_permitted"
+CORP = User(issuer="https://corp.example.com", subject="alice")
+OTHERS = User(issuer="https://other.example.com", subject="alice")
+
+
+@pytest.mark.parametrize(
+    ("kind", "what", "code"),
+    [
+        (EvidenceKind.JWT_SVID, {}, ""),
+        (EvidenceKind.XFCC, {}, ""),
+        (EvidenceKind.CERTIFICATE, {}, ""),
+        # What a kind may prove is its own, and what may be named another thing.
+        (EvidenceKind.XFCC, {"principal": prod("only")}, "principal_not_permitted"),
+        (EvidenceKind.JWT_SVID, {"principal": prod("named")}, "principal_not_permitted"),
+        (None, {}, "principal_not_permitted"),
+        (None, {"principal": prod("named")}, ""),
+        (EvidenceKind.XFCC, {"service": "b"}, "principal_not_permitted"),
+        (EvidenceKind.JWT_SVID, {"service": "b"}, ""),
+        # Users, by one entry with the principal.
+        (EvidenceKind.JWT_SVID, {"user": CORP, "proven_user": True}, ""),
+        (EvidenceKind.JWT_SVID, {"user": OTHERS, "proven_user": True}, NO_EVIDENCE),
+        (EvidenceKind.JWT_SVID, {"user": OTHERS, "proven_user": True, "service": "b"}, ""),
+        (
+            EvidenceKind.JWT_SVID,
+            {"user": CORP, "proven_user": True, "service": "b"},
+            NO_EVIDENCE,
+        ),
+        (EvidenceKind.CERTIFICATE, {"user": CORP, "proven_user": True}, NO_EVIDENCE),
+        (None, {"principal": prod("named"), "user": CORP, "proven_user": True}, NO_EVIDENCE),
+        # A right to show tokens is no right to say what they say.
+        (EvidenceKind.JWT_SVID, {"user": CORP}, "claims_not_permitted"),
+        (EvidenceKind.JWT_SVID, {"context": {"user.email": "a@b"}}, "claims_not_permitted"),
+        (EvidenceKind.JWT_SVID, {"context": {"principal.iss": "x"}}, "attributes_not_permitted"),
+        (EvidenceKind.JWT_SVID, {"context": {"header.x-a": ("b",)}}, ""),
+        (EvidenceKind.CERTIFICATE, {"context": {"header.x-a": ("b",)}}, "attributes_not_permitted"),
+    ],
+)
+def test_one_entry_permits_evidence_and_all_the_rest(
+    kind: EvidenceKind | None, what: dict[str, Any], code: str
+) -> None:
+    assert permitted("edge", kind=kind, **what) == code
+
+
+@pytest.mark.parametrize(
+    ("who", "kind", "user_token", "may"),
+    [
+        ("edge", EvidenceKind.JWT_SVID, True, True),
+        ("edge", EvidenceKind.CERTIFICATE, False, True),
+        ("edge", EvidenceKind.CERTIFICATE, True, False),  # no entry of the three has both
+        ("edge", None, True, True),
+        ("all", EvidenceKind.JWT_SVID, False, False),
+        ("all", None, True, False),
+    ],
+)
+def test_evidence_is_looked_at_only_for_those_who_may_present_it(
+    who: str, kind: EvidenceKind | None, *, user_token: bool, may: bool
+) -> None:
+    _, snapshot = load()
+    rights = rights_of(caller(who), snapshot.callers, snapshot.index)
+
+    if may:
+        rights.permit_evidence(kind, user_token=user_token)
+    else:
+        with pytest.raises(NotPermittedError, match="may not present"):
+            rights.permit_evidence(kind, user_token=user_token)
 
 
 def test_caller_of_no_entry_has_no_grant() -> None:
