@@ -249,7 +249,7 @@ def _answer(
         decision_id=answered.decision_id,
         max_age_limit_ms=answered.max_age_ms,
         may_explain=answered.may_explain,
-        evidence=proof.members,
+        evidence=() if proof is NOTHING else proof.members,
         explanation=explain(index, answered.request, answered.decision) if question.explain else None,
     )
 

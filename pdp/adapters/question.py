@@ -177,10 +177,8 @@ def to_request(
     if question.at_least is not None:
         _require_revision(question.at_least)
     context = _context(question.context, index) if question.context else {}
-    for name in context:
-        if name.partition(".")[0] in proof.families:
-            message = f"`context` holds {_quoted(name)}, of which evidence in the question tells"
-            raise BadQuestionError("conflicting_evidence", message)
+    if proof is not NOTHING:
+        _require_apart(context, proof.families)
     if not hosts_agree(question.host, context):
         message = "`host`, `request.host` and `header.host` do not name one host"
         raise BadQuestionError("conflicting_hosts", message)
@@ -194,6 +192,14 @@ def to_request(
         context=context,
         supplied=supplied,
     )
+
+
+def _require_apart(context: Mapping[str, object], proven: frozenset[str]) -> None:
+    """What evidence tells is not given as well: which of the two would hold?"""
+    for name in context:
+        if name.partition(".")[0] in proven:
+            message = f"`context` holds {_quoted(name)}, of which evidence in the question tells"
+            raise BadQuestionError("conflicting_evidence", message)
 
 
 # -- identities ------------------------------------------------------------------------
