@@ -116,7 +116,7 @@ async def ask(service: DecisionService, caller: Caller, read: Callable[[], Quest
         service.admission.enter(caller.id)
         try:
             question = read()
-            found = presented(question)
+            found = presented(question.principal, question.user)
             proof = NOTHING if found is None else await service.prove(caller, found)
             if await _waited(service, {question.at_least}, 1) or proof is not NOTHING:
                 await service.gate.passed()
@@ -198,7 +198,7 @@ async def _proof_or_error(
         return item
     try:
         with _counted(service):
-            found = presented(item)
+            found = presented(item.principal, item.user)
             if found is None:
                 return NOTHING
             proof = await service.prove(caller, found)

@@ -16,14 +16,9 @@ from pdp.adapters.answer_body import (
     RuleRef,
     ShadowBody,
 )
-from pdp.adapters.question import (
-    BadQuestionError,
-    Evidence,
-    Question,
-    UserClaims,
-    presented,
-    to_request,
-)
+from pdp.adapters.bad_question import BadQuestionError
+from pdp.adapters.identities import Evidence, UserClaims, presented
+from pdp.adapters.question import Question, to_request
 
 __all__ = [
     "Answer",

@@ -26,7 +26,7 @@ from tests.docs.sets import NOW
 #: Where the code stands among the arguments of whatever makes an error for a caller.
 RAISING = {
     "BadJsonError": 0, "BadQuestionError": 0, "NotPermittedError": 0, "CannotAnswerError": 0,
-    "OverloadedError": 0, "_StatusError": 1, "_error": 1,
+    "OverloadedError": 0, "EvidenceRefusedError": 0, "_StatusError": 1, "_error": 1,
 }  # fmt: skip
 
 
@@ -52,12 +52,10 @@ def codes_of(code: ast.expr, tree: ast.Module) -> set[str]:
         case ast.Name(id="code"):
             return codes_assigned(tree)
         case ast.BoolOp(op=ast.Or(), values=[ast.Name(id="code"), other]):
-            given = [
-                word.value for call in calls(tree, "_clean") for word in call.keywords if word.arg == "code"
-            ]
+            given = [word.value for call in checks("clean") for word in call.keywords if word.arg == "code"]
             return codes_of(other, tree).union(*(codes_of(value, tree) for value in given))
         case ast.JoinedStr(values=[ast.Constant(value="invalid_"), _]):
-            fields = [call.args[0] for call in calls(tree, "_clean", "_spiffe") if not call.keywords]
+            fields = [call.args[0] for call in checks("clean", "_spiffe") if not call.keywords]
             return {
                 f"invalid_{str(field.value).partition('.')[0]}"
                 for field in fields
@@ -67,9 +65,12 @@ def codes_of(code: ast.expr, tree: ast.Module) -> set[str]:
             pytest.fail(f"line {code.lineno}: cannot read the code {ast.unparse(code)}")
 
 
-def calls(tree: ast.AST, *names: str) -> list[ast.Call]:
+def checks(*names: str) -> list[ast.Call]:
+    """Calls of these functions wherever questions are read."""
     return [
         node
+        for name, tree in MODULES.items()
+        if name.startswith("pdp.adapters")
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
     ]

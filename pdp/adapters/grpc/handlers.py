@@ -16,6 +16,7 @@ from grpc_health.v1.health import aio
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from pdp.adapters.answering import ask, ask_batch
+from pdp.adapters.bad_question import BadQuestionError
 from pdp.adapters.grpc.answers import (
     answer_message,
     batch_message,
@@ -28,7 +29,6 @@ from pdp.adapters.grpc.open_calls import OpenCalls
 from pdp.adapters.grpc.questions import read_batch, read_question, read_watch
 from pdp.adapters.grpc.refusals import refuse
 from pdp.adapters.grpc.waiting import Waiting
-from pdp.adapters.question import BadQuestionError
 from pdp.adapters.schemas import Answer, ErrorBody, error_body
 from pdp.adapters.watching import begin_watch, watch
 from pdp.identity.caller import Caller

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 from msgspec import UNSET
 
+from pdp.adapters.bad_question import BadQuestionError
 from pdp.adapters.grpc.v1.decision_pb2 import (
     Attribute,
     Principal,
@@ -21,7 +22,6 @@ from pdp.adapters.grpc.v1.decision_pb2 import (
 )
 from pdp.adapters.grpc.v1.decision_pb2 import Question as QuestionMessage
 from pdp.adapters.grpc.v1.raw_batch_pb2 import RawBatch
-from pdp.adapters.question import BadQuestionError
 from pdp.adapters.schemas import Evidence, Question, UserClaims
 from pdp.limits import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES
 from pdp.strictness import quoted

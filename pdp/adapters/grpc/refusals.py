@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 import grpc
 from grpc.aio import ServicerContext
 
-from pdp.adapters.question import BadQuestionError
+from pdp.adapters.bad_question import BadQuestionError
 from pdp.identity.refusal import UntrustedCertificateError
 from pdp.service.errors import (
     CannotAnswerError,
