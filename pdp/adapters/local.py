@@ -16,8 +16,9 @@ from typing import TypeAlias, final
 from pdp.adapters.bounded import BoundedProtocol
 from pdp.adapters.connection import CALLER
 from pdp.adapters.unix_socket import peer_uid
+from pdp.identity.forwarded.refusal import ForwardedError, ForwardedFault
+from pdp.identity.forwarded.xfcc import XFCC, forwarded_identity
 from pdp.identity.local import LocalCaller, forwarded_caller
-from pdp.identity.xfcc import XFCC, ForwardedError, ForwardedFault, forwarded_identity
 from pdp.service.errors import NotPermittedError
 
 __all__ = ["Local", "local_hosts", "local_protocol_class"]

@@ -20,10 +20,11 @@ from pdp.identity.certificates import (
     shown,
     uris,
 )
+from pdp.identity.forwarded.refusal import ForwardedError
+from pdp.identity.forwarded.xfcc import Element, parse_elements, workload_of
 from pdp.identity.refusal import UntrustedCertificateError
 from pdp.identity.trust import TrustStore
 from pdp.identity.x509 import verify_caller
-from pdp.identity.xfcc import Element, ForwardedError, parse_elements, workload_of
 from pdp.limits import MAX_HEAD_BYTES
 from pdp.principals import InvalidIdentityError, parse_spiffe_id
 

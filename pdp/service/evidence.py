@@ -15,11 +15,12 @@ from typing import Final, NamedTuple, NoReturn, final
 from pdp.compiler.attributes import attribute_type, type_problem
 from pdp.identity.caller import Caller
 from pdp.identity.certificates import CertificateTextError, presented_chain
+from pdp.identity.forwarded.refusal import ForwardedError, ForwardedFault
+from pdp.identity.forwarded.xfcc import XFCC, forwarded_identity
 from pdp.identity.refusal import UntrustedCertificateError
 from pdp.identity.tokens.jws import parse_compact
 from pdp.identity.tokens.jwt import VerifiedToken, issuer_of
 from pdp.identity.tokens.refusal import RefusedTokenError, TokenRefusal
-from pdp.identity.xfcc import XFCC, ForwardedError, ForwardedFault, forwarded_identity
 from pdp.index.rule_index import RuleIndex
 from pdp.principals import Principal
 from pdp.service.authorization import as_principal

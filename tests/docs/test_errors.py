@@ -13,9 +13,9 @@ from pdp.adapters import bounded as connection_module
 from pdp.adapters.grpc.refusals import status_of
 from pdp.adapters.local import Local
 from pdp.adapters.schemas import BadQuestionError
+from pdp.identity.forwarded.xfcc import XFCC
 from pdp.identity.local import named_caller
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
-from pdp.identity.xfcc import XFCC
 from pdp.service.decision_service import DecisionService
 from pdp.service.errors import CannotAnswerError, NotPermittedError, OverloadedError
 from pdp.store.freshness import Freshness, Limit

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdp.identity.xfcc import ForwardedError, ForwardedFault, forwarded_identity, parse_elements
+from pdp.identity.forwarded.refusal import ForwardedError, ForwardedFault
+from pdp.identity.forwarded.xfcc import forwarded_identity, parse_elements
 
 OURS = "spiffe://prod.example.org/ns/pdp/sa/pdp"
 PROXY = "spiffe://prod.example.org/ns/edge/sa/proxy"

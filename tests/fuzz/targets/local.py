@@ -14,7 +14,8 @@ from functools import cache
 from itertools import product
 from typing import Final
 
-from pdp.identity.xfcc import XFCC, ForwardedError, forwarded_identity
+from pdp.identity.forwarded.refusal import ForwardedError
+from pdp.identity.forwarded.xfcc import XFCC, forwarded_identity
 from tests.e2e.local_calls import LocalService, short_folder
 from tests.e2e.running import DEADLINE, PEP, PROD, Pki, make_policies, question
 from tests.fuzz.engine import Target

@@ -14,20 +14,12 @@ Of a backslash before a quote it is not certain whether it escapes; one does, an
 import re
 from collections import Counter
 from collections.abc import Sequence
-from enum import Enum
-from typing import Final, TypeAlias, final
+from typing import Final, TypeAlias
 
+from pdp.identity.forwarded.refusal import ForwardedError, ForwardedFault, invalid
 from pdp.principals import InvalidIdentityError, Principal, spiffe_principal
 
-__all__ = [
-    "XFCC",
-    "Element",
-    "ForwardedError",
-    "ForwardedFault",
-    "forwarded_identity",
-    "parse_elements",
-    "workload_of",
-]
+__all__ = ["XFCC", "Element", "forwarded_identity", "parse_elements", "workload_of"]
 
 #: What one proxy says: keys in lower case (`uri` also where it is written `SAN`) and values, in order.
 Element: TypeAlias = tuple[tuple[str, str], ...]
@@ -44,29 +36,6 @@ _PAIR: Final = re.compile(
     re.ASCII | re.VERBOSE,
 )
 _COMMA: Final = re.compile(r"[ \t]*,[ \t]*", re.ASCII)  # RFC 9110, section 5.6.1, without empty elements
-
-
-class ForwardedFault(Enum):
-    """Why a header names nobody."""
-
-    MISSING = "missing"
-    INVALID = "invalid"
-    ELSEWHERE = "elsewhere"
-
-
-@final
-class ForwardedError(Exception):
-    """A header that names no caller.
-
-    Attributes:
-        fault: What kind of fault it is.
-        message: One sentence in plain words; holds nothing of the header.
-    """
-
-    def __init__(self, fault: ForwardedFault, message: str) -> None:
-        super().__init__(message)
-        self.fault: Final = fault
-        self.message: Final = message
 
 
 def forwarded_identity(lines: Sequence[bytes], ours: str) -> Principal:
@@ -159,4 +128,4 @@ def _values(element: Element, wanted: str) -> list[str]:
 
 
 def _invalid(why: str) -> ForwardedError:
-    return ForwardedError(ForwardedFault.INVALID, f"`{XFCC.decode()}` is refused: {why}")
+    return invalid(XFCC, why)
