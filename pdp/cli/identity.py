@@ -1,29 +1,28 @@
-"""`pdp identity explain`: what we make of an ID, a header, a certificate or a token, and why.
+"""`pdp identity explain`: what we make of an ID, headers, a certificate or a token, and why.
 
-This module holds the command and how it prints; what is made of evidence is in `pdp.identity.explained` and
-`pdp.identity.tokens.explained`, whom `--config` has us believe in `pdp.cli.identity_config`.
+This module holds the command and how it prints; what evidence comes to is in `pdp.cli.evidence`, whom
+`--config` has us believe in `pdp.cli.identity_config`, how headers are given in `pdp.cli.forwarded_options`.
 Exit codes: 0 accepted, 1 refused, 2 called wrongly, 3 it could not be found out; with `--batch`, 0 once
 every line was read.
 """
 
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final
 
 import click
 import msgspec
 
-from pdp.adapters.strict_json import BadJsonError, decode
-from pdp.cli.identity_config import Believed, believed
+from pdp.cli.evidence import KEYS, Evidence, Explainer
+from pdp.cli.forwarded_options import FORMS, form_of, header_lines
+from pdp.cli.identity_config import believed
 from pdp.cli.instant_option import INSTANT
 from pdp.cli.lines import answer_each
 from pdp.cli.output import CannotError, ExitCode, MistakenError, Tone, current_instant, print_json, say
 from pdp.diagnostics import escape
-from pdp.identity.explained import Explained, explain_certificate, explain_spiffe_id, explain_xfcc
-from pdp.identity.tokens.explained import explain_jwt
-from pdp.limits import MAX_BODY_BYTES, MAX_TOKEN_BYTES, MAX_TRUST_FILE_BYTES
+from pdp.identity.explained import Explained
+from pdp.limits import MAX_TOKEN_BYTES, MAX_TRUST_FILE_BYTES
 from pdp.store.problems import reason
 from pdp.vocabulary import Millis
 
@@ -34,23 +33,10 @@ Example:
   pdp identity explain --spiffe-id spiffe://prod.example.org/ns/shop/sa/web
   pdp identity explain --xfcc 'By=spiffe://prod.example.org/ns/pdp/sa/pdp;URI=spiffe://prod.example.org/a'
   pdp identity explain --cert web.pem --trust prod.example.org=roots.pem
+  pdp identity explain --forwarded linkerd --header 'l5d-client-id: web.shop.mesh.example.org'
   pdp identity explain --jwt - --config pdp.toml < token.txt
   pdp identity explain --batch evidence.jsonl --config pdp.toml
 """
-
-
-@final
-class _Line(msgspec.Struct, forbid_unknown_fields=True):
-    """A line of a file of evidence: exactly one of these."""
-
-    spiffe_id: str | None = None
-    xfcc: str | None = None
-    cert: str | None = None
-    jwt: str | None = None
-
-
-_KEYS: Final = "`spiffe_id`, `xfcc`, `cert` and `jwt`"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @click.group(epilog=_EXAMPLE)
@@ -77,6 +63,15 @@ def identity() -> None:
 @click.option(
     "--trust", multiple=True, metavar="DOMAIN=FILE", help="Roots of a trust domain, PEM, for certificates."
 )
+@click.option(
+    "--forwarded",
+    type=click.Choice(FORMS),
+    help="The form in which a proxy says in headers who called it: those of --header.",
+)
+@click.option(
+    "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header's line, with --forwarded."
+)
+@click.option("--ours", metavar="ID", help="Our own SPIFFE ID: --forwarded xfcc has to be for us.")
 @click.option("--jwt", metavar="TOKEN", help="A token; `-` reads it from standard input.")
 @click.option(
     "--config",
@@ -89,7 +84,7 @@ def identity() -> None:
     "--batch",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     metavar="FILE",
-    help=f"JSON lines, each with one of {_KEYS}.",
+    help=f"JSON lines, each with one of {KEYS}.",
 )
 @click.option("--json", "as_json", is_flag=True, help="For programs: what was made of it as JSON.")
 def explain(  # noqa: PLR0913 - one for each option
@@ -99,71 +94,46 @@ def explain(  # noqa: PLR0913 - one for each option
     hops: int,
     cert: Path | None,
     trust: tuple[str, ...],
+    forwarded: str | None,
+    headers: tuple[str, ...],
+    ours: str | None,
     jwt: str | None,
     config: Path | None,
     at: Millis | None,
     batch: Path | None,
     as_json: bool,
 ) -> None:
-    """Say what an ID, a header, a certificate or a token comes to, and why.
+    """Say what an ID, headers, a certificate or a token come to, and why.
 
     Nothing is read but the files that are named. Nobody is asked for anything but the keys of a token's own
     issuer, where the settings name a URL for them.
     """
-    given = [each for each in (spiffe_id, xfcc, cert, jwt, batch) if each is not None]
+    given = [each for each in (spiffe_id, xfcc, cert, forwarded, jwt, batch) if each is not None]
     if len(given) != 1:
-        raise click.UsageError("give one of --spiffe-id, --xfcc, --cert, --jwt and --batch")
-    explainer = _Explainer(hops, believed(trust, config), current_instant() if at is None else at)
+        raise click.UsageError("give one of --spiffe-id, --xfcc, --cert, --forwarded, --jwt and --batch")
+    if headers and forwarded is None:
+        raise click.UsageError("--header goes with --forwarded")
+    now = current_instant() if at is None else at
+    explainer = Explainer(hops, believed(trust, config), ours, now)
     if batch is not None:
         answer_each(batch, explainer.line)
         return
-    token = None if jwt is None else _token(jwt)
-    pem = None if cert is None else _read(cert)
-    found = explainer.explain(spiffe_id, xfcc, token, pem)
+    evidence = Evidence(
+        spiffe_id=spiffe_id,
+        xfcc=xfcc,
+        pem=None if cert is None else _read(cert),
+        jwt=None if jwt is None else _token(jwt),
+        forwarded=None if forwarded is None else (form_of(forwarded), header_lines(headers)),
+    )
+    lacking = explainer.lacks(evidence)
+    if lacking is not None:
+        raise MistakenError(*lacking)
+    found = explainer.explain(evidence)
     if as_json:
         print_json(msgspec.to_builtins(found))
     else:
         _show(found)
     sys.exit(ExitCode.YES if found.accepted else ExitCode.NO)
-
-
-@final
-class _Explainer:
-    def __init__(self, hops: int, believed: Believed, now: Millis) -> None:
-        self._hops = hops
-        self._believed = believed
-        self._now = now
-
-    def explain(
-        self, spiffe_id: str | None, xfcc: str | None, jwt: str | None, pem: bytes | None
-    ) -> Explained:
-        """What one of these comes to."""
-        if spiffe_id is not None:
-            return explain_spiffe_id(spiffe_id)
-        if xfcc is not None:
-            return explain_xfcc(xfcc, self._hops)
-        if jwt is not None:
-            tokens = self._believed.tokens
-            return explain_jwt(jwt, tokens.now(), self._now, tokens.latest)
-        if self._believed.roots is None:
-            message = "a certificate is verified to the roots that --trust or --config names"
-            raise MistakenError("no_trust", message)
-        now = _EPOCH + timedelta(milliseconds=self._now)
-        return explain_certificate(pem or b"", self._believed.roots, now)
-
-    def line(self, line: bytes) -> Explained:
-        """The same for a line of a file; one that holds no evidence is refused."""
-        try:
-            given = decode(line, _Line, max_bytes=MAX_BODY_BYTES, subject="the line")
-        except BadJsonError as error:
-            return Explained(accepted=False, reason=error.message, parts={"code": error.code})
-        if sum(each is not None for each in (given.spiffe_id, given.xfcc, given.cert, given.jwt)) != 1:
-            reason = f"the line has not exactly one of {_KEYS}"
-            return Explained(accepted=False, reason=reason, parts={"code": "wrong_type"})
-        if given.cert is not None and self._believed.roots is None:
-            reason = "there are no roots to verify it to: name them by --trust or --config"
-            return Explained(accepted=False, reason=reason, parts={"code": "no_trust"})
-        return self.explain(given.spiffe_id, given.xfcc, given.jwt, (given.cert or "").encode())
 
 
 def _token(given: str) -> str:

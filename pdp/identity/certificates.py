@@ -6,6 +6,7 @@ trust in `pdp.identity.trust`.
 """
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from cryptography import x509
@@ -21,6 +22,7 @@ __all__ = [
     "dns_names",
     "fingerprint",
     "presented_chain",
+    "read_der",
     "read_pem",
     "shown",
     "signing_fault",
@@ -65,9 +67,26 @@ def presented_chain(data: bytes) -> tuple[bytes, list[bytes]]:
     return leaf, others
 
 
+def read_der(data: bytes, number: int) -> x509.Certificate:
+    """A certificate in DER, fully parsed.
+
+    Args:
+        data: The certificate.
+        number: Which of several it is, for what is said of it.
+
+    Raises:
+        CertificateTextError: It is malformed.
+    """
+    return _read(x509.load_der_x509_certificate, data, number)
+
+
 def _read_block(block: bytes, number: int) -> x509.Certificate:
+    return _read(x509.load_pem_x509_certificate, block, number)
+
+
+def _read(load: Callable[[bytes], x509.Certificate], data: bytes, number: int) -> x509.Certificate:
     try:
-        certificate = x509.load_pem_x509_certificate(block)
+        certificate = load(data)
         _parse_all(certificate)
     except Exception as error:  # whatever the parsers raise, and several are not even a `ValueError`
         msg = f"certificate {number} in it is malformed"

@@ -4,7 +4,7 @@ Nothing here decides whom a service believes: the same parsers do, called by who
 what was read, also where it was refused, as far as it could be read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, final
@@ -28,7 +28,7 @@ from pdp.identity.x509 import verify_caller
 from pdp.limits import MAX_HEAD_BYTES
 from pdp.principals import InvalidIdentityError, parse_spiffe_id
 
-__all__ = ["Explained", "explain_certificate", "explain_spiffe_id", "explain_xfcc"]
+__all__ = ["Explained", "explain_certificate", "explain_chain", "explain_spiffe_id", "explain_xfcc"]
 
 _ONCE: Final = ("hash", "subject", "cert", "chain")  # keys of an element; the others may stand there again
 
@@ -107,9 +107,21 @@ def explain_certificate(pem: bytes, trust: TrustStore, now: datetime) -> Explain
         now: The instant, with a time zone.
     """
     try:
-        leaf, *others = read_pem(pem)
+        chain = read_pem(pem)
     except (CertificateTextError, ValueError) as error:
         return Explained(accepted=False, reason=str(error))
+    return explain_chain(chain, trust, now)
+
+
+def explain_chain(chain: Sequence[x509.Certificate], trust: TrustStore, now: datetime) -> Explained:
+    """The same of certificates that have been read.
+
+    Args:
+        chain: The certificates, the leaf first; at least one.
+        trust: As for `explain_certificate`.
+        now: As for `explain_certificate`.
+    """
+    leaf, *others = chain
     parts = _certificate(leaf)
     try:
         caller = verify_caller(_der(leaf), [_der(each) for each in others], trust, now)

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
+from pdp.identity.forwarded.lines import only_line
 from pdp.identity.forwarded.refusal import ForwardedError, ForwardedFault, invalid
 from pdp.principals import InvalidIdentityError, Principal, spiffe_principal
 
@@ -48,11 +49,7 @@ def forwarded_identity(lines: Sequence[bytes], ours: str) -> Principal:
     Raises:
         ForwardedError: There is none, or not exactly one, or it is for somebody else.
     """
-    if not lines:
-        raise ForwardedError(ForwardedFault.MISSING, "the sidecar says of nobody that they ask")
-    if len(lines) > 1:
-        raise _invalid("it stands there more than once")
-    elements = parse_elements(lines[0].decode("latin-1"))
+    elements = parse_elements(only_line(XFCC, lines))
     if len(elements) > 1:
         raise _invalid("it has several elements: some proxy before ours has its own in it")
     by = _values(elements[0], "by")
