@@ -10,6 +10,8 @@ Both lines replace what a client sent, as they have to:
 
     proxy_set_header ssl-client-cert $ssl_client_escaped_cert;
     proxy_set_header ssl-client-verify $ssl_client_verify;
+
+A `location` with any `proxy_set_header` of its own inherits none: there what a client sent is passed on.
 """
 
 import re
