@@ -3,9 +3,19 @@
 from typing import Any, Final
 
 from tests.fuzz.engine import Target
-from tests.fuzz.targets import certificates, http, local, policies, questions, requests, settings, tokens
+from tests.fuzz.targets import (
+    certificates,
+    forwarded,
+    http,
+    local,
+    policies,
+    questions,
+    requests,
+    settings,
+    tokens,
+)
 
 __all__ = ["ALL"]
 
-_MODULES: Final = (policies, questions, requests, settings, certificates, tokens, http, local)
+_MODULES: Final = (policies, questions, requests, settings, certificates, tokens, forwarded, http, local)
 ALL: Final[dict[str, Target[Any]]] = {target.name: target for each in _MODULES for target in each.TARGETS}

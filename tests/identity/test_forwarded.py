@@ -560,7 +560,7 @@ def test_a_chain_may_be_spread_over_lines() -> None:
 def test_lines_of_a_chain_are_bounded_together() -> None:
     leaf_line, *_ = client_cert([b"leaf"])
     half = f":{base64_of(b'a')}:".encode().ljust(MAX_HEAD_BYTES // 2)
-    rest = f":{base64_of(b'b')}:".encode().ljust(MAX_HEAD_BYTES // 2 - 2)  # and two for the comma
+    rest = f":{base64_of(b'b')}:".encode().ljust(MAX_HEAD_BYTES // 2)
 
     lines = [leaf_line, (b"client-cert-chain", half), (b"client-cert-chain", rest)]
 
@@ -577,3 +577,11 @@ def test_every_line_of_a_chain_is_right_or_none(bad: bytes) -> None:
     for lines in ([good, (b"client-cert-chain", bad)], [(b"client-cert-chain", bad), good]):
         error = refused(ForwardedForm.CLIENT_CERT, [leaf_line, *lines])
         assert error.message.startswith("`client-cert-chain` is refused: ")
+
+
+def test_quotes_of_two_lines_are_not_a_string() -> None:
+    """What is between them would be a parameter, and ignored."""
+    leaf_line, *_ = client_cert([b"leaf"])
+    lines = [(b"client-cert-chain", b':YQ==:;a="'), (b"client-cert-chain", b':Yg==:;a="')]
+
+    assert refused(ForwardedForm.CLIENT_CERT, [leaf_line, *lines]).fault is ForwardedFault.INVALID

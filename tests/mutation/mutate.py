@@ -44,6 +44,7 @@ TARGETS = (
     "pdp/index",
     "pdp/identity/x509.py",
     "pdp/identity/chain.py",
+    "pdp/identity/forwarded",
     "pdp/identity/tokens",
     "pdp/compiler",
     "pdp/paths",
@@ -157,6 +158,13 @@ TESTS = {
         "tests/identity/test_x509.py",
         "tests/identity/test_chain.py",
         "tests/identity/test_x509_fuzz.py",
+    ),
+    "pdp/identity/forwarded": (
+        "tests/identity/test_structured.py",
+        "tests/identity/test_forwarded.py",
+        "tests/identity/test_explained_forwarded.py",
+        "tests/identity/test_xfcc.py",
+        "tests/identity/test_explained.py",
     ),
     "pdp/identity/tokens": (
         "tests/identity/test_token_claims.py",

@@ -8,7 +8,7 @@ which a proxy may leave out, a List of the others, in the order of TLS, in as ma
 from typing import Final
 
 from pdp.identity.forwarded.chain import ForwardedChain
-from pdp.identity.forwarded.lines import Headers, joined_lines, lines_of, only_line
+from pdp.identity.forwarded.lines import Headers, all_lines, lines_of, only_line
 from pdp.identity.forwarded.refusal import invalid, missing
 from pdp.identity.forwarded.structured import byte_sequence, byte_sequences
 
@@ -32,7 +32,7 @@ def read_client_cert(headers: Headers) -> ForwardedChain:
     leaf = byte_sequence(CLIENT_CERT, only_line(CLIENT_CERT, lines))
     if not rest:
         return ForwardedChain(leaf)
-    others = byte_sequences(CLIENT_CERT_CHAIN, joined_lines(CLIENT_CERT_CHAIN, rest), besides=1)
+    others = byte_sequences(CLIENT_CERT_CHAIN, all_lines(CLIENT_CERT_CHAIN, rest), besides=1)
     if leaf in others:
         raise invalid(CLIENT_CERT_CHAIN, "it has the client's own certificate in it")
     return ForwardedChain(leaf, others)

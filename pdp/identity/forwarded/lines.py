@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from pdp.identity.forwarded.refusal import invalid, missing
 from pdp.limits import MAX_HEAD_BYTES
 
-__all__ = ["Headers", "joined_lines", "lines_of", "only_line"]
+__all__ = ["Headers", "all_lines", "lines_of", "only_line"]
 
 #: Names and values as they arrived, every line of its own.
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
@@ -49,19 +49,18 @@ def only_line(name: bytes, lines: Sequence[bytes]) -> str:
     return _readable(name, lines[0])
 
 
-def joined_lines(name: bytes, lines: Sequence[bytes]) -> str:
-    """The value of a header that is a list, which may be spread over lines (RFC 9110, section 5.3).
+def all_lines(name: bytes, lines: Sequence[bytes]) -> tuple[str, ...]:
+    """The values of a header that is a list, which may be spread over lines (RFC 9110, section 5.3).
 
     Args:
         name: The header's name, for what is said of it.
-        lines: The values of every line of that name; at least one.
+        lines: The values of every line of that name.
 
     Raises:
-        ForwardedError: A line, or all together, are no value of any form.
+        ForwardedError: A value is none of any form, or all together are longer than one may be.
     """
-    joined = ", ".join([_readable(name, line) for line in lines])
-    _check_size(name, len(joined))
-    return joined
+    _check_size(name, sum(map(len, lines)))
+    return tuple(_readable(name, line) for line in lines)
 
 
 def _readable(name: bytes, value: bytes) -> str:

@@ -13,6 +13,7 @@ here.
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pdp.identity.forwarded.chain import check_count
@@ -57,31 +58,36 @@ def byte_sequence(name: bytes, text: str) -> bytes:
     return decode_base64(name, found)
 
 
-def byte_sequences(name: bytes, text: str, *, besides: int) -> tuple[bytes, ...]:
+def byte_sequences(name: bytes, lines: Sequence[str], *, besides: int) -> tuple[bytes, ...]:
     """The values of a field that is a List of Byte Sequences (RFC 9651, section 4.2.1).
+
+    Each line has to be such a list by itself, which section 4.2 leaves to parsers: joined, the quotes of two
+    lines could make a String of what is between them.
 
     Args:
         name: The field's name, for what is said of it.
-        text: The value of the field, in ASCII; of several lines, joined by commas.
+        lines: The values of the field's lines, in ASCII.
         besides: How many certificates there are besides, in other fields.
 
     Raises:
-        ForwardedError: It is not such a list, or longer than a chain may be.
+        ForwardedError: A line is not such a list, or together they are longer than a chain may be.
     """
-    text = text.strip(" ")
-    found: list[str] = []
+    members = [member for line in lines for member in _members(name, line.strip(" "))]
+    check_count(name, besides + len(members))
+    return tuple(decode_base64(name, member) for member in members)
+
+
+def _members(name: bytes, text: str) -> Iterator[str]:
     at = 0
     while True:
         member, at = _member(name, text, at)
-        found.append(member)
+        yield member
         if at == len(text):
-            break
+            return
         comma = _COMMA.match(text, at)
         if comma is None:
             raise invalid(name, "there is more in it than Byte Sequences and commas")
         at = comma.end()
-    check_count(name, besides + len(found))
-    return tuple(decode_base64(name, member) for member in found)
 
 
 def _member(name: bytes, text: str, at: int) -> tuple[str, int]:
