@@ -1,6 +1,7 @@
 """What proxies forward is read as they write it, in every form, and verified again by nobody but us."""
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -399,6 +400,23 @@ def test_a_certificate_of_nginx_is_read_as_it_is_written(value: bytes, why: str)
 
     assert error.fault is ForwardedFault.INVALID
     assert why in error.message
+
+
+@pytest.mark.parametrize("width", [1, 4, 60, 63, 65, 68, 76, 10_000])
+def test_lines_of_a_certificate_have_64_characters(width: int) -> None:
+    """RFC 7468, section 3: generators wrap so; where lines end may not make two texts of one certificate."""
+    body = base64_of(SHOWN[0])
+    lines = [body[at : at + width] for at in range(0, len(body), width)]
+    text = "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])
+
+    assert "lines of 64 characters" in nginx_refused(quote(text, safe="").encode()).message
+
+
+def test_the_last_line_of_a_certificate_may_be_full() -> None:
+    for length in (48, 47, 49, 96):
+        assert read(ForwardedForm.NGINX, nginx([b"x" * length])) == ForwardedChain(b"x" * length)
+    full = quote(f"-----BEGIN CERTIFICATE-----\n{base64_of(b'x' * 51)}\n-----END CERTIFICATE-----\n", safe="")
+    assert "lines of 64 characters" in nginx_refused(full.encode()).message
 
 
 def test_escapes_in_small_letters_are_the_same() -> None:
