@@ -377,6 +377,7 @@ def test_neither_header_of_nginx_is_anything_without_the_other() -> None:
         (PEM.replace(b"%0A", b"%250A"), "not PEM"),  # encoded twice
         (PEM.replace(b"%0A", b"%25%30%41"), "not PEM"),
         (PEM.replace(b"%0A", b"%0D%0A"), "not PEM"),
+        (PEM.replace(b"%0A", b"%0D%0A", 1), "not PEM"),
         (PEM.replace(b"%0A", b""), "not PEM"),
         (PEM.replace(b"%0A", b"%0A%20", 1), "not PEM"),
         (PEM.replace(b"%0A", b"%0A%0A", 1), "not PEM"),
