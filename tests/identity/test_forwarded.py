@@ -233,6 +233,9 @@ def test_a_name_with_underscores_is_another_name(form: ForwardedForm) -> None:
         (b":%[ssl_c_der,base64]:", "a placeholder"),
         (b"$ssl_client_escaped_cert", "a placeholder"),
         (b"${DOWNSTREAM_PEER_CERT}", "a placeholder"),
+        (b"%{SSL_CLIENT_CERT}s", "a placeholder"),
+        (b"%DOWNSTREAM_PEER_CERT%", "a placeholder"),
+        (b":%REQ(client-cert)%:", "a placeholder"),
         (b"a" * (MAX_HEAD_BYTES + 1), f"more than {MAX_HEAD_BYTES} bytes"),
     ],
 )
