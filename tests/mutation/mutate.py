@@ -162,6 +162,7 @@ TESTS = {
     "pdp/identity/forwarded": (
         "tests/identity/test_structured.py",
         "tests/identity/test_forwarded.py",
+        "tests/identity/test_forwarded_forms.py",
         "tests/identity/test_explained_forwarded.py",
         "tests/identity/test_xfcc.py",
         "tests/identity/test_explained.py",

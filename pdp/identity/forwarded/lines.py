@@ -17,8 +17,8 @@ __all__ = ["Headers", "all_lines", "lines_of", "only_line"]
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110, section 5.5: all but the tab
-# What Caddy, nginx, HAProxy, Apache and Envoy put values into, with the colon that RFC 9440 wants before one. In
-# the middle of a value the forms themselves refuse these characters; this tells the operator what is wrong.
+# What Caddy, nginx, HAProxy, Apache and Envoy put values into, with the colon that RFC 9440 wants before one.
+# In the middle of a value the forms themselves refuse these characters; this tells operators what is wrong.
 _PLACEHOLDER: Final = re.compile(rb":?(?:\{|\$|%\[|%\{|%[A-Z_]+[%(])")
 
 
