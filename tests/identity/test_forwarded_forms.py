@@ -175,6 +175,12 @@ def test_linkerd_names_nobody_in_any_other_text(value: str) -> None:
     )
 
 
+def test_a_spiffe_id_of_linkerd_is_refused_as_one() -> None:
+    error = refused(ForwardedForm.LINKERD, [(b"l5d-client-id", f"{WEB}/".encode())])
+
+    assert "it is not the SPIFFE ID of a workload: the path has an empty segment" in error.message
+
+
 # -- Traefik -------------------------------------------------------------------------------
 
 

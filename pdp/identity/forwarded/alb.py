@@ -42,7 +42,7 @@ def read_alb(headers: Headers) -> ForwardedChain:
     found = _certificates(ALB_LEAF, only_line(ALB_LEAF, lines))
     if len(found) > 1:
         raise invalid(ALB_LEAF, "it has more than one certificate: this header is of the leaf alone")
-    return ForwardedChain(found[0])
+    return ForwardedChain(*found)
 
 
 def read_alb_passthrough(headers: Headers) -> ForwardedChain:

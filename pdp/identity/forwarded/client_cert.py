@@ -30,8 +30,6 @@ def read_client_cert(headers: Headers) -> ForwardedChain:
         # caller.
         raise missing(CLIENT_CERT, "there is a chain without the certificate that it belongs to")
     leaf = byte_sequence(CLIENT_CERT, only_line(CLIENT_CERT, lines))
-    if not rest:
-        return ForwardedChain(leaf)
     others = byte_sequences(CLIENT_CERT_CHAIN, all_lines(CLIENT_CERT_CHAIN, rest), besides=1)
     if leaf in others:
         raise invalid(CLIENT_CERT_CHAIN, "it has the client's own certificate in it")

@@ -46,7 +46,7 @@ def only_line(name: bytes, lines: Sequence[bytes]) -> str:
         raise missing(name)
     if len(lines) > 1:
         raise invalid(name, "it stands there more than once")
-    return _readable(name, lines[0])
+    return _readable(name, *lines)
 
 
 def all_lines(name: bytes, lines: Sequence[bytes]) -> tuple[str, ...]:

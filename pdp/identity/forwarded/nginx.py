@@ -95,7 +95,7 @@ def read_nginx(headers: Headers, names: NginxHeaders = NGINX_HEADERS) -> Forward
     found = pem_certificates(names.certificate, decoded)
     if len(found) > 1:
         raise invalid(names.certificate, "it has more than one certificate: nginx forwards the leaf alone")
-    return ForwardedChain(found[0])
+    return ForwardedChain(*found)
 
 
 def _require_success(name: bytes, said: str) -> None:
