@@ -39,10 +39,10 @@ def read_alb(headers: Headers) -> ForwardedChain:
         raise missing(ALB_LEAF, "what is there is of passthrough mode, in which nothing is verified")
     if not lines and any(lines_of(headers, name) for name in ALB_SUMMARIES):
         raise missing(ALB_LEAF, "what is there are summaries of a certificate, and no evidence")
-    found = _certificates(ALB_LEAF, only_line(ALB_LEAF, lines))
-    if len(found) > 1:
+    leaf, *more = _certificates(ALB_LEAF, only_line(ALB_LEAF, lines))
+    if more:
         raise invalid(ALB_LEAF, "it has more than one certificate: this header is of the leaf alone")
-    return ForwardedChain(*found)
+    return ForwardedChain(leaf)
 
 
 def read_alb_passthrough(headers: Headers) -> ForwardedChain:

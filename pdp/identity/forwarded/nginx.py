@@ -92,10 +92,10 @@ def read_nginx(headers: Headers, names: NginxHeaders = NGINX_HEADERS) -> Forward
     _require_success(names.verify, only_line(names.verify, lines_of(headers, names.verify)))
     text = only_line(names.certificate, lines_of(headers, names.certificate))
     decoded = percent_decoded(names.certificate, text, NGINX_SAFE)
-    found = pem_certificates(names.certificate, decoded)
-    if len(found) > 1:
+    leaf, *more = pem_certificates(names.certificate, decoded)
+    if more:
         raise invalid(names.certificate, "it has more than one certificate: nginx forwards the leaf alone")
-    return ForwardedChain(*found)
+    return ForwardedChain(leaf)
 
 
 def _require_success(name: bytes, said: str) -> None:
