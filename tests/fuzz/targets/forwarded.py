@@ -9,6 +9,7 @@ Certificates are any octets here: what is in them is for `chains`.
 import base64
 import hashlib
 import re
+import string
 from collections.abc import Hashable
 from typing import Final
 from urllib.parse import unquote
@@ -36,6 +37,14 @@ _SINGLE: Final = {
     ForwardedForm.ALB: b"x-amzn-mtls-clientcert-leaf",
     ForwardedForm.ALB_PASSTHROUGH: b"x-amzn-mtls-clientcert",
     ForwardedForm.CLIENT_CERT: b"client-cert",
+}
+_UNRESERVED: Final = string.ascii_letters + string.digits + "-._~"
+#: What each proxy writes without escaping it.
+_LEFT_AS_IT_IS: Final = {
+    ForwardedForm.NGINX: _UNRESERVED,
+    ForwardedForm.TRAEFIK: string.ascii_letters + string.digits + "+/=,",
+    ForwardedForm.ALB: _UNRESERVED + "+=/",
+    ForwardedForm.ALB_PASSTHROUGH: _UNRESERVED + "+=/",
 }
 _FORMS: Final = {form.value.encode(): form for form in ForwardedForm}
 
@@ -97,7 +106,7 @@ def _require_chain(form: ForwardedForm, found: ForwardedChain, values: dict[byte
         (text,) = values[_SINGLE[form]]
         written = dict(CHAINS[form.value][0](chain))[_SINGLE[form]].decode()
         assert unquote(text) == unquote(written)
-        assert re.sub("%..", "", text).isprintable()
+        assert not re.sub("%..", "", text).strip(_LEFT_AS_IT_IS[form])
 
 
 def _forwarded(data: bytes) -> Hashable:
@@ -133,9 +142,20 @@ def _forwarded(data: bytes) -> Hashable:
 
 _OCTETS: Final = [hashlib.sha512(bytes([number])).digest() * (1 + number % 5) for number in range(4)]
 
+_PLAIN: Final = bytes(60)  # in base64 without a plus
+
 
 def _input(form: str, *lines: Line) -> bytes:
     return b"\n".join([form.encode(), *(b"%b: %b" % line for line in lines)])
+
+
+def _pluses(lines: list[Line]) -> list[Line]:
+    """As a form of a page is written."""
+    return [(name, value.replace(b"%20", b"+")) for name, value in lines]
+
+
+def _spaces(lines: list[Line]) -> list[Line]:
+    return [(name, value.replace(b"%20", b" ")) for name, value in lines]
 
 
 def _seeds() -> list[bytes]:
@@ -154,6 +174,9 @@ def _seeds() -> list[bytes]:
         _input("client-cert", (b"client-cert", item + parameters), *more),
         _input("client-cert", (b"client-cert", b"{placeholder}"), *more),
         _input("client-cert", (b"client-cert", item), *((name, der + b';t="') for name, der in more)),
+        _input("client-cert", *CHAINS["client-cert"][0]([*_OCTETS, _OCTETS[0]])),
+        *(_input(form, *_pluses(write([_PLAIN]))) for form, (write, _) in CHAINS.items()),
+        *(_input(form, *_spaces(write([_PLAIN]))) for form, (write, _) in CHAINS.items()),
         _input("linkerd", (b"l5d-client-id", _MESH.encode())),
         _input("linkerd", (b"L5D-Client-Id", _WEB.encode())),
         _input("xfcc", (b"x-forwarded-client-cert", f'By={_OURS};Subject="CN=a";URI={_WEB}'.encode())),
