@@ -66,7 +66,14 @@ class EvidenceKind(Enum):
 
     JWT_SVID = "jwt-svid"  # a token of a workload, verified here
     CERTIFICATE = "certificate"  # a chain of certificates, verified here
-    XFCC = "xfcc"  # what a proxy of Envoy's family says that it has verified
+    # What a proxy has put into headers: who called it, by its word, or with the certificate.
+    XFCC = "xfcc"
+    LINKERD = "linkerd"
+    NGINX = "nginx"
+    TRAEFIK = "traefik"
+    ALB = "alb"
+    ALB_PASSTHROUGH = "alb-passthrough"
+    CLIENT_CERT = "client-cert"
 
 
 class ObligationKind(Enum):

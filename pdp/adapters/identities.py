@@ -4,7 +4,7 @@ Shapes and their checks. What evidence proves is the business of `pdp.service.ev
 presented that of `pdp.service.authorization`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -15,9 +15,33 @@ from pdp.principals import ANONYMOUS, InvalidIdentityError, Principal, dns_princ
 from pdp.service.evidence import Presented
 from pdp.vocabulary import EvidenceKind, User
 
-__all__ = ["Evidence", "UserClaims", "presented", "principal_of", "require_apart", "user_of"]
+__all__ = [
+    "FORMS",
+    "Evidence",
+    "Forwarded",
+    "UserClaims",
+    "presented",
+    "principal_of",
+    "require_apart",
+    "user_of",
+]
 
-_KINDS: Final = (EvidenceKind.JWT_SVID, EvidenceKind.CERTIFICATE, EvidenceKind.XFCC)
+#: Kinds of evidence that stand in headers, by name.
+FORMS: Final = {
+    kind.value: kind for kind in EvidenceKind if kind not in {EvidenceKind.JWT_SVID, EvidenceKind.CERTIFICATE}
+}
+
+
+class Forwarded(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Headers in which a proxy says who called it.
+
+    Attributes:
+        form: How it says so: a kind of evidence.
+        headers: Those of the form, by name in lower case: a value, or one for each line.
+    """
+
+    form: str
+    headers: dict[str, str | tuple[str, ...]]
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,7 +53,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         anonymous: True for a request without an identity.
         jwt: A JWT-SVID, verified here.
         certificate: A chain of certificates in PEM, the leaf first, verified here.
-        xfcc: The value of `x-forwarded-client-cert` of the proxy that asks.
+        forwarded: What the proxy that asks has put into headers.
     """
 
     spiffe: str | UnsetType = UNSET
@@ -37,7 +61,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     anonymous: bool | UnsetType = UNSET
     jwt: str | UnsetType = UNSET
     certificate: str | UnsetType = UNSET
-    xfcc: str | UnsetType = UNSET
+    forwarded: Forwarded | UnsetType = UNSET
 
 
 class UserClaims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,21 +86,36 @@ def presented(given: str | Evidence, user: UserClaims | None) -> Presented | Non
     Raises:
         BadQuestionError: It stands beside what it should prove.
     """
-    kind, text = (None, "") if isinstance(given, str) else _presented(given)
+    found = None if isinstance(given, str) else _presented(given)
     if user is None or user.jwt is UNSET:
-        return None if kind is None else Presented(kind, text)
+        return found
     if user.issuer is not UNSET or user.subject is not UNSET or user.groups:
         message = "`user` has a token, `jwt`, which says the rest: nothing stands beside it"
         raise BadQuestionError("conflicting_evidence", message)
-    return Presented(kind, text, user.jwt)
+    return (found or Presented())._replace(user_token=user.jwt)
 
 
-def _presented(given: Evidence) -> tuple[EvidenceKind | None, str]:
+def _presented(given: Evidence) -> Presented | None:
     _only_one(given)
-    for kind, text in zip(_KINDS, (given.jwt, given.certificate, given.xfcc), strict=True):
-        if text is not UNSET:
-            return kind, text
-    return None, ""
+    if given.jwt is not UNSET:
+        return Presented(EvidenceKind.JWT_SVID, given.jwt)
+    if given.certificate is not UNSET:
+        return Presented(EvidenceKind.CERTIFICATE, given.certificate)
+    if given.forwarded is not UNSET:
+        return Presented(_form(given.forwarded.form), headers=tuple(_lines(given.forwarded.headers)))
+    return None
+
+
+def _form(text: str) -> EvidenceKind:
+    if text not in FORMS:
+        names = ", ".join(f"`{form}`" for form in FORMS)
+        raise BadQuestionError("invalid_principal", f"`principal.forwarded.form` is one of {names}")
+    return FORMS[text]
+
+
+def _lines(headers: Mapping[str, str | tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+    for name, values in headers.items():
+        yield from ((name, value) for value in ((values,) if isinstance(values, str) else values))
 
 
 def _only_one(given: Evidence) -> None:

@@ -9,6 +9,7 @@ forbid is refused; `tests/fuzz/test_described.py` holds them against the running
 
 from typing import Any, Final
 
+from pdp.adapters.identities import FORMS
 from pdp.limits import (
     MAX_BATCH_ITEMS,
     MAX_CONTEXT_ATTRIBUTES,
@@ -96,7 +97,14 @@ _PROPERTIES: Final[dict[str, _Schema]] = {
         "anonymous": {"type": "boolean", "enum": [True]},
         "jwt": _TEXT,
         "certificate": _TEXT,
-        "xfcc": _TEXT,
+    },
+    "Forwarded": {
+        "form": {"type": "string", "enum": list(FORMS)},
+        "headers": {
+            "type": "object",
+            "propertyNames": _TEXT,
+            "additionalProperties": {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]},
+        },
     },
     "UserClaims": {
         "issuer": _NAMED_TEXT,

@@ -8,15 +8,15 @@ INVARIANT: a principal comes out of one piece of evidence, and a user out of the
 is ever taken for the other, or for the caller.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NoReturn, final
 
 from pdp.compiler.attributes import attribute_type, type_problem
 from pdp.identity.caller import Caller
 from pdp.identity.certificates import CertificateTextError, presented_chain
+from pdp.identity.forwarded.forms import ForwardedForm, read_forwarded
 from pdp.identity.forwarded.refusal import ForwardedError, ForwardedFault
-from pdp.identity.forwarded.xfcc import XFCC, forwarded_identity
 from pdp.identity.refusal import UntrustedCertificateError
 from pdp.identity.tokens.jws import parse_compact
 from pdp.identity.tokens.jwt import VerifiedToken, issuer_of
@@ -42,12 +42,14 @@ class Presented(NamedTuple):
 
     Attributes:
         kind: Of what kind the principal's is; None where the question says who it is.
-        text: That evidence.
+        text: That evidence, where it is a text.
+        headers: Lines of headers, where it is in these.
         user_token: The user's token, if there is one.
     """
 
     kind: EvidenceKind | None = None
     text: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
     user_token: str | None = None
 
 
@@ -145,7 +147,7 @@ class Verifier:
         Raises:
             EvidenceRefusedError: Some of it proves nothing.
         """
-        kind, text, user_token = presented
+        kind, text, headers, user_token = presented
         principal, expires, tokens = None, _NEVER, dict[str, VerifiedToken]()
         match kind:
             case EvidenceKind.JWT_SVID:
@@ -156,10 +158,10 @@ class Verifier:
                     _refuse("principal.jwt", "subject", "it names a user, and no workload")
             case EvidenceKind.CERTIFICATE:
                 principal, expires = self._certificate(text)
-            case EvidenceKind.XFCC:
-                principal = _forwarded(text, caller)
             case None:
                 pass
+            case _:
+                principal, expires = self._forwarded(ForwardedForm(kind.value), headers, caller)
         user = None
         if user_token is not None:
             token = await self._token("user.jwt", user_token)
@@ -201,27 +203,48 @@ class Verifier:
 
     def _certificate(self, text: str) -> tuple[Principal, Millis]:
         where = "principal.certificate"
+        try:
+            return self._verified(where, [text.encode()], lambda: presented_chain(text.encode()))
+        except CertificateTextError as error:
+            _refuse(where, "malformed", str(error))
+
+    def _forwarded(
+        self, form: ForwardedForm, headers: Sequence[tuple[str, str]], caller: Caller
+    ) -> tuple[Principal, Millis]:
+        """Whom the proxy that asks has seen; where its own name is in the header, it has to be that."""
+        where = "principal.forwarded"
+        lines = [
+            (name.encode("utf-8", "surrogatepass"), value.encode("utf-8", "surrogatepass"))
+            for name, value in headers
+        ]
+        try:
+            found = read_forwarded(form, lines, ours=caller.id)
+        except ForwardedError as error:
+            elsewhere = error.fault is ForwardedFault.ELSEWHERE
+            message = "the `By` of the header is not the caller" if elsewhere else error.message
+            _refuse(where, error.fault.value, message)
+        if isinstance(found, Principal):
+            return found, _NEVER
+        return self._verified(
+            where, [found.leaf, *found.intermediates], lambda: (found.leaf, found.intermediates)
+        )
+
+    def _verified(
+        self,
+        where: str,
+        evidence: Sequence[bytes],
+        chain: Callable[[], tuple[bytes, Sequence[bytes]]],
+    ) -> tuple[Principal, Millis]:
+        """Whom a chain names, and when it ends."""
         if self._chains is None:
             _refuse(where, "no_roots", "no roots are configured that could prove it")
         try:
-            proven = self._chains.find([text.encode()], lambda: presented_chain(text.encode()))
+            proven = self._chains.find(evidence, chain)
         except UntrustedCertificateError as error:
             _refuse(where, error.code.value, error.message)
-        except CertificateTextError as error:
-            _refuse(where, "malformed", str(error))
         if self._clock() > proven.not_after:
             _refuse(where, "expired", "a certificate of the chain has expired")
         return as_principal(proven), proven.not_after
-
-
-def _forwarded(text: str, caller: Caller) -> Principal:
-    """Whom the proxy that asks has verified; its own name stands in the header, as `By`."""
-    try:
-        return forwarded_identity([text.encode("utf-8", "surrogatepass")], caller.id)
-    except ForwardedError as error:
-        elsewhere = error.fault is ForwardedFault.ELSEWHERE
-        message = f"the `By` of `{XFCC.decode()}` is not the caller" if elsewhere else error.message
-        _refuse("principal.xfcc", error.fault.value, message)
 
 
 def _refuse(where: str, why: str, message: str) -> NoReturn:

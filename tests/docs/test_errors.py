@@ -197,7 +197,7 @@ PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
     "conflicting_evidence": asking(user={"jwt": "eyJ", "subject": "alice"}),
     "conflicting_hosts": asking(context={"header.host": ["a.test", "b.test"]}),
     "duplicate_key": sending(b'{"path": "/a", "path": "/b"}'),
-    "evidence_not_permitted": asking(principal={"xfcc": "By=x"}),
+    "evidence_not_permitted": asking(principal={"certificate": "x"}),
     "evidence_refused": asking(principal={"jwt": "eyJ"}),
     "explain_not_permitted": asking(explain=True),
     "forwarded_elsewhere": in_plaintext(SIDECAR, (XFCC, f"By={PROXY};URI={PROXY}".encode())),

@@ -33,7 +33,7 @@ service web.shop {
     allow prod/ns/shop/sa/* to GET /v1/high when user.level >= 3 as high
     allow prod/ns/shop/sa/* to GET /v1/team when principal.team == "blue" as team
     allow prod/ns/shop/sa/* to GET /v1/none unless has user.level as no-level
-    allow anyone to GET /v1/public as public
+    allow dns *.shop.serviceaccount.identity.linkerd.cluster.local to GET /v1/meshed as meshed
 }
 service pay.shop {
     allow prod/ns/shop/sa/* to GET /** as charges
@@ -43,6 +43,8 @@ caller prod/ns/pdp/sa/pep fronts any service may assert any principal of prod, c
 caller prod/ns/edge/sa/gateway fronts web.shop
     may present jwt-svid, certificate of prod/ns/shop/sa/*, partner/**
     may present xfcc of prod/ns/shop/sa/web
+    may present nginx, traefik, alb, alb-passthrough, client-cert of prod/ns/shop/sa/*
+    may present linkerd of dns *.shop.serviceaccount.identity.linkerd.cluster.local
     may present user-token of corp
 caller prod/ns/edge/sa/plain fronts web.shop
     may assert any principal of prod

@@ -98,7 +98,11 @@ def to_question(json: dict[str, Any]) -> v1.Question:
     elif principal is not None:
         question.principal.SetInParent()
         for kind, value in principal.items():
-            setattr(question.principal, kind, value)
+            if kind == "forwarded":
+                lines = [v1.HeaderLine(name=name, value=text) for name, text in value["headers"].items()]
+                question.principal.forwarded.CopyFrom(v1.Forwarded(form=value["form"], headers=lines))
+            else:
+                setattr(question.principal, kind, value)
     if json.get("user") is not None:
         question.user.CopyFrom(v1.User(**json["user"]))
     for name, value in json.get("context", {}).items():

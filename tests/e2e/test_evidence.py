@@ -5,11 +5,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
 
 from pdp.adapters.grpc.v1 import decision_pb2 as v1
+from pdp.adapters.identities import FORMS
+from pdp.identity.forwarded.forms import ForwardedForm
 from tests.e2e.evidencing import EDGE, Evidencing, evidencing, svid, user_token
 from tests.e2e.grpc_calls import call, channel, from_answer, grpc_port, to_question
 from tests.e2e.running import PEP, PROD, WEB, Pki, question
+from tests.identity.proxies import CHAINS
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +29,20 @@ def chain(pki: Pki, name: str = "web", **what: Any) -> str:
     return (pki.folder / f"{name}.pem").read_text(encoding="ascii")
 
 
-def xfcc(of: str = WEB, by: str = EDGE) -> str:
+NAME = "x-forwarded-client-cert"
+
+
+def header(value: str, name: str = NAME, form: str = "xfcc") -> dict[str, Any]:
+    """A principal by one header."""
+    return {"forwarded": {"form": form, "headers": {name: value}}}
+
+
+def said(of: str = WEB, by: str = EDGE) -> str:
     return f'By={by};Hash=00;Subject="CN=web";URI={of}'
+
+
+def xfcc(of: str = WEB, by: str = EDGE) -> dict[str, Any]:
+    return header(said(of, by))
 
 
 # -- what is proven -------------------------------------------------------------------
@@ -47,13 +64,62 @@ def test_a_workload_by_its_certificate(served: Evidencing, pki: Pki) -> None:
 
 
 def test_a_workload_by_the_word_of_its_proxy(served: Evidencing) -> None:
-    reply = served.ask(principal={"xfcc": xfcc()})
+    reply = served.ask(principal=xfcc())
 
     assert (reply.status, reply.json["decision"]) == (200, "allow")
 
 
+def lines(form: str, der: bytes, **more: str) -> dict[str, Any]:
+    """A principal by what a proxy of this kind writes of a certificate."""
+    headers = {name.decode(): value.decode() for name, value in CHAINS[form][0]([der])} | more
+    return {"forwarded": {"form": form, "headers": headers}}
+
+
+@pytest.mark.parametrize("form", CHAINS)
+def test_a_workload_by_the_certificate_that_its_proxy_forwards(
+    served: Evidencing, pki: Pki, form: str
+) -> None:
+    der = load_pem_x509_certificate(chain(pki).encode()).public_bytes(Encoding.DER)
+    forged = load_pem_x509_certificate(chain(pki, "forged", issuer=pki.stranger_root).encode())
+
+    reply = served.ask(principal=lines(form, der))
+    other = served.ask(principal=lines(form, forged.public_bytes(Encoding.DER)))
+    elsewhere = served.ask("plain", principal=lines(form, der))
+
+    assert (reply.status, reply.json["decision"]) == (200, "allow")
+    assert (other.code, "(untrusted_chain)" in other.json["error"]["message"]) == ("evidence_refused", True)
+    assert elsewhere.code == "evidence_not_permitted"
+
+
+def test_what_nginx_did_not_verify_proves_nothing(served: Evidencing, pki: Pki) -> None:
+    der = load_pem_x509_certificate(chain(pki).encode()).public_bytes(Encoding.DER)
+
+    reply = served.ask(principal=lines("nginx", der, **{"ssl-client-verify": "NONE"}))
+
+    assert reply.code == "evidence_refused"
+
+
+def test_a_workload_by_the_word_of_linkerd(served: Evidencing) -> None:
+    name = "web.shop.serviceaccount.identity.linkerd.cluster.local"
+
+    reply = served.ask(principal=header(name, "l5d-client-id", "linkerd"), path="/v1/meshed")
+
+    assert (reply.status, reply.json["decision"]) == (200, "allow")
+
+
+def test_lines_that_stand_twice_prove_nothing(served: Evidencing) -> None:
+    twice = {"forwarded": {"form": "xfcc", "headers": {"x-forwarded-client-cert": [said(), said()]}}}
+    cased = {"forwarded": {"form": "xfcc", "headers": {n: said() for n in (NAME, NAME.title())}}}
+
+    assert [served.ask(principal=given).code for given in (twice, cased)] == ["evidence_refused"] * 2
+
+
+def test_every_form_of_proxies_is_a_kind_of_evidence() -> None:
+    assert {form.value for form in ForwardedForm} == set(FORMS)
+
+
 def test_a_user_by_a_token(served: Evidencing) -> None:
-    asked = {"principal": {"xfcc": xfcc()}, "path": "/v1/mine"}
+    asked = {"principal": xfcc(), "path": "/v1/mine"}
     alice = served.ask(**asked, user={"jwt": user_token()})
     bob = served.ask(**asked, user={"jwt": user_token(sub="bob")})
     nobody = served.ask(**asked)
@@ -78,7 +144,7 @@ def test_claims_are_attributes_of_their_types(
 ) -> None:
     token = user_token(level=level)
 
-    assert served.ask(principal={"xfcc": xfcc()}, path=path, user={"jwt": token}).json["decision"] == decision
+    assert served.ask(principal=xfcc(), path=path, user={"jwt": token}).json["decision"] == decision
 
 
 def test_claims_of_a_workload_are_its_own(served: Evidencing) -> None:
@@ -87,7 +153,7 @@ def test_claims_of_a_workload_are_its_own(served: Evidencing) -> None:
 
     assert asked(principal={"jwt": svid(team="blue")}) == "allow"
     assert asked(principal={"jwt": svid(team="red")}) == "deny"
-    assert asked(principal={"xfcc": xfcc()}, user={"jwt": user_token(team="blue")}) == "deny"
+    assert asked(principal=xfcc(), user={"jwt": user_token(team="blue")}) == "deny"
 
 
 def test_no_answer_is_reused_beyond_its_evidence(served: Evidencing) -> None:
@@ -113,16 +179,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no token": ({"principal": {"jwt": "x"}}, "(malformed)"),
     "a user's token for a workload": ({"principal": {"jwt": user_token()}}, "(subject)"),
     "a workload's token for a user": (
-        {"principal": {"xfcc": xfcc()}, "user": {"jwt": svid()}}, "(subject)",
+        {"principal": xfcc(), "user": {"jwt": svid()}}, "(subject)",
     ),
     "no certificate": ({"principal": {"certificate": "x"}}, "(malformed)"),
     "a certificate cut short": ({"principal": {"certificate": BEGIN + "MI"}}, "(malformed)"),
     "very many": ({"principal": {"certificate": BEGIN * 50}}, "(malformed)"),
-    "a header made for another proxy": ({"principal": {"xfcc": xfcc(by=PEP)}}, "(elsewhere)"),
-    "a header for nobody": ({"principal": {"xfcc": f"URI={WEB}"}}, "(invalid)"),
-    "a header of several proxies": ({"principal": {"xfcc": f"{xfcc()},{xfcc()}"}}, "(invalid)"),
-    "a placeholder": ({"principal": {"xfcc": "{http.request.tls.client.subject}"}}, "(invalid)"),
-    "an empty header": ({"principal": {"xfcc": ""}}, "(invalid)"),
+    "a header made for another proxy": ({"principal": xfcc(by=PEP)}, "(elsewhere)"),
+    "a header for nobody": ({"principal": header(f"URI={WEB}")}, "(invalid)"),
+    "a header of several proxies": ({"principal": header(f"{said()},{said()}")}, "(invalid)"),
+    "a placeholder": ({"principal": header("{http.request.tls.client.subject}")}, "(invalid)"),
+    "an empty header": ({"principal": header("")}, "(invalid)"),
 }  # fmt: skip
 
 
@@ -159,13 +225,13 @@ NOT_PERMITTED: dict[str, tuple[str, dict[str, Any], str]] = {
         "gateway", {"principal": {"jwt": svid()}, "user": ALICE}, "claims_not_permitted",
     ),
     "claims that are only named": (
-        "gateway", {"principal": {"xfcc": xfcc()}, "context": {"user.level": 3}}, "claims_not_permitted",
+        "gateway", {"principal": xfcc(), "context": {"user.level": 3}}, "claims_not_permitted",
     ),
     "a principal of other patterns": (
         "gateway", {"principal": {"jwt": svid(sub=f"spiffe://{PROD}/ns/other/sa/x")}}, PRINCIPAL,
     ),
     "a principal of the patterns of another kind": (
-        "gateway", {"principal": {"xfcc": xfcc(f"spiffe://{PROD}/ns/shop/sa/alice")}}, PRINCIPAL,
+        "gateway", {"principal": xfcc(f"spiffe://{PROD}/ns/shop/sa/alice")}, PRINCIPAL,
     ),
     "a principal of another domain": ("blind", {"principal": {"jwt": svid()}}, "principal_not_permitted"),
     "a service of others": (
@@ -176,7 +242,7 @@ NOT_PERMITTED: dict[str, tuple[str, dict[str, Any], str]] = {
         {"principal": {"jwt": svid()}, "user": {"jwt": user_token("other", 6, iss="https://other.example.com")}},
         "evidence_not_permitted",
     ),
-    "the header of another caller": ("plain", {"principal": {"xfcc": xfcc()}}, "evidence_refused"),
+    "the header of another caller": ("plain", {"principal": xfcc()}, "evidence_refused"),
 }  # fmt: skip
 
 
@@ -190,7 +256,9 @@ def test_nothing_is_evidence_that_the_entry_does_not_name(served: Evidencing, ca
 
 
 MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
-    "two kinds": ({"principal": {"jwt": "a", "xfcc": "b"}}, "invalid_principal"),
+    "two kinds": ({"principal": {"jwt": "a", **header("b")}}, "invalid_principal"),
+    "a form that nobody knows": ({"principal": header("a", form="forwarded")}, "invalid_principal"),
+    "a token for a form": ({"principal": header("a", form="jwt-svid")}, "invalid_principal"),
     "a token beside a name": ({"principal": {"jwt": "a", "spiffe": WEB}}, "invalid_principal"),
     "a user's token beside a subject": (
         {"user": {"jwt": "a", "issuer": "https://login.example.com", "subject": "a"}}, "conflicting_evidence",
@@ -225,11 +293,11 @@ def test_a_service_without_settings_for_tokens_believes_none(shared: Any) -> Non
 
 SAME: dict[str, dict[str, Any]] = {
     "a workload's token": {"principal": {"jwt": svid()}},
-    "a user's token": {"principal": {"xfcc": xfcc()}, "path": "/v1/mine", "user": {"jwt": user_token()}},
+    "a user's token": {"principal": xfcc(), "path": "/v1/mine", "user": {"jwt": user_token()}},
     "a token of another key": {"principal": {"jwt": svid(which=7)}},
-    "a header made for another proxy": {"principal": {"xfcc": xfcc(by=PEP)}},
+    "a header made for another proxy": {"principal": xfcc(by=PEP)},
     "a user's token beside a subject": {
-        "principal": {"xfcc": xfcc()}, "user": {"jwt": "a", "issuer": "a", "subject": "b"},
+        "principal": xfcc(), "user": {"jwt": "a", "issuer": "a", "subject": "b"},
     },
     "a name": {},
 }  # fmt: skip

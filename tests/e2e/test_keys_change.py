@@ -24,7 +24,7 @@ def is_believed(at: Evidencing, **what: Any) -> bool:
 @WORKERS
 def test_a_key_that_was_just_published_takes_tokens_at_once(pki: Pki, tmp_path: Path, workers: str) -> None:
     with evidencing(pki, tmp_path, "--workers", workers) as at:
-        asked = {"principal": {"xfcc": xfcc()}, "path": "/v1/mine"}
+        asked = {"principal": xfcc(), "path": "/v1/mine"}
         assert at.ask(**asked, user={"jwt": user_token()}).json["decision"] == "allow"
         time.sleep(11)  # an unknown name is looked for once in ten seconds
         at.issuer.document = key_set(("one", 0), ("two", 1))
@@ -38,7 +38,7 @@ def test_a_key_that_was_just_published_takes_tokens_at_once(pki: Pki, tmp_path: 
 
 def test_made_up_names_of_keys_are_looked_for_once(pki: Pki, tmp_path: Path) -> None:
     with evidencing(pki, tmp_path) as at:
-        asked = {"principal": {"xfcc": xfcc()}, "path": "/v1/mine"}
+        asked = {"principal": xfcc(), "path": "/v1/mine"}
         assert at.ask(**asked, user={"jwt": user_token()}).status == 200
         before = len(at.issuer.asked)
 
@@ -85,11 +85,11 @@ def test_an_issuer_that_is_away_is_told_and_costs_nobody_else_anything(pki: Pki,
     with evidencing(pki, tmp_path, answer=fail) as at:
         at.service.wait_line("the keys of https://login.example.com cannot be fetched")
 
-        refused = at.ask(principal={"xfcc": xfcc()}, user={"jwt": user_token()})
+        refused = at.ask(principal=xfcc(), user={"jwt": user_token()})
         assert is_believed(at, principal={"jwt": svid()})
         at.issuer.answer = at.issuer.publish
 
         assert refused.code == "evidence_refused"
         assert "(key_set)" in refused.json["error"]["message"]
         at.service.wait_line("the keys of https://login.example.com are fetched again", deadline=30)
-        assert at.ask(principal={"xfcc": xfcc()}, user={"jwt": user_token()}).status == 200
+        assert at.ask(principal=xfcc(), user={"jwt": user_token()}).status == 200

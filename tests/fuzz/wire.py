@@ -98,12 +98,29 @@ def _implicit(found: dict[str, Any], name: str) -> Any:
     return found.get(name, "")
 
 
-_KINDS: Final = {1: _field("spiffe", _text), 2: _field("dns", _text), 3: _field("jwt", _text),
-                 4: _field("anonymous", _truth)}  # fmt: skip
+def _line(data: bytes) -> tuple[str, str]:
+    found = _read(data, {1: _field("name", _text), 2: _field("value", _text)})
+    return _implicit(found, "name"), _implicit(found, "value")
+
+
+def _forwarded(data: bytes) -> dict[str, Any]:
+    found = _read(data, {1: _field("form", _text), 2: _field("headers", _line, repeated=True)})
+    headers: dict[str, list[str]] = {}
+    for name, value in found.get("headers", []):
+        headers.setdefault(name, []).append(value)
+    return {**found, "headers": headers}
+
+
+_KINDS: Final = {
+    **{n: _field(name, _text) for n, name in ((1, "spiffe"), (2, "dns"), (3, "jwt"), (5, "certificate"))},
+    4: _field("anonymous", _truth),
+    6: _field("forwarded", _forwarded),
+}
 _USER: Final = {
     1: _field("issuer", _text),
     2: _field("subject", _text),
     3: _field("groups", _text, repeated=True),
+    4: _field("jwt", _text),
 }
 
 

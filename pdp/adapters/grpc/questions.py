@@ -20,8 +20,10 @@ from pdp.adapters.grpc.v1.decision_pb2 import (
     User,
     WatchRevisionsRequest,
 )
+from pdp.adapters.grpc.v1.decision_pb2 import Forwarded as ForwardedMessage
 from pdp.adapters.grpc.v1.decision_pb2 import Question as QuestionMessage
 from pdp.adapters.grpc.v1.raw_batch_pb2 import RawBatch
+from pdp.adapters.identities import Forwarded
 from pdp.adapters.schemas import Evidence, Question, UserClaims
 from pdp.limits import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES
 from pdp.strictness import quoted
@@ -147,8 +149,19 @@ def _evidence(message: Principal) -> Evidence:
         anonymous=message.anonymous if kind == "anonymous" else UNSET,
         jwt=_text("principal.jwt", message.jwt) if kind == "jwt" else UNSET,
         certificate=_text("principal.certificate", message.certificate) if kind == "certificate" else UNSET,
-        xfcc=_text("principal.xfcc", message.xfcc) if kind == "xfcc" else UNSET,
+        forwarded=_forwarded(message.forwarded) if kind == "forwarded" else UNSET,
     )
+
+
+def _forwarded(message: ForwardedMessage) -> Forwarded:
+    if not message.HasField("form"):
+        raise BadQuestionError("missing_field", "the field `form` of `principal.forwarded` is missing")
+    lines: dict[str, list[str]] = {}
+    for header in message.headers:
+        name = _text("principal.forwarded.headers", header.name)
+        lines.setdefault(name, []).append(_text("principal.forwarded.headers", header.value))
+    headers: dict[str, str | tuple[str, ...]] = {name: tuple(values) for name, values in lines.items()}
+    return Forwarded(form=_text("principal.forwarded.form", message.form), headers=headers)
 
 
 def _user(message: User) -> UserClaims:

@@ -72,20 +72,36 @@ class Question(_message.Message):
     def __init__(self, principal: _Optional[_Union[Principal, _Mapping]] = ..., method: _Optional[str] = ..., path: _Optional[str] = ..., service: _Optional[str] = ..., host: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ..., context: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., at_least: _Optional[str] = ..., explain: _Optional[bool] = ...) -> None: ...
 
 class Principal(_message.Message):
-    __slots__ = ("spiffe", "dns", "jwt", "anonymous", "certificate", "xfcc")
+    __slots__ = ("spiffe", "dns", "jwt", "anonymous", "certificate", "forwarded")
     SPIFFE_FIELD_NUMBER: _ClassVar[int]
     DNS_FIELD_NUMBER: _ClassVar[int]
     JWT_FIELD_NUMBER: _ClassVar[int]
     ANONYMOUS_FIELD_NUMBER: _ClassVar[int]
     CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
-    XFCC_FIELD_NUMBER: _ClassVar[int]
+    FORWARDED_FIELD_NUMBER: _ClassVar[int]
     spiffe: str
     dns: str
     jwt: str
     anonymous: bool
     certificate: str
-    xfcc: str
-    def __init__(self, spiffe: _Optional[str] = ..., dns: _Optional[str] = ..., jwt: _Optional[str] = ..., anonymous: _Optional[bool] = ..., certificate: _Optional[str] = ..., xfcc: _Optional[str] = ...) -> None: ...
+    forwarded: Forwarded
+    def __init__(self, spiffe: _Optional[str] = ..., dns: _Optional[str] = ..., jwt: _Optional[str] = ..., anonymous: _Optional[bool] = ..., certificate: _Optional[str] = ..., forwarded: _Optional[_Union[Forwarded, _Mapping]] = ...) -> None: ...
+
+class Forwarded(_message.Message):
+    __slots__ = ("form", "headers")
+    FORM_FIELD_NUMBER: _ClassVar[int]
+    HEADERS_FIELD_NUMBER: _ClassVar[int]
+    form: str
+    headers: _containers.RepeatedCompositeFieldContainer[HeaderLine]
+    def __init__(self, form: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[HeaderLine, _Mapping]]] = ...) -> None: ...
+
+class HeaderLine(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class User(_message.Message):
     __slots__ = ("issuer", "subject", "groups", "jwt")
