@@ -42,7 +42,7 @@ _WITHOUT_BODY: Final = 3  # requests: one is like the other
 _BY_POLICY: Final = {
     "service_not_permitted", "principal_not_permitted", "attributes_not_permitted", "claims_not_permitted",
     "explain_not_permitted", "metrics_not_permitted", "attribute_type", "invalid_host", "conflicting_hosts",
-    "revision_not_seen",
+    "revision_not_seen", "evidence_not_permitted", "evidence_refused",
 }  # fmt: skip
 #: Parts of questions about which something is known; drawn values would nearly always be about nothing.
 _KNOWN: Final = (
