@@ -30,6 +30,7 @@ MAX_TOKEN_CACHE_BYTES: Final = 8 * 1024 * 1024  # of tokens; what is kept of eac
 FETCH_SECONDS: Final = 5.0  # of one document: whoever waits for it waits so long
 KEYS_DUE_SECONDS: Final = 300.0  # after which a set is looked at again; SPIFFE Federation section 5.4
 KEY_LOOK_SECONDS: Final = 6.0  # how long a question waits for that: a little longer than a fetch may take
+MAX_WAITING_FOR_KEYS: Final = 1024  # questions at a time; others are refused by the keys that there are
 KEYS_PAUSE_SECONDS: Final = 10.0  # between two looks, whatever names of keys tokens make up
 MAX_KEYS_SECONDS: Final = 86_400.0  # without a confirmation; a source that is away is mended within a day
 

@@ -13,7 +13,7 @@ from collections.abc import (
     Set,  # noqa: PYI025 -- as a type only
 )
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -41,13 +41,15 @@ from pdp.limits import (
 )
 from pdp.service.decision_service import DecisionService
 from pdp.service.errors import CannotAnswerError, EvidenceRefusedError, NotPermittedError
-from pdp.service.evidence import NOTHING, Proof
+from pdp.service.evidence import NOTHING, Presented
 from pdp.store.versions import Published
 from pdp.vocabulary import Millis
 
 __all__ = ["Batch", "BatchAnswer", "answer", "answer_batch", "ask", "ask_batch"]
 
 _T = TypeVar("_T")
+#: What a question presents, if it does; or why that is nothing.
+_Evidence: TypeAlias = Presented | BadQuestionError | EvidenceRefusedError | None
 _POLL_SECONDS: Final = 0.01
 _encode = msgspec.json.Encoder().encode
 
@@ -117,11 +119,11 @@ async def ask(service: DecisionService, caller: Caller, read: Callable[[], Quest
         try:
             question = read()
             found = presented(question.principal, question.user)
-            proof = NOTHING if found is None else await service.prove(caller, found)
-            if await _waited(service, {question.at_least}, 1) or proof is not NOTHING:
+            evidence: _Evidence = None if found is None else (await service.look_at(caller, [found]))[0]
+            if await _waited(service, {question.at_least}, 1) or evidence is not None:
                 await service.gate.passed()
                 now = service.now()
-            return _answer(service, caller, service.versions.current, now, question, proof)
+            return _answer(service, caller, service.versions.current, now, question, evidence)
         finally:
             service.admission.leave()
 
@@ -157,14 +159,18 @@ async def ask_batch(
         service.admission.enter(caller.id, len(batch))
         try:
             questions = [_read_or_error(service, read, item) for item in batch]
-            proofs = [await _proof_or_error(service, caller, item) for item in questions]
+            evidence: list[_Evidence] = [_evidence(item) for item in questions]
+            found = [each for each in evidence if isinstance(each, Presented)]
+            if found:
+                looked = iter(await service.look_at(caller, found))
+                evidence = [next(looked) if isinstance(each, Presented) else each for each in evidence]
             floors = {item.at_least for item in questions if isinstance(item, Question)}
-            if await _waited(service, floors, len(batch)) or any(each is not NOTHING for each in proofs):
+            if await _waited(service, floors, len(batch)) or found:
                 await service.gate.passed()
                 now = service.now()
             published = service.versions.current
-            asked = zip(questions, proofs, strict=True)
-            return [_or_error(service, caller, published, now, item, proof) for item, proof in asked]
+            asked = zip(questions, evidence, strict=True)
+            return [_or_error(service, caller, published, now, item, each) for item, each in asked]
         finally:
             service.admission.leave(len(batch))
 
@@ -191,21 +197,14 @@ def _read_or_error(
         return error_body(error.code, error.message)
 
 
-async def _proof_or_error(
-    service: DecisionService, caller: Caller, item: Question | ErrorBody
-) -> Proof | ErrorBody:
+def _evidence(item: Question | ErrorBody) -> _Evidence:
+    """What an item presents, if it does, or why it cannot."""
     if isinstance(item, ErrorBody):
-        return item
+        return None
     try:
-        with _counted(service):
-            found = presented(item.principal, item.user)
-            if found is None:
-                return NOTHING
-            proof = await service.prove(caller, found)
-    except (BadQuestionError, EvidenceRefusedError, NotPermittedError) as error:
-        return error_body(error.code, error.message)
-    await asyncio.sleep(0)  # signatures take a while: others have their turn between two
-    return proof
+        return presented(item.principal, item.user)
+    except BadQuestionError as error:
+        return error
 
 
 def _or_error(
@@ -214,16 +213,14 @@ def _or_error(
     published: Published,
     now: Millis,
     item: Question | ErrorBody,
-    proof: Proof | ErrorBody,
+    evidence: _Evidence,
 ) -> Answer | ErrorBody:
-    if isinstance(proof, ErrorBody):
-        return proof
     if isinstance(item, ErrorBody):
         return item
     try:
         with _counted(service):
-            return _answer(service, caller, published, now, item, proof)
-    except (BadQuestionError, NotPermittedError, CannotAnswerError) as error:
+            return _answer(service, caller, published, now, item, evidence)
+    except (BadQuestionError, EvidenceRefusedError, NotPermittedError, CannotAnswerError) as error:
         return error_body(error.code, error.message)
 
 
@@ -233,9 +230,12 @@ def _answer(
     published: Published,
     now: Millis,
     question: Question,
-    proof: Proof,
+    evidence: _Evidence,
 ) -> Answer:
+    if isinstance(evidence, Exception):
+        raise evidence
     index = published.snapshot.index
+    proof = NOTHING if evidence is None else service.prove(caller, published, now, evidence)
     request = to_request(question, index, frozenset(), now, proof)
     if question.at_least is not None:
         service.require_revision(question.at_least)

@@ -16,7 +16,7 @@ import msgspec
 from pdp.adapters.bad_question import BadQuestionError, clean, shortened, shown
 from pdp.adapters.host_agreement import hosts_agree
 from pdp.adapters.identities import Evidence, UserClaims, principal_of, require_apart, user_of
-from pdp.compiler.attributes import attribute_type, type_problem
+from pdp.compiler.attributes import attribute_type, known_type, type_problem
 from pdp.index.rule_index import RuleIndex
 from pdp.limits import (
     MAX_CONTEXT_ATTRIBUTES,
@@ -143,11 +143,12 @@ def _context(given: Mapping[str, Any], index: RuleIndex) -> dict[str, AttributeV
     context: dict[str, AttributeValue | None] = {}
     for name, value in given.items():
         plain = _value(name, value)
-        type_ = attribute_type(name, index.attributes)
-        if isinstance(type_, str):
+        type_ = known_type(name, index.attributes)
+        if type_ is None:
             # Not to be ignored: a policy that reads `header.x-a` would miss a `header.X-A`.
             if name.startswith("header."):
-                message = f"{shown(name)} is not an attribute: {shortened(type_)}"
+                meant = str(attribute_type(name, index.attributes))
+                message = f"{shown(name)} is not an attribute: {shortened(meant)}"
                 raise BadQuestionError("invalid_attribute", message)
             continue  # no rule can read it
         if plain is not None and (problem := type_problem(type_, plain)):

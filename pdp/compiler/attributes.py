@@ -8,7 +8,7 @@ from typing import Final
 from pdp.diagnostics import did_you_mean
 from pdp.lang.ast import AttributeType
 
-__all__ = ["BUILT_IN", "address", "attribute_type", "how_to_write", "type_problem"]
+__all__ = ["BUILT_IN", "address", "attribute_type", "how_to_write", "known_type", "type_problem"]
 
 _STRING = AttributeType.STRING
 _STRINGS = AttributeType.STRINGS
@@ -38,16 +38,26 @@ BUILT_IN: Final[Mapping[str, AttributeType]] = {
 }
 
 
-def attribute_type(name: str, declared: Mapping[str, AttributeType]) -> AttributeType | str:
-    """The type of an attribute, or a help line for a name that is not known."""
+def known_type(name: str, declared: Mapping[str, AttributeType]) -> AttributeType | None:
+    """The type of an attribute, or None for a name that no rule can read; at once, whatever the name."""
     if name.startswith("header."):
-        header = name[len("header.") :]
-        if header and header == header.lower() and "_" not in header and "." not in header:
-            return _STRINGS
-        meant = f"header.{header.lower().replace('_', '-')}"
+        return _STRINGS if _is_header(name.removeprefix("header.")) else None
+    return BUILT_IN.get(name) or declared.get(name)
+
+
+def _is_header(name: str) -> bool:
+    return bool(name) and name == name.lower() and "_" not in name and "." not in name
+
+
+def attribute_type(name: str, declared: Mapping[str, AttributeType]) -> AttributeType | str:
+    """The same with a help line for a name that is not known, for authors: it takes a while to find."""
+    known = known_type(name, declared)
+    if known is not None:
+        return known
+    if name.startswith("header."):
+        meant = f"header.{name.removeprefix('header.').lower().replace('_', '-')}"
         return f"a header is written in lower case, with `-` and without `_`: `{meant}`"
-    known = BUILT_IN.get(name) or declared.get(name)
-    return known if known is not None else did_you_mean(name, [*BUILT_IN, *declared])
+    return did_you_mean(name, [*BUILT_IN, *declared])
 
 
 def how_to_write(type_: AttributeType) -> str:

@@ -19,6 +19,8 @@ _TRUST_DOMAIN: Final = re.compile(r"[a-z0-9._-]{1,255}", re.ASCII)
 # OpenID Connect Discovery 1.0, section 2: https, without a query and a fragment.
 _ISSUER: Final = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[^\s?#]*)?", re.ASCII)
 _ATTRIBUTE: Final = re.compile(r"[a-z][a-z0-9_]*(?:\.[A-Za-z0-9_-]+)+", re.ASCII)
+#: As `pdp.identity.tokens.attributes` has it: another is never read from a token, and would count as absent.
+_CLAIM: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _HOST_HELP: Final = {
     HostProblem.NOT_A_HOST_NAME: "write a host name, such as `payments.example.org`",
     HostProblem.TOO_LONG: "write a name that can be resolved: none is longer",
@@ -145,6 +147,9 @@ def attributes(
         elif name.partition(".")[0] in {"source", "header", "tls", "request"}:
             help_ = "declare attributes of `user`, `principal`, or of a family of your own"
             gatherer.report("PDP209", f"the family of `{name}` is complete", decl.name.span, help_)
+        elif name.partition(".")[0] in {"user", "principal"} and not _CLAIM.fullmatch(name.partition(".")[2]):
+            help_ = "a claim has one part after the family, of at most 64 letters, digits, `_` and `-`"
+            gatherer.report("PDP104", f"`{name}` is not the name of a claim", decl.name.span, help_)
         elif gatherer.declare("attribute", decl.name):
             table[name] = decl.type
     return table

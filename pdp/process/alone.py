@@ -102,7 +102,9 @@ def serve_alone(
                 say=say,
             )
             held.enter_context(renewal)
-        held.enter_context(keys.follow(lambda: circumstances.of_tokens(keys.trust.digest, publisher.restate)))
+        held.enter_context(
+            keys.follow(lambda: circumstances.of_tokens(lambda: keys.trust.digest, publisher.restate))
+        )
         held.callback(follow_policies(settings.policies.path, bundle, publisher, say).stop)
         where = shown_at(listener, plaintext=local is not None)
 

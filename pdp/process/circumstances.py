@@ -30,8 +30,8 @@ class Circumstances:
             self._roots = digest
             restate(self.name)
 
-    def of_tokens(self, digest: str, restate: Callable[[str], None]) -> None:
+    def of_tokens(self, digest: Callable[[], str], restate: Callable[[str], None]) -> None:
         """Those whose tokens are believed are others perhaps; tell `restate`."""
         with self._lock:
-            self._tokens = digest
+            self._tokens = digest()
             restate(self.name)

@@ -172,9 +172,13 @@ class Colleague:
             self.kill()  # whatever it was doing: nobody could tell it to stop any more
 
     async def _looked(self, message: Look) -> None:
-        await self._look_for(message)
-        if not self.is_gone:
-            self.tell(Looked(number=message.number))
+        try:
+            await self._look_for(message)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, questions wait for the word
+            self._say(f"keys could not be looked for, by a defect of pdp: {type(error).__name__}: {error}")
+        finally:
+            if not self.is_gone:
+                self.tell(Looked(number=message.number))
 
     def _take(self, message: Prepared | Held | Renewed | Serving) -> None:
         answer = self._awaited.pop((type(message), message.number), None)

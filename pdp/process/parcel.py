@@ -92,8 +92,12 @@ def _whole(flat: _Tls) -> tuple[Credential, TrustStore]:
 
 def _pack(content: object) -> int:
     file = os.memfd_create("pdp", os.MFD_CLOEXEC)
-    with os.fdopen(os.dup(file), "wb") as writer:
-        writer.write(msgspec.msgpack.encode(content))
+    try:
+        with os.fdopen(os.dup(file), "wb") as writer:
+            writer.write(msgspec.msgpack.encode(content))
+    except BaseException:
+        os.close(file)
+        raise
     return file
 
 

@@ -85,12 +85,13 @@ class _Trust:
     ) -> None:
         self._files, self._tls, self._renewed, self._restate = files, tls, renewed, restate
         self._metrics, self._clock, self._say = metrics, clock, say
+        self._handed_on = True
 
     def consider(self, contents: Contents) -> str | None:
         """Put what the files hold in force, as far as nothing is wrong with it."""
         after, wrong = trust_renewed(self._tls.trust(), self._files, contents)
         try:
-            if after != self._tls.current.pooled:
+            if after != self._tls.current.pooled or not self._handed_on:
                 self._replace(after)
         finally:
             self._restate(after.digest)
@@ -98,10 +99,12 @@ class _Trust:
 
     def _replace(self, after: TrustStore) -> None:
         before = self._tls.trust()
+        self._handed_on = False  # until others have it: else it is tried again
         try:
             self._tls.replace_trust(after)
         finally:
             self._renewed()
+        self._handed_on = True
         self._metrics.renewed("trust")
         now = datetime.fromtimestamp(self._clock() / 1000, UTC)
         known = set(trust_warnings(before, now))
@@ -137,6 +140,7 @@ class _Certificate:
         self.certificate, self.key = certificate, key
         self._tls, self._renewed = tls, renewed
         self._metrics, self._clock, self._say = metrics, clock, say
+        self._handed_on = True
 
     def consider(self, contents: Contents) -> str | None:
         """Present what the files hold from now on, if nothing is wrong with it."""
@@ -147,7 +151,7 @@ class _Certificate:
         assert isinstance(chain, bytes)  # noqa: S101 -- looked at above, which the type checker does not follow
         assert isinstance(key, bytes)  # noqa: S101 -- the same
         serving = self._tls.current.credential
-        if (chain, key) == (serving.chain, serving.key):
+        if (chain, key) == (serving.chain, serving.key) and self._handed_on:
             return None
         # As at the start (`pdp.config.unsafe`), and in the same words.
         problems = tuple(secret_problems(("http", "key"), self.key))
@@ -160,8 +164,10 @@ class _Certificate:
             return f"{escape(str(self.certificate))} and {escape(str(self.key))}: {error}"
         if end(chain) < self._clock():
             return f"{escape(str(self.certificate))}: it expired at {_date(end(chain))}"
+        self._handed_on = False  # until others have it: else it is tried again
         self._tls.replace_credential(new)
         self._renewed()
+        self._handed_on = True
         self._metrics.renewed("certificate")
         self._say(f"our certificate was renewed: it ends at {_date(end(chain))}")
         for problem in problems:

@@ -297,7 +297,7 @@ class _Supervisor:
     def _renew_keys(self) -> None:
         """The same with keys of tokens, which then name a revision."""
         self._renew()
-        self._circumstances.of_tokens(self._keys.trust.digest, self._publisher.restate)
+        self._circumstances.of_tokens(lambda: self._keys.trust.digest, self._publisher.restate)
 
     async def _look(self, wanted: Look) -> None:
         """Look for keys that a worker does not know."""

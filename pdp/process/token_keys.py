@@ -32,8 +32,8 @@ class TokenKeys:
         """Read what the settings and their files hold; nothing is fetched yet."""
         self._settings, self._metrics, self._say = settings, metrics, say
         self._live = token_trust(settings)[0]
-        self._trust = self._live.now()
-        self._changed: Callable[[], None] = lambda: None
+        self._trust = self._handed_on = self._live.now()
+        self._changed: Callable[[], None] | None = None
         self._lock = threading.Lock()
         self._stop = threading.Event()
 
@@ -56,6 +56,7 @@ class TokenKeys:
             changed: Called once `trust` is another one; has others go on with it.
         """
         self._changed = changed
+        self._settle()
         following = ExitStack()
         files = key_files(self._settings)
         if files:
@@ -70,16 +71,21 @@ class TokenKeys:
         return following
 
     def _settle(self) -> None:
-        """Put what is known now in force."""
+        """Put what is known now in force, here and with all others.
+
+        INVARIANT: what could not be handed on is handed on by the next call, and whoever returns from one
+        knows that it is in force everywhere.
+        """
         with self._lock:
-            before, self._trust = self._trust, self._live.now()
-            after = self._trust
-        if after.digest == before.digest:
-            return
+            self._trust = self._live.now()
+            before, after = self._handed_on, self._trust
+            if after.digest == before.digest or self._changed is None:
+                return
+            self._changed()
+            self._handed_on = after
         self._metrics.renewed(_WHAT)
         for name in _differing(before, after):
             self._say(f"the keys of {escape(name)} changed")
-        self._changed()
 
     # -- files ---------------------------------------------------------------------------
 

@@ -5,7 +5,8 @@ a queue would only make every answer late.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, final
 
 from pdp.limits import MAX_CALLERS_METERED
@@ -66,6 +67,15 @@ class Admission:
     def leave(self, questions: int = 1) -> None:
         """They are answered, or were not."""
         self.in_flight -= questions
+
+    @contextmanager
+    def aside(self, questions: int) -> Iterator[None]:
+        """Around a wait for somebody else: questions that were let in take nobody's place meanwhile."""
+        self.in_flight -= questions
+        try:
+            yield
+        finally:
+            self.in_flight += questions
 
     def _meter(self, caller: str, questions: int) -> None:
         now, most = self._clock(), float(self._per_second)

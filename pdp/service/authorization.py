@@ -75,18 +75,12 @@ class Rights:
 
     grants: tuple[Grant, ...]
 
-    def permit_evidence(self, kind: EvidenceKind | None, *, user_token: bool) -> None:
-        """Check that evidence may be presented at all, before anybody looks at it.
-
-        Raises:
-            NotPermittedError: No single entry says so of all of it.
-        """
-        if not any(
+    def may_present(self, kind: EvidenceKind | None, *, user_token: bool) -> bool:
+        """Whether some single entry says that such evidence may be presented: else nobody looks at it."""
+        return any(
             (kind is None or kind in grant.presents) and (not user_token or grant.user_tokens)
             for grant in self.grants
-        ):
-            message = "this caller may not present this kind of evidence"
-            raise NotPermittedError("evidence_not_permitted", message)
+        )
 
     def permit(
         self,

@@ -8,16 +8,18 @@ INVARIANT: a principal comes out of one piece of evidence, and a user out of the
 is ever taken for the other, or for the caller.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NoReturn, final
 
-from pdp.compiler.attributes import attribute_type, type_problem
+from pdp.compiler.attributes import known_type, type_problem
 from pdp.identity.caller import Caller
 from pdp.identity.certificates import CertificateTextError, presented_chain
 from pdp.identity.forwarded.forms import ForwardedForm, read_forwarded
 from pdp.identity.forwarded.refusal import ForwardedError, ForwardedFault
 from pdp.identity.refusal import UntrustedCertificateError
+from pdp.identity.tokens.issuer import TokenIssuer
 from pdp.identity.tokens.jws import parse_compact
 from pdp.identity.tokens.jwt import VerifiedToken, issuer_of
 from pdp.identity.tokens.refusal import RefusedTokenError, TokenRefusal
@@ -51,6 +53,14 @@ class Presented(NamedTuple):
     text: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     user_token: str | None = None
+
+    @property
+    def tokens(self) -> Iterator[str]:
+        """Those of it that are tokens."""
+        if self.kind is EvidenceKind.JWT_SVID:
+            yield self.text
+        if self.user_token is not None:
+            yield self.user_token
 
 
 @final
@@ -103,20 +113,18 @@ def claimed(
     as absent then, so that no allow holds by that, and no deny is evaded.
     """
     found = dict(context)
-    unclear = {name.partition(".")[0] for name in proof.unreadable if _is_readable(name, index)}
+    unclear = {
+        name.partition(".")[0] for name in proof.unreadable if known_type(name, index.attributes) is not None
+    }
     for name, value in proof.attributes.items():
-        type_ = attribute_type(name, index.attributes)
-        if isinstance(type_, str):
+        type_ = known_type(name, index.attributes)
+        if type_ is None:
             continue  # no rule can read it
         if type_problem(type_, value):
             unclear.add(name.partition(".")[0])
         else:
             found[name] = value
     return found, (supplied | proof.families) - unclear
-
-
-def _is_readable(name: str, index: RuleIndex) -> bool:
-    return not isinstance(attribute_type(name, index.attributes), str)
 
 
 @final
@@ -141,8 +149,53 @@ class Verifier:
         """
         self._tokens, self._looks, self._chains, self._clock = tokens, looks, chains, clock
 
-    async def prove(self, presented: Presented, caller: Caller) -> Proof:
-        """What evidence proves now.
+    async def look(self, presented: Sequence[Presented], caller: Caller) -> list[EvidenceRefusedError | None]:
+        """Have at hand what evidence is verified by, and look for keys that tokens name and nobody knows.
+
+        Several are waited for together, and for a bounded time. Nothing is proven by it: that is for `prove`.
+
+        Returns:
+            For each what it is refused as, whatever comes; or None.
+        """
+        refused: list[EvidenceRefusedError | None] = []
+        wanted: dict[tuple[TokenIssuer, str | None], list[int]] = {}
+        for number, each in enumerate(presented):
+            refused.append(self._refusal(each, caller))
+            for text in each.tokens if refused[-1] is not None else ():
+                if (found := self._unknown(text)) is not None:
+                    wanted.setdefault(found, []).append(number)
+            await asyncio.sleep(0)  # signatures take a while: others have their turn between two
+        looks = [self._looks.wanted(*whom, len(numbers)) for whom, numbers in wanted.items()]
+        looked = await asyncio.gather(*looks)
+        for numbers, was in zip(wanted.values(), looked, strict=True):
+            for number in numbers if was else ():
+                refused[number] = None
+        return refused
+
+    def _refusal(self, presented: Presented, caller: Caller) -> EvidenceRefusedError | None:
+        try:
+            self.prove(presented, caller)
+        except EvidenceRefusedError as error:
+            return error
+        return None
+
+    def _unknown(self, text: str) -> tuple[TokenIssuer, str | None] | None:
+        """The issuer of a token and its key, if newer keys may take it."""
+        try:
+            self._tokens.find(text, self._clock())
+        except RefusedTokenError as error:
+            if error.code not in _KEYS:
+                return None
+            parsed = parse_compact(text)
+            issuer = issuer_of(parsed.claims.get("sub"), parsed.claims.get("iss"), self._tokens.trust)
+            return issuer, parsed.key_id
+        return None
+
+    def prove(self, presented: Presented, caller: Caller) -> Proof:
+        """What evidence proves, by the trust and at the instant of this call.
+
+        INVARIANT: nothing is awaited between this and the decision: neither a removed key nor the end of a
+        certificate comes in between.
 
         Raises:
             EvidenceRefusedError: Some of it proves nothing.
@@ -151,9 +204,8 @@ class Verifier:
         principal, expires, tokens = None, _NEVER, dict[str, VerifiedToken]()
         match kind:
             case EvidenceKind.JWT_SVID:
-                token = await self._token("principal.jwt", text)
+                token = tokens["principal"] = self._token("principal.jwt", text)
                 principal, expires = token.principal, token.times.expires
-                tokens["principal"] = token
                 if principal is None:
                     _refuse("principal.jwt", "subject", "it names a user, and no workload")
             case EvidenceKind.CERTIFICATE:
@@ -164,9 +216,8 @@ class Verifier:
                 principal, expires = self._forwarded(ForwardedForm(kind.value), headers, caller)
         user = None
         if user_token is not None:
-            token = await self._token("user.jwt", user_token)
+            token = tokens["user"] = self._token("user.jwt", user_token)
             user, expires = token.user, min(expires, token.times.expires)
-            tokens["user"] = token
             if user is None:
                 _refuse("user.jwt", "subject", "it names a workload, and no user")
         return Proof(
@@ -184,22 +235,14 @@ class Verifier:
             expires=expires,
         )
 
-    async def _token(self, where: str, text: str) -> VerifiedToken:
+    def _token(self, where: str, text: str) -> VerifiedToken:
         try:
-            try:
-                return self._tokens.find(text, self._clock())
-            except RefusedTokenError as error:
-                if error.code not in _KEYS or not await self._looked(text):
-                    raise
             return self._tokens.find(text, self._clock())
         except RefusedTokenError as error:
-            _refuse(where, error.code.value, error.message)
-
-    async def _looked(self, text: str) -> bool:
-        """Whether the keys of a token's issuer were looked for."""
-        parsed = parse_compact(text)
-        issuer = issuer_of(parsed.claims.get("sub"), parsed.claims.get("iss"), self._tokens.trust)
-        return await self._looks.wanted(issuer, parsed.key_id)
+            # What keeps keys from being read or fetched is for those who run this service.
+            no_keys = error.code is TokenRefusal.KEY_SET
+            message = "its issuer has no keys that can be used now" if no_keys else error.message
+            _refuse(where, error.code.value, message)
 
     def _certificate(self, text: str) -> tuple[Principal, Millis]:
         where = "principal.certificate"

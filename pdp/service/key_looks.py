@@ -8,11 +8,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import Final, TypeAlias, final
+from typing import Final, NamedTuple, TypeAlias, final
 
 from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile
-from pdp.limits import KEY_LOOK_SECONDS, KEYS_PAUSE_SECONDS
+from pdp.limits import KEY_LOOK_SECONDS, KEYS_PAUSE_SECONDS, MAX_WAITING_FOR_KEYS
 
 __all__ = ["KeyLooks", "Look"]
 
@@ -20,6 +19,13 @@ _log: Final = logging.getLogger("pdp.keys")
 
 #: Looks for newer keys of one issuer, of whom a token names this one; returns once they are in force.
 Look: TypeAlias = Callable[[TokenProfile, str, str | None], Awaitable[None]]
+
+
+class _Look(NamedTuple):
+    """A look that is under way, and since when."""
+
+    task: asyncio.Task[None]
+    since: float
 
 
 @final
@@ -30,25 +36,41 @@ class KeyLooks:
         """Have keys looked for by `look`; the seconds of `clock` are never set back."""
         self._look = look
         self._clock = clock
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._under_way: dict[str, _Look] = {}
         self._ended: dict[str, float] = {}
+        self._waiting = 0
 
-    async def wanted(self, issuer: TokenIssuer, key_id: str | None) -> bool:
+    async def wanted(self, issuer: TokenIssuer, key_id: str | None, questions: int = 1) -> bool:
         """Wait for a look at an issuer's keys, for a bounded time.
+
+        Args:
+            issuer: Whose keys.
+            key_id: The one that is not known.
+            questions: How many questions wait for it.
 
         Returns:
             Whether there was one: what was not known may be known now.
         """
-        task = self._under_way.get(issuer.id)
-        if task is None:
+        now = self._clock()
+        look = self._under_way.get(issuer.id)
+        if look is None:
             ended = self._ended.get(issuer.name)
-            if ended is not None and self._clock() - ended < KEYS_PAUSE_SECONDS:
+            if ended is not None and now - ended < KEYS_PAUSE_SECONDS:
                 return False
+        left = KEY_LOOK_SECONDS if look is None else look.since + KEY_LOOK_SECONDS - now
+        if left <= 0 or self._waiting + questions > MAX_WAITING_FOR_KEYS:
+            return False
+        if look is None:
             task = asyncio.create_task(self._once(issuer, key_id))
-            self._under_way[issuer.id] = task
-        with suppress(TimeoutError):
-            async with asyncio.timeout(KEY_LOOK_SECONDS):
-                await asyncio.shield(task)
+            look = self._under_way[issuer.id] = _Look(task, now)
+        self._waiting += questions
+        try:
+            async with asyncio.timeout(left):
+                await asyncio.shield(look.task)
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting -= questions
         return True
 
     async def _once(self, issuer: TokenIssuer, key_id: str | None) -> None:

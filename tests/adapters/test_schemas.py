@@ -17,6 +17,7 @@ from pdp.adapters.schemas import (
     to_request,
 )
 from pdp.adapters.strict_json import BadJsonError, decode
+from pdp.compiler import attributes
 from pdp.engine.decide import decide
 from pdp.engine.explain import explain
 from pdp.limits import (
@@ -563,3 +564,12 @@ def test_an_error_is_never_a_decision() -> None:
     found = json.loads(msgspec.json.encode(error_body("unknown_field", "the field `x` is not known")))
 
     assert found == {"error": {"code": "unknown_field", "message": "the field `x` is not known"}}
+
+
+def test_names_that_no_rule_reads_cost_next_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To find what may have been meant takes milliseconds, for each: that is for authors."""
+    monkeypatch.setattr(attributes, "did_you_mean", lambda *_: pytest.fail("looked for what was meant"))
+
+    found = request(context={f"user.claim-{number}": number for number in range(256)})
+
+    assert found.context == {}

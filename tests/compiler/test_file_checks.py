@@ -47,6 +47,10 @@ SAID = {
     # families
     "attribute mesh.zone is string\ncaller prod/p fronts s supplies mesh": [],
     "attribute mesh.zone is string\ncaller prod/p fronts s supplies zone": ["PDP230"],
+    # No token has such a claim: it would count as absent.
+    "attribute user.realm.level is int": ["PDP104"],
+    f"attribute principal.{'a' * 65} is int": ["PDP104"],
+    f"attribute user.{'a' * 64} is int\nattribute mesh.a.b is int": [],
 }
 
 

@@ -1,13 +1,14 @@
 """Keys of tokens that change while the service runs: in force at once, in every worker, as a new revision."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.evidencing import Evidencing, evidencing, key_set, svid, user_token, write_bundle
-from tests.e2e.running import Pki, until
+from tests.e2e.running import Pki, question, until
 from tests.e2e.test_evidence import xfcc
 from tests.identity.publishing import send
 
@@ -66,6 +67,34 @@ def test_a_key_that_is_removed_from_a_file_takes_no_more_tokens(
         assert at.ask(principal={"jwt": svid("new", 8)}).json["revision"] != before
 
 
+@WORKERS
+def test_a_key_that_is_removed_while_a_question_waits_proves_nothing(
+    pki: Pki, tmp_path: Path, workers: str
+) -> None:
+    """Proven first, and decided seconds later: by then the proof has to hold."""
+
+    def slowly(handler: Any) -> None:
+        time.sleep(3)
+        at.issuer.publish(handler)
+
+    with evidencing(pki, tmp_path, "--workers", workers) as at, ThreadPoolExecutor(1) as pool:
+        assert at.ask(principal=xfcc(), user={"jwt": user_token()}).status == 200
+        time.sleep(11)  # an unknown name is looked for once in ten seconds
+        at.issuer.answer = slowly
+        waits = {"principal": xfcc(), "user": {"jwt": user_token("made-up")}}
+        questions = [question(principal={"jwt": svid()}), question(**waits)]
+
+        batch = pool.submit(
+            at.service.send, {"questions": questions}, caller="gateway", path="/v1/decide/batch"
+        )
+        time.sleep(0.5)
+        write_bundle(at, ("new", 8))
+        until(lambda: at.ask(principal={"jwt": svid()}).status != 200)
+        answers = batch.result().json["answers"]
+
+        assert [each["error"]["code"] for each in answers] == ["evidence_refused", "evidence_refused"]
+
+
 def test_a_bad_file_keeps_the_keys_and_is_told(pki: Pki, tmp_path: Path) -> None:
     with evidencing(pki, tmp_path) as at:
         assert is_believed(at, principal={"jwt": svid()})
@@ -91,5 +120,6 @@ def test_an_issuer_that_is_away_is_told_and_costs_nobody_else_anything(pki: Pki,
 
         assert refused.code == "evidence_refused"
         assert "(key_set)" in refused.json["error"]["message"]
+        assert "localhost" not in refused.json["error"]["message"]  # what is asked is nobody's business
         at.service.wait_line("the keys of https://login.example.com are fetched again", deadline=30)
         assert at.ask(principal=xfcc(), user={"jwt": user_token()}).status == 200

@@ -86,7 +86,8 @@ def test_schemas_fit_what_is_sent_and_received(document: dict[str, Any], shared:
     assert set(question()) <= set(schemas["Question"]["properties"])
     assert set(schemas["Question"]["required"]) == {"principal", "method", "path"}
     assert schemas["Question"]["additionalProperties"] is False
-    assert set(answer["region"]) == set(schemas["RegionBody"]["properties"])
+    assert set(answer["region"]) == set(schemas["RegionBody"]["required"])
+    assert set(schemas["RegionBody"]["properties"]) - set(answer["region"]) == {"evidence"}
     assert schemas["BatchAnswer"]["properties"]["answers"]["type"] == "array"
     refused = ask(shared, path=...)
     assert set(refused.json) == set(schemas["ErrorBody"]["properties"])

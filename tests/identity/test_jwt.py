@@ -727,7 +727,7 @@ def test_attributes_have_the_types_of_the_language(given: dict) -> None:
         st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
         | st.lists(st.sampled_from("abc"), max_size=3) | st.booleans() | st.integers(-(2**63), 2**63 - 1),
         max_size=4,
-    ),
+    ).filter(lambda more: isinstance(more.get("groups", []), list)),
     sub=st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20),
 )  # fmt: skip
 def test_what_is_signed_verifies_with_what_it_says(algorithm: str, more: dict, sub: str) -> None:
@@ -738,6 +738,25 @@ def test_what_is_signed_verifies_with_what_it_says(algorithm: str, more: dict, s
 
     assert found.subject == sub
     assert found.attributes == claim_attributes(claims(sub=sub, **more))
+
+
+@pytest.mark.parametrize("groups", ["contractors", ["contractors", 7], {"a": 1}, None, 7, True, [["a"]]])
+def test_groups_that_cannot_be_read_are_not_taken_for_none(groups: object) -> None:
+    """A deny of a group would not hold for whoever has a strange list of them."""
+    given = {**claims(), "groups": groups}
+
+    assert refused(token(HEADER, given, KEY)) == "invalid_claim"
+
+
+def test_groups_are_read_however_many_claims_stand_before_them() -> None:
+    many = {f"claim-{number}": number for number in range(400)}
+    text = token({"alg": "ES256", "kid": "a"}, {**many, **claims(groups=["a"])}, KEY)
+
+    found = verify_text(text, trust(issuer(KEY.named("a"))), NOW)
+
+    assert found.user is not None
+    assert found.user.groups == ("a",)
+    assert "claim-399" in found.unreadable
 
 
 def test_two_readers_that_disagree_refuse() -> None:

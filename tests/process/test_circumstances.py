@@ -12,7 +12,7 @@ def test_each_change_is_told_with_what_the_other_is_by_then() -> None:
     found = Circumstances("roots", "tokens")
 
     found.of_roots("other roots", told.append)
-    found.of_tokens("other tokens", told.append)
+    found.of_tokens(lambda: "other tokens", told.append)
 
     assert told == [
         Circumstances("other roots", "tokens").name,

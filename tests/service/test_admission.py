@@ -122,3 +122,14 @@ def test_the_longest_unseen_caller_is_forgotten(monkeypatch: pytest.MonkeyPatch)
 
     assert refused(found, "a") == "rate_limited"
     found.enter("b")
+
+
+def test_who_waits_for_somebody_else_takes_nobodys_place() -> None:
+    door = Admission(in_flight=2, per_second=0, clock=lambda: 0.0, shed=lambda _: None)
+    door.enter("a", 2)
+
+    with door.aside(2):
+        door.enter("b", 2)
+        door.leave(2)
+
+    assert door.in_flight == 2

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pdp.identity.tokens.issuer import TokenProfile
-from pdp.limits import KEYS_PAUSE_SECONDS
+from pdp.limits import KEYS_PAUSE_SECONDS, MAX_WAITING_FOR_KEYS
 from pdp.service import key_looks as module
 from pdp.service.key_looks import KeyLooks
 from tests.identity.tokens import ISSUER, bundle, ec_key, issuer
@@ -68,10 +68,30 @@ def test_nobody_waits_for_ever_and_the_look_goes_on(monkeypatch: pytest.MonkeyPa
 
     async def test(world: World) -> None:
         assert await world.looks.wanted(CORP, "x")
-        assert await world.looks.wanted(CORP, "y")  # waits for the same look, which is not begun again
+        world.now += 1.0
+        for _ in range(10):  # the look that goes on is old: nobody waits for it again, nor begins another
+            assert not await world.looks.wanted(CORP, "y")
         assert len(world.asked) == 1
         world.go.set()
         await asyncio.sleep(0)
+
+    run(test)
+
+
+def test_so_many_questions_wait_and_no_more() -> None:
+    async def test(world: World) -> None:
+        first = asyncio.create_task(world.looks.wanted(CORP, "x", MAX_WAITING_FOR_KEYS - 1))
+        await asyncio.sleep(0)
+
+        assert not await world.looks.wanted(CORP, "y", 2)
+        assert not await world.looks.wanted(PROD, "y", 2)
+        last = asyncio.create_task(world.looks.wanted(CORP, "y"))
+        await asyncio.sleep(0)
+        world.go.set()
+
+        assert await asyncio.gather(first, last) == [True, True]
+        world.now += KEYS_PAUSE_SECONDS
+        assert await world.looks.wanted(CORP, "y", 2)
 
     run(test)
 

@@ -17,6 +17,7 @@ __all__ = ["claim_attributes", "unreadable_claims"]
 _STRINGS: Final = frozenset({"aud", "scope", "groups", "roles"})
 _STRING: Final = frozenset({"iss", "sub", "azp", "email"})
 _BOOL: Final = frozenset({"email_verified"})
+_KNOWN: Final = _STRINGS | _STRING | _BOOL
 #: What can be written after the dot; a claim with another name cannot be read by any rule.
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
@@ -29,7 +30,9 @@ def unreadable_claims(claims: Mapping[str, Any], found: Mapping[str, AttributeVa
 def claim_attributes(claims: Mapping[str, Any]) -> dict[str, AttributeValue]:
     """The claims that rules can read, by name, without the family before it."""
     found: dict[str, AttributeValue] = {}
-    for name, value in claims.items():
+    first = [name for name in claims if name in _KNOWN]  # whatever else stands before them
+    for name in [*first, *(name for name in claims if name not in _KNOWN)]:
+        value = claims[name]
         if len(found) == MAX_CONTEXT_ATTRIBUTES:
             break
         if _NAME.fullmatch(name) and (typed := _typed(name, value)) is not None:

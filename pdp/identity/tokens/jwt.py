@@ -136,7 +136,7 @@ def verify_token(token: CompactToken, issuer: TokenIssuer, now: Millis) -> Verif
     attributes = claim_attributes(token.claims)
     user, principal = None, None
     if issuer.profile is TokenProfile.OIDC:
-        user = _user(token, issuer, attributes.get("groups", ()))
+        user = _user(token, issuer, attributes.get("groups"))
     else:
         principal = _workload(token, issuer)
     check_times(times, issuer, now)
@@ -238,9 +238,13 @@ def _only_key(token: CompactToken, issuer: TokenIssuer) -> list[VerificationKey]
 # -- whom it is about ------------------------------------------------------------------
 
 
-def _user(token: CompactToken, issuer: TokenIssuer, groups: AttributeValue) -> User:
+def _user(token: CompactToken, issuer: TokenIssuer, groups: AttributeValue | None) -> User:
     if token.claims.get("iss") != issuer.name:
         raise RefusedTokenError(TokenRefusal.UNKNOWN_ISSUER, "the token is another issuer's")
+    if "groups" in token.claims and not isinstance(groups, tuple):
+        # A user without groups is another one: a deny of a group would not hold any more.
+        message = "the claim `groups` is refused: it is not a list of texts"
+        raise RefusedTokenError(TokenRefusal.INVALID_CLAIM, message)
     return User(
         issuer=issuer.name,
         subject=plain_subject_of(token.claims),
