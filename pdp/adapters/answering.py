@@ -1,7 +1,6 @@
 """One question or a batch of them, over the decision service, whatever protocol they came by.
 
 A protocol says how its bytes are read; what happens when, and who is told what, is the same for all.
-For HTTP the way from bytes to bytes is here as well.
 """
 
 import asyncio
@@ -15,8 +14,6 @@ from collections.abc import (
 from contextlib import contextmanager
 from typing import Final, TypeAlias, TypeVar
 
-import msgspec
-
 from pdp.adapters.schemas import (
     Answer,
     BadQuestionError,
@@ -27,72 +24,28 @@ from pdp.adapters.schemas import (
     to_answer,
     to_request,
 )
-from pdp.adapters.strict_json import BadJsonError, decode
+from pdp.adapters.strict_json import BadJsonError
 from pdp.audit.decision_log import DecisionLog
 from pdp.engine.explain import explain
 from pdp.identity.caller import Caller
 from pdp.limits import (
     AT_LEAST_WAIT_SECONDS,
     LOG_WAIT_SECONDS,
-    MAX_BATCH_BODY_BYTES,
     MAX_BATCH_ITEMS,
-    MAX_BODY_BYTES,
     MAX_REVISION_CHARS,
 )
 from pdp.service.decision_service import DecisionService
 from pdp.service.errors import CannotAnswerError, EvidenceRefusedError, NotPermittedError
-from pdp.service.evidence import NOTHING, Presented
+from pdp.service.proof import NOTHING, Presented
 from pdp.store.versions import Published
 from pdp.vocabulary import Millis
 
-__all__ = ["Batch", "BatchAnswer", "answer", "answer_batch", "ask", "ask_batch"]
+__all__ = ["ask", "ask_batch"]
 
 _T = TypeVar("_T")
 #: What a question presents, if it does; or why that is nothing.
 _Evidence: TypeAlias = Presented | BadQuestionError | EvidenceRefusedError | None
 _POLL_SECONDS: Final = 0.01
-_encode = msgspec.json.Encoder().encode
-
-
-class Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Several questions; each is checked and answered alone."""
-
-    questions: list[msgspec.Raw]
-
-
-class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The answers, in the order of the questions; an error stands where there is none."""
-
-    answers: list[Answer | ErrorBody]
-
-
-async def answer(service: DecisionService, caller: Caller, body: bytes) -> bytes:
-    """Answer the question in a JSON body.
-
-    Raises:
-        BadJsonError: The body is not JSON that is read in one way, or not a question.
-        BadQuestionError: Something in the question has no meaning.
-        NotPermittedError: The caller may not ask it.
-        CannotAnswerError: The revision that it asks for was not seen in time.
-    """
-    return _encode(await ask(service, caller, lambda: decode(body, Question, max_bytes=MAX_BODY_BYTES)))
-
-
-async def answer_batch(service: DecisionService, caller: Caller, body: bytes) -> bytes:
-    """Answer every question of a JSON batch.
-
-    Raises:
-        BadJsonError: The body is not JSON that is read in one way, or not a batch.
-        BadQuestionError: There are too many questions.
-        NotPermittedError: The caller may ask nothing.
-    """
-    answers = await ask_batch(
-        service,
-        caller,
-        lambda: decode(body, Batch, max_bytes=MAX_BATCH_BODY_BYTES).questions,
-        lambda raw: decode(bytes(raw), Question, max_bytes=MAX_BODY_BYTES, subject="the question"),
-    )
-    return _encode(BatchAnswer(answers=answers))
 
 
 async def ask(service: DecisionService, caller: Caller, read: Callable[[], Question]) -> Answer:

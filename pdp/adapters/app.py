@@ -17,9 +17,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pdp import __version__
-from pdp.adapters.answering import answer, answer_batch
 from pdp.adapters.connection import CALLER
 from pdp.adapters.events import RevisionEvents
+from pdp.adapters.json_answers import answer, answer_batch
 from pdp.adapters.openapi import describe, page
 from pdp.adapters.schemas import BadQuestionError, error_body
 from pdp.adapters.strict_json import BadJsonError

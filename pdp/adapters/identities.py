@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from pdp.adapters.bad_question import BadQuestionError, clean, shown
 from pdp.principals import ANONYMOUS, InvalidIdentityError, Principal, dns_principal, spiffe_principal
-from pdp.service.evidence import Presented
+from pdp.service.proof import Presented
 from pdp.vocabulary import EvidenceKind, User
 
 __all__ = [

@@ -25,7 +25,7 @@ from pdp.limits import (
     MAX_SERVICE_NAME_CHARS,
 )
 from pdp.paths import AmbiguousHostError, canonical_host
-from pdp.service.evidence import NOTHING, Proof
+from pdp.service.proof import NOTHING, Proof
 from pdp.vocabulary import AttributeValue, Millis, Request
 
 __all__ = ["UNKNOWN_HOST", "Question", "to_request"]

@@ -26,10 +26,11 @@ from pdp.limits import (
 from pdp.service.admission import Admission
 from pdp.service.authorization import Rights, rights_of
 from pdp.service.errors import CannotAnswerError, EvidenceRefusedError, NotPermittedError
-from pdp.service.evidence import NOTHING, Presented, Proof, Verifier, claimed
+from pdp.service.evidence import Verifier
 from pdp.service.gate import Gate
 from pdp.service.ids import RANDOM_BYTES, new_decision_id
 from pdp.service.metrics import Metrics
+from pdp.service.proof import NOTHING, Presented, Proof, claimed
 from pdp.service.revisions import Revisions
 from pdp.store.freshness import UNLIMITED, Freshness
 from pdp.store.versions import Published, Versions
