@@ -26,6 +26,8 @@ MAX_SUBJECT_CHARS: Final = 255  # OpenID Connect Core section 2
 MAX_LEEWAY_SECONDS: Final = 60.0  # between two clocks that are set; RFC 7519 section 4.1.4
 MAX_TOKEN_CACHE_BYTES: Final = 8 * 1024 * 1024  # of tokens; what is kept of each is some three times as large
 
+MAX_XFCC_HOPS: Final = 8  # proxies one behind the other; meshes have two or three
+
 # -- key sets that are fetched ------------------------------------------------------------
 FETCH_SECONDS: Final = 5.0  # of one document: whoever waits for it waits so long
 KEYS_DUE_SECONDS: Final = 300.0  # after which a set is looked at again; SPIFFE Federation section 5.4

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from pdp.audit.log_mode import LogMode
 from pdp.config.address import Address, parse_address, parse_http_address
+from pdp.config.evidence import EvidenceSettings
 from pdp.config.freshness import FreshnessSettings
 from pdp.config.section import DAY_SECONDS, Seconds
 from pdp.config.section import Section as _Section
@@ -211,6 +212,7 @@ class Settings(IdentitySettings):
     grpc: GrpcSettings | None = None
     health: HealthSettings | None = None
     metrics: MetricsSettings = MetricsSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
     freshness: FreshnessSettings = FreshnessSettings()
     decision_log: DecisionLogSettings = DecisionLogSettings()
     limits: LimitSettings = LimitSettings()

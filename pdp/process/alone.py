@@ -75,7 +75,7 @@ def serve_alone(
             say(warning)
         log = make_log(settings, make_digest_key(settings), counters, say, held)
         verifier = make_verifier(
-            tls, lambda: keys.trust, lambda *wanted: asyncio.to_thread(keys.look, *wanted)
+            settings, tls, lambda: keys.trust, lambda *wanted: asyncio.to_thread(keys.look, *wanted)
         )
         service = make_service(settings, publisher, log, metrics, verifier)
         told += [  # those who wait for the version first, then people

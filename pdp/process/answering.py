@@ -46,10 +46,13 @@ __all__ = [
 _STDOUT: Final = 1
 
 
-def make_verifier(tls: ServerTls | None, tokens: Callable[[], TokenTrust], look: Look) -> Verifier:
+def make_verifier(
+    settings: Settings, tls: ServerTls | None, tokens: Callable[[], TokenTrust], look: Look
+) -> Verifier:
     """What looks at evidence.
 
     Args:
+        settings: How proxies write it.
         tls: Has the roots that certificates are verified to; None where there are none.
         tokens: Gives those whose tokens are believed now.
         look: Looks for newer keys of theirs.
@@ -59,6 +62,8 @@ def make_verifier(tls: ServerTls | None, tokens: Callable[[], TokenTrust], look:
         looks=KeyLooks(look),
         chains=None if tls is None else KnownCallers(tls.trust, clock),
         clock=clock,
+        hops=settings.evidence.xfcc_hops,
+        nginx=settings.evidence.nginx,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Final, NoReturn, final
 from pdp.identity.caller import Caller
 from pdp.identity.certificates import CertificateTextError, presented_chain
 from pdp.identity.forwarded.forms import ForwardedForm, read_forwarded
+from pdp.identity.forwarded.nginx import NGINX_HEADERS, NginxHeaders
 from pdp.identity.forwarded.refusal import ForwardedError, ForwardedFault
 from pdp.identity.refusal import UntrustedCertificateError
 from pdp.identity.tokens.issuer import TokenIssuer
@@ -32,6 +33,7 @@ from pdp.vocabulary import EvidenceKind, Millis
 
 __all__ = ["Verifier"]
 
+_ELSEWHERE: Final = "a `By` of the header is not whom it should be for: the caller, or the proxy behind it"
 #: Newer keys may take such a token.
 _KEYS: Final = frozenset({TokenRefusal.UNKNOWN_KEY, TokenRefusal.KEY_SET})
 
@@ -47,6 +49,8 @@ class Verifier:
         looks: KeyLooks,
         chains: KnownCallers | None,
         clock: Callable[[], Millis],
+        hops: int = 1,
+        nginx: NginxHeaders = NGINX_HEADERS,
     ) -> None:
         """Verify by what is in force at each time.
 
@@ -55,8 +59,11 @@ class Verifier:
             looks: Has newer keys looked for.
             chains: Verifies certificates; None where there are no roots.
             clock: The wall clock.
+            hops: How many proxies are in `x-forwarded-client-cert`.
+            nginx: How the operator names nginx's headers.
         """
         self._tokens, self._looks, self._chains, self._clock = tokens, looks, chains, clock
+        self._hops, self._nginx = hops, nginx
 
     async def look(self, presented: Sequence[Presented], caller: Caller) -> list[EvidenceRefusedError | None]:
         """Have at hand what evidence is verified by, and look for keys that tokens name and nobody knows.
@@ -170,10 +177,10 @@ class Verifier:
             for name, value in headers
         ]
         try:
-            found = read_forwarded(form, lines, ours=caller.id)
+            found = read_forwarded(form, lines, ours=caller.id, hops=self._hops, nginx=self._nginx)
         except ForwardedError as error:
             elsewhere = error.fault is ForwardedFault.ELSEWHERE
-            message = "the `By` of the header is not the caller" if elsewhere else error.message
+            message = _ELSEWHERE if elsewhere else error.message
             _refuse(where, error.fault.value, message)
         if isinstance(found, Principal):
             return found, NEVER

@@ -89,20 +89,27 @@ class Evidencing:
 
 @contextmanager
 def evidencing(
-    pki: Pki, folder: Path, *more: str, answer: Callable[[Any], None] | None = None
+    pki: Pki,
+    folder: Path,
+    *more: str,
+    answer: Callable[[Any], None] | None = None,
+    settings: str = "",
 ) -> Iterator[Evidencing]:
-    """Serve until the end of the block; `answer` answers for the issuer, else the document is sent."""
+    """Serve until the end of the block.
+
+    `answer` answers for the issuer, else the document is sent; `settings` are those beside our own.
+    """
     for name, uri in CALLERS.items():
         if not (pki.folder / f"{name}.pem").exists():
             pki.issue(name, uris=[uri])
-    bundle, settings = folder / "bundle.json", folder / "pdp.toml"
+    bundle, file = folder / "bundle.json", folder / "pdp.toml"
     bundle.write_bytes(key_set(("svid", 5), use="jwt-svid"))
     with ExitStack() as held:
         server = held.enter_context(publishing(folder))
         server.document = key_set(("one", 0))
         server.answer = answer or server.publish
-        settings.write_text(
-            f'[issuers."{ISSUER}"]\naudiences = ["{AUDIENCE}"]\njwks_url = "{server.url}"\n'
+        file.write_text(
+            f'{settings}[issuers."{ISSUER}"]\naudiences = ["{AUDIENCE}"]\njwks_url = "{server.url}"\n'
             f'jwks_ca_file = "{server.roots}"\n'
             f'[issuers."https://other.example.com"]\naudiences = ["{AUDIENCE}"]\n'
             f"jwks = '{key_set(('other', 6)).decode()}'\n"
@@ -110,7 +117,7 @@ def evidencing(
             encoding="utf-8",
         )
         policies = make_policies(folder / "policies", POLICY)
-        service = Service(pki, policies, "--config", str(settings), *more)
+        service = Service(pki, policies, "--config", str(file), *more)
         held.callback(service.stop)
         yield Evidencing(service, server, bundle)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -331,3 +332,24 @@ def test_items_of_a_batch_are_looked_at_alone(served: Evidencing) -> None:
         "allow", "allow", "evidence_refused", "evidence_refused", "conflicting_evidence",
         "principal_not_permitted",
     ]  # fmt: skip
+
+
+# -- as the operator says that proxies write --------------------------------------------
+
+
+def test_proxies_write_as_the_settings_say(pki: Pki, tmp_path: Path) -> None:
+    ingress = f"spiffe://{PROD}/ns/edge/sa/ingress"
+    der = load_pem_x509_certificate(chain(pki).encode()).public_bytes(Encoding.DER)
+    (cert, _), (verify, _) = CHAINS["nginx"][0]([der])
+    given = lines("nginx", der)["forwarded"]["headers"]
+    renamed = {"x-cert": given[cert.decode()], "x-verify": given[verify.decode()]}
+    settings = (
+        '[evidence]\nxfcc_hops = 2\nnginx_certificate_header = "x-cert"\nnginx_verify_header = "x-verify"\n'
+    )
+    with evidencing(pki, tmp_path, settings=settings) as at:
+        both = at.ask(principal=header(f"{said(by=ingress)},{said(of=ingress)}"))
+        one = at.ask(principal=xfcc())
+        ours = at.ask(principal={"forwarded": {"form": "nginx", "headers": renamed}})
+        usual = at.ask(principal=lines("nginx", der))
+
+    assert [each.json.get("decision") for each in (both, one, ours, usual)] == ["allow", None, "allow", None]

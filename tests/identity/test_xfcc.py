@@ -119,6 +119,42 @@ def test_everything_else_is_refused(lines: tuple[str, ...]) -> None:
     assert fault(*lines) is ForwardedFault.INVALID
 
 
+FIRST = "spiffe://prod.example.org/ns/edge/sa/ingress"
+ELSEWHERE, INVALID = ForwardedFault.ELSEWHERE, ForwardedFault.INVALID
+
+
+@pytest.mark.parametrize(
+    ("hops", "elements", "came_to"),
+    [
+        (2, (f"By={FIRST};URI={PROXY}", f"By={OURS};URI={FIRST}"), PROXY),
+        (3, (f"By={ADMIN};URI={PROXY}", f"By={FIRST};URI={ADMIN}", f"By={OURS};URI={FIRST}"), PROXY),
+        # too few, and too many
+        (2, (f"By={OURS};URI={FIRST}",), INVALID),
+        (2, (f"By={FIRST};URI={ADMIN}", f"By={FIRST};URI={PROXY}", f"By={OURS};URI={FIRST}"), INVALID),
+        (1, (f"By={FIRST};URI={PROXY}", f"By={OURS};URI={FIRST}"), INVALID),
+        # the proxies are not one behind the other
+        (2, (f"By={FIRST};URI={PROXY}", f"By={FIRST};URI={FIRST}"), ELSEWHERE),
+        (2, (f"By={OURS};URI={PROXY}", f"By={OURS};URI={FIRST}"), ELSEWHERE),
+        (2, (f"By={ADMIN};URI={PROXY}", f"By={OURS};URI={FIRST}"), ELSEWHERE),
+        (2, (f"By={OURS};URI={FIRST}", f"By={FIRST};URI={PROXY}"), ELSEWHERE),
+        # a proxy that does not say whom it has verified, or for whom
+        (2, (f"By={FIRST};URI={PROXY}", f"By={OURS}"), INVALID),
+        (2, (f"URI={PROXY}", f"By={OURS};URI={FIRST}"), INVALID),
+        (2, (f"By={FIRST};URI={PROXY};URI={ADMIN}", f"By={OURS};URI={FIRST}"), INVALID),
+    ],
+)
+def test_of_several_proxies_each_has_verified_the_one_before_it(
+    hops: int, elements: tuple[str, ...], came_to: object
+) -> None:
+    line = [",".join(elements).encode()]
+    try:
+        found: object = forwarded_identity(line, OURS, hops).id
+    except ForwardedError as error:
+        found = error.fault
+
+    assert found == came_to
+
+
 def test_nothing_of_the_header_is_told() -> None:
     with pytest.raises(ForwardedError) as refused:
         forwarded_identity([f"By={OURS};URI={PROXY};secret=x".encode()], OURS)

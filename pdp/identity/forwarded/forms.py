@@ -53,6 +53,7 @@ def read_forwarded(
     headers: Headers,
     *,
     ours: str | None = None,
+    hops: int = 1,
     nginx: NginxHeaders = NGINX_HEADERS,
 ) -> Forwarded:
     """Whom a request's headers name, in the one form in which the operator expects it.
@@ -61,6 +62,7 @@ def read_forwarded(
         form: The form.
         headers: The headers of the request, each line as it arrived.
         ours: Our own SPIFFE ID. `xfcc` needs it: the header says for whom it is made.
+        hops: How many proxies are in a header of `xfcc`.
         nginx: How the operator names nginx's headers.
 
     Raises:
@@ -71,7 +73,7 @@ def read_forwarded(
         case ForwardedForm.XFCC:
             if ours is None:
                 raise ValueError("`xfcc` needs our own SPIFFE ID")
-            return forwarded_identity(lines_of(headers, XFCC), ours)
+            return forwarded_identity(lines_of(headers, XFCC), ours, hops)
         case ForwardedForm.LINKERD:
             return read_linkerd(headers)
         case ForwardedForm.NGINX:

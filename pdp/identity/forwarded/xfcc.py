@@ -39,29 +39,43 @@ _PAIR: Final = re.compile(
 _COMMA: Final = re.compile(r"[ \t]*,[ \t]*", re.ASCII)  # RFC 9110, section 5.6.1, without empty elements
 
 
-def forwarded_identity(lines: Sequence[bytes], ours: str) -> Principal:
-    """The workload that our sidecar verified.
+def forwarded_identity(lines: Sequence[bytes], ours: str, hops: int = 1) -> Principal:
+    """The workload that our sidecar verified, or that the first of several proxies did.
 
     Args:
         lines: The values of every header line of this name.
-        ours: Our own SPIFFE ID, which the sidecar's certificate names.
+        ours: The SPIFFE ID that the last proxy's certificate names.
+        hops: How many proxies have to be in it. Each has appended whom it has verified: that is the one
+            before it, by the name that stands in that one's own element.
 
     Raises:
-        ForwardedError: There is none, or not exactly one, or it is for somebody else.
+        ForwardedError: There is none, or not exactly so many, or one is for somebody else.
     """
     elements = parse_elements(only_line(XFCC, lines))
-    if len(elements) > 1:
-        raise _invalid("it has several elements: some proxy before ours has its own in it")
-    by = _values(elements[0], "by")
+    if len(elements) != hops:
+        raise _invalid(
+            "it has several elements: some proxy before ours has its own in it"
+            if hops == 1
+            else f"it does not have {hops} elements, one of each proxy"
+        )
+    expected = ours
+    for element in reversed(elements[1:]):
+        expected = _from(element, expected).id
+    return _from(elements[0], expected)
+
+
+def _from(element: Element, to: str) -> Principal:
+    """The workload that showed a certificate to one with this ID."""
+    by = _values(element, "by")
     if not by:
         raise _invalid("it does not say for whom it is made, in a `By`")
     if len(by) > 1:
         raise _invalid("its key `by` stands there twice")
-    if by[0] != ours:
+    if by[0] != to:
         raise ForwardedError(
             ForwardedFault.ELSEWHERE, "the certificate was shown to another workload than us"
         )
-    return workload_of(elements[0])
+    return workload_of(element)
 
 
 def workload_of(element: Element) -> Principal:
