@@ -148,6 +148,12 @@ MISTAKES = {
     "a log's name with a NUL": (
         FILE + '[decision_log]\nto = "\\u0000"\n', "pdp.toml:13:1:", "no file's name holds a NUL",
     ),
+    "one header twice": (
+        FILE + '[evidence]\nnginx_verify_header = "ssl-client-cert"\n', "pdp.toml:12:1:", "are one header",
+    ),
+    "a header's name in capitals": (
+        FILE + '[evidence]\nnginx_verify_header = "X-Verify"\n', "pdp.toml:13:1:", "nginx_verify_header",
+    ),
     "one address twice": (
         FILE + '[health]\nlisten = "127.0.0.1:9443"\n',
         "pdp.toml:1:1:",
