@@ -47,6 +47,7 @@ SAID = {
     # families
     "attribute mesh.zone is string\ncaller prod/p fronts s supplies mesh": [],
     "attribute mesh.zone is string\ncaller prod/p fronts s supplies zone": ["PDP230"],
+    "issuer crop = https\ncaller prod/p fronts s may present user-token of crop": ["PDP101"],
     # No token has such a claim: it would count as absent.
     "attribute user.realm.level is int": ["PDP104"],
     f"attribute principal.{'a' * 65} is int": ["PDP104"],

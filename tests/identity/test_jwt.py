@@ -759,6 +759,22 @@ def test_groups_are_read_however_many_claims_stand_before_them() -> None:
     assert "claim-399" in found.unreadable
 
 
+def test_claims_that_cannot_be_read_are_known_by_name() -> None:
+    given = {
+        "scope": 7,
+        "level": 2.5,
+        "who": {"a": 1},
+        "team": "blue",
+        "a.b": 3,
+        "x" * 65: 3,
+        "mixed": ["a", 1],
+    }
+
+    found = verify_text(token(HEADER, claims(**given), KEY), trust(issuer(KEY.named("a"))), NOW)
+
+    assert found.unreadable == {"scope", "level", "who", "mixed"}
+
+
 def test_two_readers_that_disagree_refuse() -> None:
     """The library reads the token again: what it finds has to be what we have found."""
     read = parse_compact(GOOD)

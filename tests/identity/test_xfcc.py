@@ -155,6 +155,14 @@ def test_of_several_proxies_each_has_verified_the_one_before_it(
     assert found == came_to
 
 
+@pytest.mark.parametrize(("hops", "why"), [(1, "several elements"), (2, "2 elements"), (3, "3 elements")])
+def test_it_is_told_how_many_proxies_should_be_in_it(hops: int, why: str) -> None:
+    elements = [f"By={OURS};URI={PROXY}"] * 4
+
+    with pytest.raises(ForwardedError, match=why):
+        forwarded_identity([",".join(elements).encode()], OURS, hops)
+
+
 def test_nothing_of_the_header_is_told() -> None:
     with pytest.raises(ForwardedError) as refused:
         forwarded_identity([f"By={OURS};URI={PROXY};secret=x".encode()], OURS)

@@ -98,6 +98,8 @@ TESTS = {
     "pdp/compiler/callers": (
         "tests/compiler/test_lowering.py",
         "tests/service/test_authorization.py",
+        "tests/service/test_rights_of_callers.py",
+        "tests/compiler/test_file_checks.py",
         *_SAID,
     ),
     "pdp/compiler/cases": (*_SAID, *_MEANT, "tests/analysis/test_policy_tests.py"),

@@ -34,7 +34,7 @@ caller prod/split fronts b may assert prod/only may explain supplies source, use
 caller prod/all fronts any service may assert any principal of prod, claims supplies source
 caller prod/self fronts a may assert itself supplies source
 caller prod/edge fronts a may present jwt-svid of prod/web, prod/only may present xfcc of prod/web
-    may present user-token of corp supplies header
+    may present user-token of corp supplies header may present xfcc of prod/second
 caller prod/edge fronts a may present certificate of prod/web
 caller prod/edge fronts b may present jwt-svid of prod/web may present user-token of other
 caller prod/edge fronts a may assert prod/named supplies user
@@ -133,6 +133,7 @@ OTHERS = User(issuer="https://other.example.com", subject="alice")
         (EvidenceKind.XFCC, {}, ""),
         (EvidenceKind.CERTIFICATE, {}, ""),
         # What a kind may prove is its own, and what may be named another thing.
+        (EvidenceKind.XFCC, {"principal": prod("second")}, ""),
         (EvidenceKind.XFCC, {"principal": prod("only")}, "principal_not_permitted"),
         (EvidenceKind.JWT_SVID, {"principal": prod("named")}, "principal_not_permitted"),
         (None, {}, "principal_not_permitted"),
@@ -162,6 +163,17 @@ def test_one_entry_permits_evidence_and_all_the_rest(
     kind: EvidenceKind | None, what: dict[str, Any], code: str
 ) -> None:
     assert permitted("edge", kind=kind, **what) == code
+
+
+def test_who_presents_tokens_of_users_supplies_what_they_claim() -> None:
+    _, snapshot = load()
+    rights = rights_of(caller("edge"), snapshot.callers, snapshot.index)
+
+    token = rights.permit(request(), snapshot.index, explain=False, kind=EvidenceKind.JWT_SVID)
+    certificate = rights.permit(request(), snapshot.index, explain=False, kind=EvidenceKind.CERTIFICATE)
+
+    assert token.supplies == {"user", "header"}
+    assert certificate.supplies == frozenset()
 
 
 @pytest.mark.parametrize(
