@@ -1,0 +1,37 @@
+"""`docs/identity.md` names what there is: its entries load, and every kind of evidence is on the page."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pdp.diagnostics import render
+from pdp.vocabulary import EvidenceKind
+from tests.docs.sets import Block, blocks, load
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "identity.md").read_text(encoding="utf-8")
+ENTRIES = blocks(PAGE)
+SET = """language 1
+trust domain prod = "prod.example.org"
+service payments {}
+"""
+
+assert len(ENTRIES) > 4, "no entries found: this would pass by testing nothing"
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"line-{entry.line}")
+def test_an_entry_loads_and_gives_rights(entry: Block) -> None:
+    assert entry.info == "policy fragment"
+
+    result = load({"first.policy": SET, "example.policy": f"language 1\n{entry.text}"})
+
+    assert result.snapshot is not None, "\n".join(render(d, result.sources) for d in result.diagnostics)
+    assert all(each.presents or each.itself or each.asserts for each in result.snapshot.callers)
+
+
+@pytest.mark.parametrize("page", ["identity.md", "api.md"])
+def test_every_kind_of_evidence_is_on_the_page(page: str) -> None:
+    named = set(re.findall(r"`([a-z-]+)`", (DOCS / page).read_text(encoding="utf-8")))
+
+    assert {"user-token", *(kind.value for kind in EvidenceKind)} <= named
