@@ -44,7 +44,7 @@ __all__ = ["ask", "ask_batch"]
 
 _T = TypeVar("_T")
 #: What a question presents, if it does; or why that is nothing.
-_Evidence: TypeAlias = Presented | BadQuestionError | EvidenceRefusedError | None
+_Evidence: TypeAlias = Presented | BadQuestionError | EvidenceRefusedError | NotPermittedError | None
 _POLL_SECONDS: Final = 0.01
 
 
@@ -71,12 +71,18 @@ async def ask(service: DecisionService, caller: Caller, read: Callable[[], Quest
         service.admission.enter(caller.id)
         try:
             question = read()
-            found = presented(question.principal, question.user)
-            evidence: _Evidence = None if found is None else (await service.look_at(caller, [found]))[0]
-            if await _waited(service, {question.at_least}, 1) or evidence is not None:
+            evidence = presented(question.principal, question.user)
+            while True:
+                if await _waited(service, {question.at_least}, 1):
+                    now = service.now()
+                try:
+                    return _answer(service, caller, service.versions.current, now, question, evidence)
+                except EvidenceRefusedError as error:
+                    # At most twice: one look is followed by a pause, in which there is none.
+                    if evidence is None or not error.by_keys or not all(await service.look([evidence])):
+                        raise
                 await service.gate.passed()
                 now = service.now()
-            return _answer(service, caller, service.versions.current, now, question, evidence)
         finally:
             service.admission.leave()
 
@@ -112,14 +118,13 @@ async def ask_batch(
         service.admission.enter(caller.id, len(batch))
         try:
             questions = [_read_or_error(service, read, item) for item in batch]
-            evidence: list[_Evidence] = [_evidence(item) for item in questions]
-            found = [each for each in evidence if isinstance(each, Presented)]
-            if found:
-                looked = iter(await service.look_at(caller, found))
-                evidence = [next(looked) if isinstance(each, Presented) else each for each in evidence]
-            floors = {item.at_least for item in questions if isinstance(item, Question)}
-            if await _waited(service, floors, len(batch)) or found:
+            evidence = [_evidence(item) for item in questions]
+            if any(evidence):
+                evidence = await _looked_at(service, caller, evidence)
                 await service.gate.passed()
+                now = service.now()
+            floors = {item.at_least for item in questions if isinstance(item, Question)}
+            if await _waited(service, floors, len(batch)):
                 now = service.now()
             published = service.versions.current
             asked = zip(questions, evidence, strict=True)
@@ -158,6 +163,31 @@ def _evidence(item: Question | ErrorBody) -> _Evidence:
         return presented(item.principal, item.user)
     except BadQuestionError as error:
         return error
+
+
+async def _looked_at(
+    service: DecisionService, caller: Caller, evidence: Sequence[_Evidence]
+) -> list[_Evidence]:
+    """What a batch presents, with all at hand that it is verified by; or what it is refused as.
+
+    Each is proven once more, from memory, when it is decided.
+    """
+    found, wanted = list(evidence), []
+    for number, each in enumerate(evidence):
+        if not isinstance(each, Presented):
+            continue
+        try:
+            service.prove(caller, service.versions.current, service.now(), each)
+        except (EvidenceRefusedError, NotPermittedError) as error:
+            found[number] = error
+            if isinstance(error, EvidenceRefusedError) and error.by_keys:
+                wanted.append((number, each))
+        await asyncio.sleep(0)  # signatures take a while: others have their turn between two
+    if wanted:
+        looked = await service.look([each for _, each in wanted])
+        for (number, each), was in zip(wanted, looked, strict=True):
+            found[number] = each if was else found[number]
+    return found
 
 
 def _or_error(

@@ -4,13 +4,14 @@ Shapes and their checks. What evidence proves is the business of `pdp.service.ev
 presented that of `pdp.service.authorization`.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from pdp.adapters.bad_question import BadQuestionError, clean, shown
+from pdp.identity.forwarded.forms import FORMS
+from pdp.identity.forwarded.lines import lines_of_object
 from pdp.principals import ANONYMOUS, InvalidIdentityError, Principal, dns_principal, spiffe_principal
 from pdp.service.proof import Presented
 from pdp.vocabulary import EvidenceKind, User
@@ -25,11 +26,6 @@ __all__ = [
     "require_apart",
     "user_of",
 ]
-
-#: Kinds of evidence that stand in headers, by name.
-FORMS: Final = {
-    kind.value: kind for kind in EvidenceKind if kind not in {EvidenceKind.JWT_SVID, EvidenceKind.CERTIFICATE}
-}
 
 
 class Forwarded(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,7 +98,7 @@ def _presented(given: Evidence) -> Presented | None:
     if given.certificate is not UNSET:
         return Presented(EvidenceKind.CERTIFICATE, given.certificate)
     if given.forwarded is not UNSET:
-        return Presented(_form(given.forwarded.form), headers=tuple(_lines(given.forwarded.headers)))
+        return Presented(_form(given.forwarded.form), headers=lines_of_object(given.forwarded.headers))
     return None
 
 
@@ -111,11 +107,6 @@ def _form(text: str) -> EvidenceKind:
         names = ", ".join(f"`{form}`" for form in FORMS)
         raise BadQuestionError("invalid_principal", f"`principal.forwarded.form` is one of {names}")
     return FORMS[text]
-
-
-def _lines(headers: Mapping[str, str | tuple[str, ...]]) -> Iterator[tuple[str, str]]:
-    for name, values in headers.items():
-        yield from ((name, value) for value in ((values,) if isinstance(values, str) else values))
 
 
 def _only_one(given: Evidence) -> None:

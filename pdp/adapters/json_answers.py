@@ -35,6 +35,7 @@ async def answer(service: DecisionService, caller: Caller, body: bytes) -> bytes
     Raises:
         BadJsonError: The body is not JSON that is read in one way, or not a question.
         BadQuestionError: Something in the question has no meaning.
+        EvidenceRefusedError: Evidence in it proves nothing.
         NotPermittedError: The caller may not ask it.
         CannotAnswerError: The revision that it asks for was not seen in time.
     """

@@ -9,7 +9,7 @@ forbid is refused; `tests/fuzz/test_described.py` holds them against the running
 
 from typing import Any, Final
 
-from pdp.adapters.identities import FORMS
+from pdp.identity.forwarded.forms import FORMS
 from pdp.limits import (
     MAX_BATCH_ITEMS,
     MAX_CONTEXT_ATTRIBUTES,

@@ -10,16 +10,16 @@ from typing import Final, NamedTuple, final
 import msgspec
 
 from pdp.adapters.strict_json import BadJsonError, decode
-from pdp.cli.forwarded_options import form_of, lines_of_object
+from pdp.cli.forwarded_options import checked_lines, form_of
 from pdp.cli.identity_config import Believed
 from pdp.identity.explained import Explained, explain_certificate, explain_spiffe_id, explain_xfcc
 from pdp.identity.forwarded.explained import explain_forwarded
-from pdp.identity.forwarded.forms import VOUCHED_FOR, ForwardedForm
+from pdp.identity.forwarded.forms import VOUCHED_FOR
 from pdp.identity.forwarded.lines import Headers
 from pdp.identity.tokens.explained import explain_jwt
 from pdp.identity.trust import TrustStore
 from pdp.limits import MAX_BODY_BYTES
-from pdp.vocabulary import Millis
+from pdp.vocabulary import EvidenceKind, Millis
 
 __all__ = ["KEYS", "Evidence", "Explainer"]
 
@@ -48,7 +48,7 @@ class Evidence(NamedTuple):
     xfcc: str | None = None
     pem: bytes | None = None
     jwt: str | None = None
-    forwarded: tuple[ForwardedForm, Headers] | None = None
+    forwarded: tuple[EvidenceKind, Headers] | None = None
 
 
 @final
@@ -71,7 +71,7 @@ class Explainer:
     def lacks(self, given: Evidence) -> tuple[str, str] | None:
         """What is needed to look at it and was not given: a code and a sentence."""
         form = None if given.forwarded is None else given.forwarded[0]
-        if form is ForwardedForm.XFCC and self._ours is None:
+        if form is EvidenceKind.XFCC and self._ours is None:
             return "no_identity", "that header has to be for us: give our own SPIFFE ID by --ours"
         certificates = given.pem is not None or (form is not None and form not in VOUCHED_FOR)
         if certificates and self._believed.roots is None:
@@ -122,6 +122,6 @@ def _evidence(line: _Line) -> Evidence:
         raise ValueError("`forwarded` and `headers` go together")
     forwarded = None
     if line.forwarded is not None:
-        forwarded = form_of(line.forwarded), lines_of_object(line.headers or {})
+        forwarded = form_of(line.forwarded), checked_lines(line.headers or {})
     pem = None if line.cert is None else line.cert.encode()
     return Evidence(line.spiffe_id, line.xfcc, pem, line.jwt, forwarded)

@@ -9,13 +9,11 @@ from typing import Final
 
 import click
 
-from pdp.identity.forwarded.forms import ForwardedForm
-from pdp.identity.forwarded.lines import Headers
+from pdp.identity.forwarded.forms import FORMS
+from pdp.identity.forwarded.lines import Headers, as_bytes, lines_of_object
+from pdp.vocabulary import EvidenceKind
 
-__all__ = ["FORMS", "form_of", "header_lines", "lines_of_object"]
-
-#: How forms are named.
-FORMS: Final = tuple(form.value for form in ForwardedForm)
+__all__ = ["checked_lines", "form_of", "header_lines"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.6.2
 
@@ -32,12 +30,12 @@ def header_lines(given: Sequence[str]) -> Headers:
         if not colon or not _NAME.fullmatch(name):
             message = "write 'NAME: VALUE', such as 'ssl-client-verify: SUCCESS'"
             raise click.BadParameter(message, param_hint="--header")
-        found.append((_bytes(name), _bytes(value.strip(" \t"))))
+        found.append((as_bytes(name), as_bytes(value.strip(" \t"))))
     return found
 
 
-def lines_of_object(given: Mapping[str, str | Sequence[str]]) -> Headers:
-    """The lines that an object of headers stands for: a value for each name, or several, a line for each.
+def checked_lines(given: Mapping[str, str | Sequence[str]]) -> Headers:
+    """The lines of an object of headers.
 
     Raises:
         ValueError: A name is not one of a header.
@@ -45,11 +43,10 @@ def lines_of_object(given: Mapping[str, str | Sequence[str]]) -> Headers:
     for name in given:
         if not _NAME.fullmatch(name):
             raise ValueError("a name in `headers` is not one of a header")
-    lines = ((name, [value] if isinstance(value, str) else value) for name, value in given.items())
-    return [(_bytes(name), _bytes(value)) for name, values in lines for value in values]
+    return lines_of_object(given)
 
 
-def form_of(given: str) -> ForwardedForm:
+def form_of(given: str) -> EvidenceKind:
     """The form of this name.
 
     Raises:
@@ -57,9 +54,4 @@ def form_of(given: str) -> ForwardedForm:
     """
     if given not in FORMS:
         raise ValueError(f"`forwarded` is one of {', '.join(FORMS)}")
-    return ForwardedForm(given)
-
-
-def _bytes(text: str) -> bytes:
-    """What is beyond ASCII stays so, whatever it was: the forms refuse it."""
-    return text.encode("utf-8", "surrogatepass")
+    return FORMS[given]

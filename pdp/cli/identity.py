@@ -15,13 +15,14 @@ import click
 import msgspec
 
 from pdp.cli.evidence import KEYS, Evidence, Explainer
-from pdp.cli.forwarded_options import FORMS, form_of, header_lines
+from pdp.cli.forwarded_options import form_of, header_lines
 from pdp.cli.identity_config import believed
 from pdp.cli.instant_option import INSTANT
 from pdp.cli.lines import answer_each
 from pdp.cli.output import CannotError, ExitCode, MistakenError, Tone, current_instant, print_json, say
 from pdp.diagnostics import escape
 from pdp.identity.explained import Explained
+from pdp.identity.forwarded.forms import FORMS
 from pdp.limits import MAX_TOKEN_BYTES, MAX_TRUST_FILE_BYTES
 from pdp.store.problems import reason
 from pdp.vocabulary import Millis
@@ -65,7 +66,7 @@ def identity() -> None:
 )
 @click.option(
     "--forwarded",
-    type=click.Choice(FORMS),
+    type=click.Choice(tuple(FORMS)),
     help="The form in which a proxy says in headers who called it: those of --header.",
 )
 @click.option(

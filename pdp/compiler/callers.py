@@ -5,7 +5,7 @@ to an authenticated caller.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -14,6 +14,7 @@ from pdp.compiler.evaluation import Place
 from pdp.compiler.matchers import capture_places
 from pdp.compiler.numbers import Numbers
 from pdp.compiler.resolve import Resolver
+from pdp.compiler.unknown import unknown_issuer, unknown_service
 from pdp.diagnostics import Diagnostic, did_you_mean
 from pdp.lang import ast
 from pdp.lang.parser import Parsed
@@ -98,10 +99,16 @@ def _lower(
         elif (atom := resolver.term(assertion.what)) is not None:
             asserts.add(numbers.atom(atom))
     presents = _presents(item.presents, numbers, resolver, diagnostics)
-    user_tokens = frozenset(_issuers(item.user_tokens, environment, diagnostics))
+    for name in item.user_tokens:
+        diagnostics += unknown_issuer(name.text, name.span, environment)
+    known = (environment.issuers.get(name.text) for name in item.user_tokens)
+    user_tokens = frozenset(issuer for issuer in known if issuer is not None)
     supplies = {name.text for name in item.supplies if _known_family(name, environment, diagnostics)}
     claims = ast.AssertionKind.CLAIMS in kinds
-    supplies |= {"user", "principal"} if claims else {"user"} if user_tokens else set()
+    if claims or user_tokens:
+        supplies.add("user")
+    if claims:
+        supplies.add("principal")
     entries = []
     for term in item.who:
         who = resolver.term(term, binds=True)
@@ -148,20 +155,6 @@ def _presents(
     return found
 
 
-def _issuers(
-    names: Sequence[ast.Name], environment: Environment, diagnostics: list[Diagnostic]
-) -> Iterator[str]:
-    for name in names:
-        if name.text in environment.issuers:
-            yield environment.issuers[name.text]
-        elif name.text not in environment.damaged:
-            help_ = (
-                did_you_mean(name.text, environment.issuers) or 'declare it: `issuer NAME = "https://..."`'
-            )
-            message = f"unknown issuer `{name.text}`"
-            diagnostics.append(Diagnostic(code="PDP229", message=message, span=name.span, help=help_))
-
-
 def _known_family(name: ast.Name, environment: Environment, diagnostics: list[Diagnostic]) -> bool:
     if name.text in environment.families:
         return True
@@ -187,10 +180,8 @@ def _services(
             templates.extend([template] if template is not None else [])
         elif name.text in environment.services:
             names.add(name.text)
-        elif name.text not in environment.damaged:
-            help_ = did_you_mean(name.text, environment.services) or "declare it: `service NAME { ... }`"
-            message = f"unknown service `{name.text}`"
-            diagnostics.append(Diagnostic(code="PDP225", message=message, span=name.span, help=help_))
+        else:
+            diagnostics += unknown_service(name, environment)
     return frozenset(names), tuple(templates)
 
 

@@ -12,21 +12,14 @@ from pdp.compiler.environment import Environment
 from pdp.compiler.lower import PLATFORM
 from pdp.compiler.resolve import Resolver
 from pdp.compiler.rows import Unit
+from pdp.compiler.unknown import unknown_issuer, unknown_service
 from pdp.diagnostics import Diagnostic, Span, did_you_mean, has_errors
 from pdp.lang import ast
 from pdp.lang.parser import Parsed
 
-__all__ = ["test_problems", "unknown_service"]
+__all__ = ["test_problems"]
 
 _CONTENT_ID: Final = re.compile(r"(?:allow|deny)-([0-9a-f]{10})")
-
-
-def unknown_service(name: ast.Name, environment: Environment) -> list[Diagnostic]:
-    """A diagnostic if there is no such service."""
-    if name.text in environment.services or name.text in environment.damaged:
-        return []
-    help_ = did_you_mean(name.text, environment.services) or "declare it: `service NAME { ... }`"
-    return [_error("PDP225", f"unknown service `{name.text}`", name.span, help_)]
 
 
 def test_problems(
@@ -78,11 +71,7 @@ def _case(case: ast.TestCase, environment: Environment, resolver: Resolver) -> I
 def _user(user: ast.UserPattern, environment: Environment) -> list[Diagnostic]:
     if user.kind is not ast.UserKind.SUBJECT:
         return [_error("PDP109", "a test names one user", user.span, "write `on behalf of ISSUER/SUBJECT`")]
-    if user.issuer not in environment.issuers and user.issuer not in environment.damaged:
-        declare = f'declare it: `issuer {user.issuer} = "https://..."`'
-        help_ = did_you_mean(user.issuer, environment.issuers) or declare
-        return [_error("PDP229", f"unknown issuer `{user.issuer}`", user.span, help_)]
-    return []
+    return unknown_issuer(user.issuer, user.span, environment)
 
 
 def _attribute(

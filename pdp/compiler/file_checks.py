@@ -6,13 +6,13 @@ Nothing here looks at another file but through the environment.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from pdp.compiler.cases import unknown_service
 from pdp.compiler.conditions import ConditionCompiler
 from pdp.compiler.delegation import check_placement
 from pdp.compiler.details import AnyCapture
 from pdp.compiler.doubts import doubts
 from pdp.compiler.environment import Environment
 from pdp.compiler.resolve import Resolver
+from pdp.compiler.unknown import unknown_issuer, unknown_service
 from pdp.diagnostics import Diagnostic, Severity, Span, did_you_mean
 from pdp.lang import ast
 from pdp.lang.parser import Parsed
@@ -94,7 +94,7 @@ def _invariant(
     for term in (*item.principals.terms, *item.principals.excluded):
         resolver.term(term)
     for user in item.users:
-        found += _issuer(user, environment)
+        found += unknown_issuer(user.issuer, user.span, environment) if user.issuer else []
     if not isinstance(item.services, ast.AnyService):
         for name in item.services:
             found += unknown_service(name, environment)
@@ -116,14 +116,6 @@ def _roles(
             help_ = did_you_mean(target.name, known) or "declare it: `role NAME = { GET /path }`"
             found.append(_error("PDP227", f"unknown role `{target.name}`", target.span, help_))
     return found
-
-
-def _issuer(user: ast.UserPattern, environment: Environment) -> list[Diagnostic]:
-    if not user.issuer or user.issuer in environment.issuers or user.issuer in environment.damaged:
-        return []
-    help_ = did_you_mean(user.issuer, environment.issuers)
-    help_ = help_ or f'declare it: `issuer {user.issuer} = "https://..."`'
-    return [_error("PDP229", f"unknown issuer `{user.issuer}`", user.span, help_)]
 
 
 def _note(code: str, message: str, span: Span, help_: str) -> Diagnostic:

@@ -17,6 +17,7 @@ from pdp.compiler.evaluation import Place
 from pdp.compiler.numbers import Numbers
 from pdp.compiler.resolve import Resolver
 from pdp.compiler.rows import ANY_METHOD, Detail, Row, RowKind, RuleTexts
+from pdp.compiler.unknown import unknown_issuer, unknown_service
 from pdp.diagnostics import Diagnostic, Severity, Source, Span, did_you_mean
 from pdp.lang import ast
 from pdp.lang.printer import print_rule
@@ -94,11 +95,8 @@ class Lowerer:
         return [name.text for name in rule.services if self._known_service(name)]
 
     def _known_service(self, name: ast.Name) -> bool:
-        known = name.text in self.environment.services
-        if not known and name.text not in self.environment.damaged:
-            help_ = did_you_mean(name.text, self.environment.services) or "declare it: `service NAME { ... }`"
-            self._report("PDP225", f"unknown service `{name.text}`", name.span, help_)
-        return known
+        self.diagnostics += unknown_service(name, self.environment)
+        return name.text in self.environment.services
 
     def _describe(self, rule: ast.Rule, scope: str) -> int:
         content = int.from_bytes(blake2b(print_rule(rule).encode(), digest_size=5).digest())
@@ -177,11 +175,8 @@ class Lowerer:
             help_ = "only an allow that is enforced demands something"
             self._report("PDP338", f"{what} has no obligations", clause.obligations[0].span, help_)
         for user in rule.users:
-            if user.issuer and user.issuer not in self.environment.issuers:
-                help_ = did_you_mean(user.issuer, self.environment.issuers)
-                help_ = help_ or f'declare it: `issuer {user.issuer} = "https://..."`'
-                if user.issuer not in self.environment.damaged:
-                    self._report("PDP229", f"unknown issuer `{user.issuer}`", user.span, help_)
+            if user.issuer:
+                self.diagnostics += unknown_issuer(user.issuer, user.span, self.environment)
 
     def _row(
         self, rule: ast.Rule, number: int, atom: Atom, term: ast.PrincipalTerm, target: ast.Target

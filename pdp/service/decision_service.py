@@ -163,40 +163,27 @@ class DecisionService:
             )
         return rights
 
-    async def look_at(
-        self, caller: Caller, presented: Sequence[Presented]
-    ) -> list[Presented | EvidenceRefusedError]:
-        """Have all at hand that evidence is verified by, before anything is decided.
-
-        Args:
-            caller: Who presents it.
-            presented: The evidence of all of its questions.
-
-        Returns:
-            For each the same, to be proven when it is decided; or what it is refused as.
-        """
-        rights = self.rights(caller, self._versions.current, self._clock())
-        fitting = [each for each in presented if _may(rights, each)]
-        if self._verifier is None or not fitting:
-            return list(presented)
-        with self.admission.aside(len(presented)):
-            refused = iter(await self._verifier.look(fitting, caller))
-        return [(next(refused) if _may(rights, each) else None) or each for each in presented]
-
     def prove(self, caller: Caller, published: Published, now: Millis, presented: Presented) -> Proof:
-        """What the evidence that a caller presents proves now.
+        """What the evidence that a caller presents proves.
 
         Raises:
             NotPermittedError: It may not present such.
             EvidenceRefusedError: It proves nothing.
         """
         rights = self.rights(caller, published, now)
-        if not _may(rights, presented):
+        if not rights.may_present(presented.kind, user_token=presented.user_token is not None):
             message = "this caller may not present this kind of evidence"
             raise NotPermittedError("evidence_not_permitted", message)
         if self._verifier is None:
-            raise EvidenceRefusedError("evidence_refused", "no evidence is verified here")
-        return self._verifier.prove(presented, caller)
+            raise EvidenceRefusedError("no evidence is verified here")
+        return self._verifier.prove(presented, caller, now)
+
+    async def look(self, refused: Sequence[Presented]) -> list[bool]:
+        """Look for newer keys that evidence was refused for; for each, whether that was done."""
+        if self._verifier is None:
+            return [False] * len(refused)
+        with self.admission.aside(len(refused)):
+            return await self._verifier.look(refused)
 
     def answer(
         self,
@@ -278,7 +265,3 @@ class DecisionService:
         """
         if not self._versions.has_seen(revision):
             raise CannotAnswerError("revision_not_seen", "the revision asked for has not been seen here yet")
-
-
-def _may(rights: Rights, presented: Presented) -> bool:
-    return rights.may_present(presented.kind, user_token=presented.user_token is not None)

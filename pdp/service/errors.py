@@ -36,7 +36,15 @@ class NotPermittedError(ServiceError):
 
 @final
 class EvidenceRefusedError(ServiceError):
-    """Evidence in the question proves nothing; whoever sent it has to send another."""
+    """Evidence in the question proves nothing; whoever sent it has to send another.
+
+    Attributes:
+        by_keys: Whether only newer keys of an issuer are missing, perhaps.
+    """
+
+    def __init__(self, message: str, *, by_keys: bool = False) -> None:
+        super().__init__("evidence_refused", message)
+        self.by_keys = by_keys
 
 
 @final

@@ -14,7 +14,8 @@ from typing import Final, NoReturn, final
 
 from pdp.identity.caller import Caller
 from pdp.identity.certificates import CertificateTextError, presented_chain
-from pdp.identity.forwarded.forms import ForwardedForm, read_forwarded
+from pdp.identity.forwarded.forms import read_forwarded
+from pdp.identity.forwarded.lines import Headers
 from pdp.identity.forwarded.nginx import NGINX_HEADERS, NginxHeaders
 from pdp.identity.forwarded.refusal import ForwardedError, ForwardedFault
 from pdp.identity.refusal import UntrustedCertificateError
@@ -65,35 +66,28 @@ class Verifier:
         self._tokens, self._looks, self._chains, self._clock = tokens, looks, chains, clock
         self._hops, self._nginx = hops, nginx
 
-    async def look(self, presented: Sequence[Presented], caller: Caller) -> list[EvidenceRefusedError | None]:
-        """Have at hand what evidence is verified by, and look for keys that tokens name and nobody knows.
+    async def look(self, presented: Sequence[Presented]) -> list[bool]:
+        """Look for keys that tokens name and nobody knows.
 
-        Several are waited for together, and for a bounded time. Nothing is proven by it: that is for `prove`.
+        Several are waited for together, and for a bounded time. Nothing is proven by it.
+
+        Args:
+            presented: What was refused for its keys.
 
         Returns:
-            For each what it is refused as, whatever comes; or None.
+            For each whether there was a look: it may prove something now.
         """
-        refused: list[EvidenceRefusedError | None] = []
         wanted: dict[tuple[TokenIssuer, str | None], list[int]] = {}
         for number, each in enumerate(presented):
-            refused.append(self._refusal(each, caller))
-            for text in each.tokens if refused[-1] is not None else ():
+            for text in each.tokens:
                 if (found := self._unknown(text)) is not None:
                     wanted.setdefault(found, []).append(number)
-            await asyncio.sleep(0)  # signatures take a while: others have their turn between two
         looks = [self._looks.wanted(*whom, len(numbers)) for whom, numbers in wanted.items()]
         looked = await asyncio.gather(*looks)
+        again = set[int]()
         for numbers, was in zip(wanted.values(), looked, strict=True):
-            for number in numbers if was else ():
-                refused[number] = None
-        return refused
-
-    def _refusal(self, presented: Presented, caller: Caller) -> EvidenceRefusedError | None:
-        try:
-            self.prove(presented, caller)
-        except EvidenceRefusedError as error:
-            return error
-        return None
+            again.update(numbers if was else ())
+        return [number in again for number in range(len(presented))]
 
     def _unknown(self, text: str) -> tuple[TokenIssuer, str | None] | None:
         """The issuer of a token and its key, if newer keys may take it."""
@@ -107,8 +101,8 @@ class Verifier:
             return issuer, parsed.key_id
         return None
 
-    def prove(self, presented: Presented, caller: Caller) -> Proof:
-        """What evidence proves, by the trust and at the instant of this call.
+    def prove(self, presented: Presented, caller: Caller, now: Millis) -> Proof:
+        """What evidence proves at an instant, by the trust that is in force.
 
         INVARIANT: nothing is awaited between this and the decision: neither a removed key nor the end of a
         certificate comes in between.
@@ -120,19 +114,19 @@ class Verifier:
         principal, expires, tokens = None, NEVER, dict[str, VerifiedToken]()
         match kind:
             case EvidenceKind.JWT_SVID:
-                token = tokens["principal"] = self._token("principal.jwt", text)
+                token = tokens["principal"] = self._token("principal.jwt", text, now)
                 principal, expires = token.principal, token.times.expires
                 if principal is None:
                     _refuse("principal.jwt", "subject", "it names a user, and no workload")
             case EvidenceKind.CERTIFICATE:
-                principal, expires = self._certificate(text)
+                principal, expires = self._certificate(text, now)
             case None:
                 pass
             case _:
-                principal, expires = self._forwarded(ForwardedForm(kind.value), headers, caller)
+                principal, expires = self._forwarded(kind, headers, caller, now)
         user = None
         if user_token is not None:
-            token = tokens["user"] = self._token("user.jwt", user_token)
+            token = tokens["user"] = self._token("user.jwt", user_token, now)
             user, expires = token.user, min(expires, token.times.expires)
             if user is None:
                 _refuse("user.jwt", "subject", "it names a workload, and no user")
@@ -151,33 +145,29 @@ class Verifier:
             expires=expires,
         )
 
-    def _token(self, where: str, text: str) -> VerifiedToken:
+    def _token(self, where: str, text: str, now: Millis) -> VerifiedToken:
         try:
-            return self._tokens.find(text, self._clock())
+            return self._tokens.find(text, now)
         except RefusedTokenError as error:
             # What keeps keys from being read or fetched is for those who run this service.
             no_keys = error.code is TokenRefusal.KEY_SET
             message = "its issuer has no keys that can be used now" if no_keys else error.message
-            _refuse(where, error.code.value, message)
+            _refuse(where, error.code.value, message, by_keys=error.code in _KEYS)
 
-    def _certificate(self, text: str) -> tuple[Principal, Millis]:
+    def _certificate(self, text: str, now: Millis) -> tuple[Principal, Millis]:
         where = "principal.certificate"
         try:
-            return self._verified(where, [text.encode()], lambda: presented_chain(text.encode()))
+            return self._verified(where, [text.encode()], lambda: presented_chain(text.encode()), now)
         except CertificateTextError as error:
             _refuse(where, "malformed", str(error))
 
     def _forwarded(
-        self, form: ForwardedForm, headers: Sequence[tuple[str, str]], caller: Caller
+        self, form: EvidenceKind, headers: Headers, caller: Caller, now: Millis
     ) -> tuple[Principal, Millis]:
         """Whom the proxy that asks has seen; where its own name is in the header, it has to be that."""
         where = "principal.forwarded"
-        lines = [
-            (name.encode("utf-8", "surrogatepass"), value.encode("utf-8", "surrogatepass"))
-            for name, value in headers
-        ]
         try:
-            found = read_forwarded(form, lines, ours=caller.id, hops=self._hops, nginx=self._nginx)
+            found = read_forwarded(form, headers, ours=caller.id, hops=self._hops, nginx=self._nginx)
         except ForwardedError as error:
             elsewhere = error.fault is ForwardedFault.ELSEWHERE
             message = _ELSEWHERE if elsewhere else error.message
@@ -185,7 +175,7 @@ class Verifier:
         if isinstance(found, Principal):
             return found, NEVER
         return self._verified(
-            where, [found.leaf, *found.intermediates], lambda: (found.leaf, found.intermediates)
+            where, [found.leaf, *found.intermediates], lambda: (found.leaf, found.intermediates), now
         )
 
     def _verified(
@@ -193,6 +183,7 @@ class Verifier:
         where: str,
         evidence: Sequence[bytes],
         chain: Callable[[], tuple[bytes, Sequence[bytes]]],
+        now: Millis,
     ) -> tuple[Principal, Millis]:
         """Whom a chain names, and when it ends."""
         if self._chains is None:
@@ -201,10 +192,10 @@ class Verifier:
             proven = self._chains.find(evidence, chain)
         except UntrustedCertificateError as error:
             _refuse(where, error.code.value, error.message)
-        if self._clock() > proven.not_after:
+        if now > proven.not_after:
             _refuse(where, "expired", "a certificate of the chain has expired")
         return as_principal(proven), proven.not_after
 
 
-def _refuse(where: str, why: str, message: str) -> NoReturn:
-    raise EvidenceRefusedError("evidence_refused", f"`{where}` is refused ({why}): {message}")
+def _refuse(where: str, why: str, message: str, *, by_keys: bool = False) -> NoReturn:
+    raise EvidenceRefusedError(f"`{where}` is refused ({why}): {message}", by_keys=by_keys)

@@ -52,7 +52,7 @@ class KeyLooks:
             Whether there was one: what was not known may be known now.
         """
         now = self._clock()
-        look = self._under_way.get(issuer.id)
+        look = self._under_way.get(issuer.name)
         if look is None:
             ended = self._ended.get(issuer.name)
             if ended is not None and now - ended < KEYS_PAUSE_SECONDS:
@@ -62,7 +62,7 @@ class KeyLooks:
             return False
         if look is None:
             task = asyncio.create_task(self._once(issuer, key_id))
-            look = self._under_way[issuer.id] = _Look(task, now)
+            look = self._under_way[issuer.name] = _Look(task, now)
         self._waiting += questions
         try:
             async with asyncio.timeout(left):
@@ -80,4 +80,4 @@ class KeyLooks:
             _log.exception("keys could not be looked for, by a defect of pdp")
         finally:
             self._ended[issuer.name] = self._clock()
-            del self._under_way[issuer.id]
+            del self._under_way[issuer.name]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, final
 
 from pdp.compiler.attributes import known_type, type_problem
+from pdp.identity.forwarded.lines import Headers
 from pdp.index.rule_index import RuleIndex
 from pdp.principals import Principal
 from pdp.vocabulary import AttributeValue, EvidenceKind, Millis, User
@@ -30,7 +31,7 @@ class Presented(NamedTuple):
 
     kind: EvidenceKind | None = None
     text: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Headers = ()
     user_token: str | None = None
 
     @property

@@ -26,7 +26,7 @@ from tests.docs.sets import NOW
 #: Where the code stands among the arguments of whatever makes an error for a caller.
 RAISING = {
     "BadJsonError": 0, "BadQuestionError": 0, "NotPermittedError": 0, "CannotAnswerError": 0,
-    "OverloadedError": 0, "EvidenceRefusedError": 0, "_StatusError": 1, "_error": 1,
+    "OverloadedError": 0, "_StatusError": 1, "_error": 1,
 }  # fmt: skip
 
 
@@ -38,6 +38,9 @@ def codes_raised() -> set[str]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RAISING:
                 found |= codes_of(node.args[RAISING[node.func.id]], tree)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "super().__init__":
+                # An error that has one code.
+                found |= {arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant)}
         found |= codes_in_tables(tree)
     return found
 

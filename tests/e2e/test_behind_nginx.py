@@ -22,11 +22,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pdp.identity.certificates import read_pem
 from pdp.identity.forwarded.chain import ForwardedChain
-from pdp.identity.forwarded.forms import ForwardedForm, read_forwarded
+from pdp.identity.forwarded.forms import read_forwarded
 from pdp.identity.forwarded.nginx import NGINX_HEADERS, NginxHeaders
 from pdp.identity.forwarded.refusal import ForwardedError, ForwardedFault
 from pdp.identity.trust import TrustStore
 from pdp.identity.x509 import UntrustedCertificateError, verify_caller
+from pdp.vocabulary import EvidenceKind
 from tests.e2e.local_calls import short_folder
 from tests.e2e.running import DEADLINE, PROD, WEB, until
 from tests.programs import needs
@@ -201,7 +202,7 @@ def nginx() -> Iterator[Nginx]:
 
 
 def read(headers: list[tuple[bytes, bytes]], names: NginxHeaders = NGINX_HEADERS) -> ForwardedChain:
-    found = read_forwarded(ForwardedForm.NGINX, headers, nginx=names)
+    found = read_forwarded(EvidenceKind.NGINX, headers, nginx=names)
     assert isinstance(found, ForwardedChain)
     return found
 

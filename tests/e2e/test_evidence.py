@@ -10,8 +10,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
 from pdp.adapters.grpc.v1 import decision_pb2 as v1
-from pdp.adapters.identities import FORMS
-from pdp.identity.forwarded.forms import ForwardedForm
 from tests.e2e.evidencing import EDGE, Evidencing, evidencing, svid, user_token
 from tests.e2e.grpc_calls import call, channel, from_answer, grpc_port, to_question
 from tests.e2e.running import PEP, PROD, WEB, Pki, question
@@ -113,10 +111,6 @@ def test_lines_that_stand_twice_prove_nothing(served: Evidencing) -> None:
     cased = {"forwarded": {"form": "xfcc", "headers": {n: said() for n in (NAME, NAME.title())}}}
 
     assert [served.ask(principal=given).code for given in (twice, cased)] == ["evidence_refused"] * 2
-
-
-def test_every_form_of_proxies_is_a_kind_of_evidence() -> None:
-    assert {form.value for form in ForwardedForm} == set(FORMS)
 
 
 def test_a_user_by_a_token(served: Evidencing) -> None:

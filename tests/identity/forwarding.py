@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import pytest
 
 from pdp.identity.forwarded.chain import ForwardedChain
-from pdp.identity.forwarded.forms import VOUCHED_FOR, ForwardedForm, read_forwarded
+from pdp.identity.forwarded.forms import FORMS, VOUCHED_FOR, read_forwarded
 from pdp.identity.forwarded.refusal import ForwardedError
 from pdp.identity.trust import TrustStore
 from pdp.principals import Principal
+from pdp.vocabulary import EvidenceKind
 from tests.identity.mint import DOMAIN, WEB, authority, leaf
 from tests.identity.proxies import CHAINS, Line
 
@@ -19,31 +20,31 @@ MIDDLE = authority("intermediate", ROOT)
 SHOWN = [leaf(MIDDLE).der, MIDDLE.der]
 TRUST = TrustStore(domains={DOMAIN: (ROOT.certificate,)})
 DIRECT = TrustStore(domains={DOMAIN: (MIDDLE.certificate,)})  # for the forms that hold the leaf alone
-CERTIFICATES = [form for form in ForwardedForm if form not in VOUCHED_FOR]
+CERTIFICATES = [form for form in FORMS.values() if form not in VOUCHED_FOR]
 #: One header of each form, as it is right.
-RIGHT: dict[ForwardedForm, list[Line]] = {
-    ForwardedForm.XFCC: [(b"x-forwarded-client-cert", f"By={OURS};URI={WEB}".encode())],
-    ForwardedForm.LINKERD: [(b"l5d-client-id", MESH.encode())],
+RIGHT: dict[EvidenceKind, list[Line]] = {
+    EvidenceKind.XFCC: [(b"x-forwarded-client-cert", f"By={OURS};URI={WEB}".encode())],
+    EvidenceKind.LINKERD: [(b"l5d-client-id", MESH.encode())],
     **{form: CHAINS[form.value][0](SHOWN) for form in CERTIFICATES},
 }
 #: The header that has to be there once, in each form.
 SINGLE = {form: lines[0][0] for form, lines in RIGHT.items()} | {
-    ForwardedForm.ALB: b"x-amzn-mtls-clientcert-leaf"
+    EvidenceKind.ALB: b"x-amzn-mtls-clientcert-leaf"
 }
 
 
-def read(form: ForwardedForm, headers: Sequence[Line]) -> ForwardedChain | Principal:
+def read(form: EvidenceKind, headers: Sequence[Line]) -> ForwardedChain | Principal:
     return read_forwarded(form, headers, ours=OURS)
 
 
-def refused(form: ForwardedForm, headers: Sequence[Line]) -> ForwardedError:
+def refused(form: EvidenceKind, headers: Sequence[Line]) -> ForwardedError:
     with pytest.raises(ForwardedError) as error:
         read(form, headers)
     assert error.value.message.isprintable()
     return error.value
 
 
-def told(form: ForwardedForm, headers: Sequence[Line]) -> str:
+def told(form: EvidenceKind, headers: Sequence[Line]) -> str:
     """What is said of them, if they are refused."""
     try:
         read(form, headers)
@@ -52,10 +53,10 @@ def told(form: ForwardedForm, headers: Sequence[Line]) -> str:
     return ""
 
 
-def replaced(form: ForwardedForm, value: bytes) -> list[Line]:
+def replaced(form: EvidenceKind, value: bytes) -> list[Line]:
     """What is right, but for the value of the header that has to be there once."""
     return [(name, value if name == SINGLE[form] else before) for name, before in RIGHT[form]]
 
 
-def value_of(form: ForwardedForm) -> bytes:
+def value_of(form: EvidenceKind) -> bytes:
     return dict(RIGHT[form])[SINGLE[form]]

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pdp.cli.identity import identity
-from pdp.identity.forwarded.forms import VOUCHED_FOR, ForwardedForm
+from pdp.identity.forwarded.forms import FORMS, VOUCHED_FOR
 from tests.identity.mint import authority, leaf
 from tests.identity.proxies import CHAINS, Line, client_cert, nginx, traefik
 
@@ -22,7 +22,7 @@ ROOT = authority("root", uris=[f"spiffe://{DOMAIN}"], **SPAN)
 MIDDLE = authority("intermediate", ROOT, **SPAN)
 SHOWN = [leaf(ROOT, uris=[WEB], dns=["web.example.org"], **SPAN).der]
 CHAIN = [leaf(MIDDLE, uris=[WEB], **SPAN).der, MIDDLE.der]
-CERTIFICATES = [form.value for form in ForwardedForm if form not in VOUCHED_FOR]
+CERTIFICATES = [form.value for form in FORMS.values() if form not in VOUCHED_FOR]
 
 
 def run(form: str, lines: list[Line] | list[str], *more: str | Path) -> Result:

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdp.identity.forwarded.chain import ForwardedChain
-from pdp.identity.forwarded.forms import ForwardedForm, read_forwarded
+from pdp.identity.forwarded.forms import FORMS, read_forwarded
 from pdp.identity.forwarded.refusal import ForwardedError, ForwardedFault
 from pdp.identity.x509 import Refusal, UntrustedCertificateError, verify_caller
 from pdp.limits import MAX_CHAIN_CERTIFICATES, MAX_HEAD_BYTES
 from pdp.principals import Principal, PrincipalKind
+from pdp.vocabulary import EvidenceKind
 from tests.identity.forwarding import (
     CERTIFICATES,
     DIRECT,
@@ -32,14 +33,14 @@ from tests.identity.forwarding import (
 from tests.identity.mint import DAY, NOW, WEB, authority, leaf
 from tests.identity.proxies import CHAINS, base64_of, client_cert, traefik
 
-FORMS = pytest.mark.parametrize("form", ForwardedForm, ids=lambda form: form.value)
+EACH = pytest.mark.parametrize("form", FORMS.values(), ids=lambda form: form.value)
 
 
 # -- what proxies write --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", CERTIFICATES, ids=lambda form: form.value)
-def test_what_a_proxy_forwards_is_what_was_shown_to_it(form: ForwardedForm) -> None:
+def test_what_a_proxy_forwards_is_what_was_shown_to_it(form: EvidenceKind) -> None:
     found = read(form, RIGHT[form])
 
     whole = CHAINS[form.value][1]
@@ -58,7 +59,7 @@ def test_what_a_proxy_forwards_is_what_was_shown_to_it(form: ForwardedForm) -> N
     ],
     ids=["forged", "expired", "foreign"],
 )
-def test_what_a_proxy_has_verified_is_verified_again(form: ForwardedForm, shown, why: Refusal) -> None:
+def test_what_a_proxy_has_verified_is_verified_again(form: EvidenceKind, shown, why: Refusal) -> None:
     found = read(form, CHAINS[form.value][0]([shown.der]))
 
     assert isinstance(found, ForwardedChain)
@@ -77,20 +78,20 @@ def test_what_a_proxy_has_verified_is_verified_again(form: ForwardedForm, shown,
     ],
 )
 def test_linkerd_names_a_workload(text: str, kind: PrincipalKind, ident: str) -> None:
-    found = read(ForwardedForm.LINKERD, [(b"l5d-client-id", text.encode())])
+    found = read(EvidenceKind.LINKERD, [(b"l5d-client-id", text.encode())])
 
     assert isinstance(found, Principal)
     assert (found.kind, found.id) == (kind, ident)
 
 
 def test_xfcc_names_a_workload_for_us_and_nobody_can_forget_to_ask() -> None:
-    lines = RIGHT[ForwardedForm.XFCC]
+    lines = RIGHT[EvidenceKind.XFCC]
 
-    assert read_forwarded(ForwardedForm.XFCC, lines, ours=OURS).id == WEB
+    assert read_forwarded(EvidenceKind.XFCC, lines, ours=OURS).id == WEB
     with pytest.raises(ForwardedError) as elsewhere:
-        read_forwarded(ForwardedForm.XFCC, lines, ours=WEB)
+        read_forwarded(EvidenceKind.XFCC, lines, ours=WEB)
     with pytest.raises(ValueError, match="our own SPIFFE ID"):
-        read_forwarded(ForwardedForm.XFCC, lines)
+        read_forwarded(EvidenceKind.XFCC, lines)
 
     assert elsewhere.value.fault is ForwardedFault.ELSEWHERE
 
@@ -98,7 +99,7 @@ def test_xfcc_names_a_workload_for_us_and_nobody_can_forget_to_ask() -> None:
 @pytest.mark.parametrize("form", CERTIFICATES, ids=lambda form: form.value)
 @given(chain=st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=8, unique=True))
 def test_whatever_is_written_as_a_proxy_does_is_read_as_it_was(
-    form: ForwardedForm, chain: list[bytes]
+    form: EvidenceKind, chain: list[bytes]
 ) -> None:
     """Any octets: whether they are certificates is for whoever verifies them."""
     write, whole = CHAINS[form.value]
@@ -109,7 +110,7 @@ def test_whatever_is_written_as_a_proxy_does_is_read_as_it_was(
 @pytest.mark.parametrize("form", CERTIFICATES, ids=lambda form: form.value)
 @given(data=st.data())
 def test_a_change_in_any_place_is_refused_or_is_another_text_for_nothing_else(
-    form: ForwardedForm, data: st.DataObject
+    form: EvidenceKind, data: st.DataObject
 ) -> None:
     """Every chain is written in one way, but for the case of escapes, and what RFC 9651 has one ignore."""
     chain = data.draw(st.lists(st.binary(min_size=1, max_size=100), min_size=1, max_size=3, unique=True))
@@ -126,7 +127,7 @@ def test_a_change_in_any_place_is_refused_or_is_another_text_for_nothing_else(
     if name.endswith((b"-number", b"-issuer", b"-subject", b"-validity")):
         return
     again = dict(CHAINS[form.value][0]([found.leaf, *found.intermediates]))[name]
-    if form is ForwardedForm.CLIENT_CERT:
+    if form is EvidenceKind.CLIENT_CERT:
         assert changed.replace(b" ", b"").replace(b"\t", b"").startswith(again.partition(b", ")[0])
     else:
         assert again.lower() == changed.lower()
@@ -135,31 +136,31 @@ def test_a_change_in_any_place_is_refused_or_is_another_text_for_nothing_else(
 # -- rules of every form -------------------------------------------------------------------
 
 
-@FORMS
-def test_no_header_is_nobody(form: ForwardedForm) -> None:
+@EACH
+def test_no_header_is_nobody(form: EvidenceKind) -> None:
     others = [(name, value) for name, value in RIGHT[form] if name != SINGLE[form]]
 
     for headers in ([], others, [(b"host", b"a"), (b"cookie", b"x")]):
         assert refused(form, headers).fault is ForwardedFault.MISSING
 
 
-@FORMS
-def test_a_header_of_another_form_is_nobody(form: ForwardedForm) -> None:
+@EACH
+def test_a_header_of_another_form_is_nobody(form: EvidenceKind) -> None:
     for other, lines in RIGHT.items():
         if other is not form:
             assert refused(form, lines).fault is ForwardedFault.MISSING
 
 
-@FORMS
-def test_headers_of_other_forms_are_not_looked_at(form: ForwardedForm) -> None:
+@EACH
+def test_headers_of_other_forms_are_not_looked_at(form: EvidenceKind) -> None:
     others = [line for other, lines in RIGHT.items() for line in lines if other is not form]
     hostile = [(name, b"\xff{$" + value) for name, value in others]
 
     assert read(form, [*hostile, *RIGHT[form], *hostile]) == read(form, RIGHT[form])
 
 
-@FORMS
-def test_several_lines_are_nobody_whatever_their_case(form: ForwardedForm) -> None:
+@EACH
+def test_several_lines_are_nobody_whatever_their_case(form: EvidenceKind) -> None:
     name, value = SINGLE[form], value_of(form)
 
     for again in ((name, value), (name.upper(), value), (name.title(), b"")):
@@ -169,13 +170,13 @@ def test_several_lines_are_nobody_whatever_their_case(form: ForwardedForm) -> No
             assert "more than once" in error.message
 
 
-@FORMS
-def test_capitals_in_a_name_are_the_same_name(form: ForwardedForm) -> None:
+@EACH
+def test_capitals_in_a_name_are_the_same_name(form: EvidenceKind) -> None:
     assert read(form, [(name.title(), value) for name, value in RIGHT[form]]) == read(form, RIGHT[form])
 
 
-@FORMS
-def test_a_name_with_underscores_is_another_name(form: ForwardedForm) -> None:
+@EACH
+def test_a_name_with_underscores_is_another_name(form: EvidenceKind) -> None:
     headers = [(name.replace(b"-", b"_"), value) for name, value in RIGHT[form]]
 
     assert refused(form, headers).fault is ForwardedFault.MISSING
@@ -206,8 +207,8 @@ def test_a_name_with_underscores_is_another_name(form: ForwardedForm) -> None:
         (b"a" * (MAX_HEAD_BYTES + 1), f"more than {MAX_HEAD_BYTES} bytes"),
     ],
 )
-@FORMS
-def test_a_value_of_no_form_is_refused_with_the_reason(form: ForwardedForm, value: bytes, why: str) -> None:
+@EACH
+def test_a_value_of_no_form_is_refused_with_the_reason(form: EvidenceKind, value: bytes, why: str) -> None:
     error = refused(form, replaced(form, value))
 
     assert error.fault is ForwardedFault.INVALID
@@ -215,17 +216,17 @@ def test_a_value_of_no_form_is_refused_with_the_reason(form: ForwardedForm, valu
     assert why in error.message
 
 
-@FORMS
-def test_a_value_may_be_as_long_as_the_bound(form: ForwardedForm) -> None:
+@EACH
+def test_a_value_may_be_as_long_as_the_bound(form: EvidenceKind) -> None:
     """It is refused all the same, but not for its length."""
     assert "bytes" not in refused(form, replaced(form, b"?" * MAX_HEAD_BYTES)).message
 
 
-@FORMS
-def test_two_values_joined_by_a_comma_are_not_one(form: ForwardedForm) -> None:
+@EACH
+def test_two_values_joined_by_a_comma_are_not_one(form: EvidenceKind) -> None:
     value = value_of(form)
     commas = {b",", b", ", b" ,\t"}
-    if form is ForwardedForm.TRAEFIK:  # its form is such a list: there these are the certificates in it
+    if form is EvidenceKind.TRAEFIK:  # its form is such a list: there these are the certificates in it
         found = read(form, replaced(form, value + b"," + value))
         assert found == ForwardedChain(SHOWN[0], tuple([*SHOWN, *SHOWN][1:]))
         commas -= {b","}
@@ -234,8 +235,8 @@ def test_two_values_joined_by_a_comma_are_not_one(form: ForwardedForm) -> None:
         assert refused(form, replaced(form, value + comma + value)).fault is ForwardedFault.INVALID
 
 
-@FORMS
-def test_nothing_of_a_value_is_told(form: ForwardedForm) -> None:
+@EACH
+def test_nothing_of_a_value_is_told(form: EvidenceKind) -> None:
     for secret in (b"secret", b"SECRET;secret", b":secret:;secret", b"FAILED:secret", b"-----BEGIN secret"):
         for name, value in RIGHT[form]:
             for changed in (secret, value + secret, secret + value, value[:9] + secret + value[9:]):
@@ -245,10 +246,10 @@ def test_nothing_of_a_value_is_told(form: ForwardedForm) -> None:
 
 @pytest.mark.parametrize(
     ("form", "write"),
-    [(ForwardedForm.TRAEFIK, traefik), (ForwardedForm.CLIENT_CERT, client_cert)]
-    + [(form, CHAINS[form.value][0]) for form in (ForwardedForm.ALB_PASSTHROUGH,)],
+    [(EvidenceKind.TRAEFIK, traefik), (EvidenceKind.CLIENT_CERT, client_cert)]
+    + [(form, CHAINS[form.value][0]) for form in (EvidenceKind.ALB_PASSTHROUGH,)],
 )
-def test_a_chain_has_a_bound(form: ForwardedForm, write) -> None:
+def test_a_chain_has_a_bound(form: EvidenceKind, write) -> None:
     chain = [bytes([number]) for number in range(MAX_CHAIN_CERTIFICATES + 1)]
 
     found = read(form, write(chain[:-1]))
@@ -260,7 +261,7 @@ def test_a_chain_has_a_bound(form: ForwardedForm, write) -> None:
 
 
 @pytest.mark.parametrize("form", CERTIFICATES, ids=lambda form: form.value)
-def test_a_certificate_is_written_in_one_way(form: ForwardedForm) -> None:
+def test_a_certificate_is_written_in_one_way(form: EvidenceKind) -> None:
     """Base64 without its padding, with bits left over, of another alphabet, or of nothing."""
     for text, why in [
         ("AA", "not base64"), ("AA=", "not base64"), ("AAA", "not base64"), ("AB==", "canonical"),

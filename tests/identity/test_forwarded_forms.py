@@ -5,10 +5,11 @@ from urllib.parse import quote
 import pytest
 
 from pdp.identity.forwarded.chain import ForwardedChain
-from pdp.identity.forwarded.forms import ForwardedForm, read_forwarded
+from pdp.identity.forwarded.forms import read_forwarded
 from pdp.identity.forwarded.nginx import NginxHeaders
 from pdp.identity.forwarded.refusal import ForwardedError, ForwardedFault
 from pdp.limits import MAX_HEAD_BYTES
+from pdp.vocabulary import EvidenceKind
 from tests.identity.forwarding import MESH, RIGHT, SHOWN, SINGLE, read, refused, replaced, value_of
 from tests.identity.mint import DOMAIN, WEB
 from tests.identity.proxies import CHAINS, base64_of, client_cert, nginx
@@ -19,7 +20,7 @@ PEM = dict(nginx(SHOWN))[b"ssl-client-cert"]
 
 
 def nginx_refused(certificate: bytes = PEM, verify: bytes = b"SUCCESS") -> ForwardedError:
-    return refused(ForwardedForm.NGINX, [(b"ssl-client-cert", certificate), (b"ssl-client-verify", verify)])
+    return refused(EvidenceKind.NGINX, [(b"ssl-client-cert", certificate), (b"ssl-client-verify", verify)])
 
 
 FAILED = "nginx says `FAILED`, it did not verify the certificate"
@@ -60,10 +61,10 @@ def test_nothing_but_success_is_success(said: bytes) -> None:
 def test_neither_header_of_nginx_is_anything_without_the_other() -> None:
     certificate, verify = nginx(SHOWN)
 
-    assert "`ssl-client-verify` is missing" in refused(ForwardedForm.NGINX, [certificate]).message
-    assert "`ssl-client-cert` is missing" in refused(ForwardedForm.NGINX, [verify]).message
-    assert "more than once" in refused(ForwardedForm.NGINX, [certificate, verify, verify]).message
-    assert "more than once" in refused(ForwardedForm.NGINX, [certificate, certificate, verify]).message
+    assert "`ssl-client-verify` is missing" in refused(EvidenceKind.NGINX, [certificate]).message
+    assert "`ssl-client-cert` is missing" in refused(EvidenceKind.NGINX, [verify]).message
+    assert "more than once" in refused(EvidenceKind.NGINX, [certificate, verify, verify]).message
+    assert "more than once" in refused(EvidenceKind.NGINX, [certificate, certificate, verify]).message
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_lines_of_a_certificate_have_64_characters(width: int) -> None:
 
 def test_the_last_line_of_a_certificate_may_be_full() -> None:
     for length in (48, 47, 49, 96):
-        assert read(ForwardedForm.NGINX, nginx([b"x" * length])) == ForwardedChain(b"x" * length)
+        assert read(EvidenceKind.NGINX, nginx([b"x" * length])) == ForwardedChain(b"x" * length)
     full = quote(f"-----BEGIN CERTIFICATE-----\n{base64_of(b'x' * 51)}\n-----END CERTIFICATE-----\n", safe="")
     assert "lines of 64 characters" in nginx_refused(full.encode()).message
 
@@ -129,16 +130,16 @@ def test_escapes_in_small_letters_are_the_same() -> None:
         PEM.replace(b"%2B", b"%2b").replace(b"%2F", b"%2f").replace(b"%0A", b"%0a").replace(b"%3D", b"%3d")
     )
 
-    assert read(ForwardedForm.NGINX, replaced(ForwardedForm.NGINX, small)) == ForwardedChain(SHOWN[0])
+    assert read(EvidenceKind.NGINX, replaced(EvidenceKind.NGINX, small)) == ForwardedChain(SHOWN[0])
 
 
 def test_the_operator_names_the_headers_of_nginx() -> None:
     names = NginxHeaders(certificate=b"x-client-cert", verify=b"x-client-verify")
     headers = [(b"x-client-cert", PEM), (b"x-client-verify", b"SUCCESS")]
 
-    assert read_forwarded(ForwardedForm.NGINX, headers, nginx=names) == ForwardedChain(SHOWN[0])
+    assert read_forwarded(EvidenceKind.NGINX, headers, nginx=names) == ForwardedChain(SHOWN[0])
     with pytest.raises(ForwardedError, match="`x-client-verify` is missing"):
-        read_forwarded(ForwardedForm.NGINX, RIGHT[ForwardedForm.NGINX], nginx=names)
+        read_forwarded(EvidenceKind.NGINX, RIGHT[EvidenceKind.NGINX], nginx=names)
 
 
 @pytest.mark.parametrize(
@@ -170,13 +171,11 @@ def test_names_that_could_be_met_as_others_are_none(names: dict[str, bytes]) -> 
     ],
 )  # fmt: skip
 def test_linkerd_names_nobody_in_any_other_text(value: str) -> None:
-    assert (
-        refused(ForwardedForm.LINKERD, [(b"l5d-client-id", value.encode())]).fault is ForwardedFault.INVALID
-    )
+    assert refused(EvidenceKind.LINKERD, [(b"l5d-client-id", value.encode())]).fault is ForwardedFault.INVALID
 
 
 def test_a_spiffe_id_of_linkerd_is_refused_as_one() -> None:
-    error = refused(ForwardedForm.LINKERD, [(b"l5d-client-id", f"{WEB}/".encode())])
+    error = refused(EvidenceKind.LINKERD, [(b"l5d-client-id", f"{WEB}/".encode())])
 
     assert "it is not the SPIFFE ID of a workload: the path has an empty segment" in error.message
 
@@ -202,10 +201,10 @@ def test_a_spiffe_id_of_linkerd_is_refused_as_one() -> None:
     ],
 )
 def test_a_chain_of_traefik_is_read_as_it_is_written(change) -> None:
-    value = change(value_of(ForwardedForm.TRAEFIK))
+    value = change(value_of(EvidenceKind.TRAEFIK))
 
     assert (
-        refused(ForwardedForm.TRAEFIK, replaced(ForwardedForm.TRAEFIK, value)).fault is ForwardedFault.INVALID
+        refused(EvidenceKind.TRAEFIK, replaced(EvidenceKind.TRAEFIK, value)).fault is ForwardedFault.INVALID
     )
 
 
@@ -215,11 +214,11 @@ def test_the_summary_of_traefik_is_no_evidence() -> None:
         b"Subject%3D%22CN%3Dadmin%22%3BSAN%3D%22spiffe%3A%2F%2Fa%2Fb%22",
     )
 
-    error = refused(ForwardedForm.TRAEFIK, [info])
+    error = refused(EvidenceKind.TRAEFIK, [info])
 
     assert error.fault is ForwardedFault.MISSING
     assert "is a summary, and no evidence" in error.message
-    assert read(ForwardedForm.TRAEFIK, [info, *RIGHT[ForwardedForm.TRAEFIK]]) == ForwardedChain(
+    assert read(EvidenceKind.TRAEFIK, [info, *RIGHT[EvidenceKind.TRAEFIK]]) == ForwardedChain(
         SHOWN[0], (SHOWN[1],)
     )
 
@@ -228,26 +227,26 @@ def test_the_summary_of_traefik_is_no_evidence() -> None:
 
 
 def test_summaries_of_the_balancer_are_no_evidence() -> None:
-    *summaries, _ = RIGHT[ForwardedForm.ALB]
+    *summaries, _ = RIGHT[EvidenceKind.ALB]
 
     for summary in summaries:
-        assert "summaries of a certificate" in refused(ForwardedForm.ALB, [summary]).message
+        assert "summaries of a certificate" in refused(EvidenceKind.ALB, [summary]).message
 
 
 def test_what_one_mode_of_the_balancer_writes_the_other_does_not_take() -> None:
-    assert "passthrough mode" in refused(ForwardedForm.ALB, RIGHT[ForwardedForm.ALB_PASSTHROUGH]).message
-    assert "verify mode" in refused(ForwardedForm.ALB_PASSTHROUGH, RIGHT[ForwardedForm.ALB]).message
+    assert "passthrough mode" in refused(EvidenceKind.ALB, RIGHT[EvidenceKind.ALB_PASSTHROUGH]).message
+    assert "verify mode" in refused(EvidenceKind.ALB_PASSTHROUGH, RIGHT[EvidenceKind.ALB]).message
 
 
 def test_the_leaf_of_the_balancer_is_one_certificate() -> None:
     name = b"x-amzn-mtls-clientcert-leaf"
     both = dict(CHAINS["alb-passthrough"][0](SHOWN))[b"x-amzn-mtls-clientcert"]
 
-    assert "more than one certificate" in refused(ForwardedForm.ALB, [(name, both)]).message
+    assert "more than one certificate" in refused(EvidenceKind.ALB, [(name, both)]).message
 
 
-@pytest.mark.parametrize("form", [ForwardedForm.ALB, ForwardedForm.ALB_PASSTHROUGH])
-def test_a_plus_of_the_balancer_is_a_plus(form: ForwardedForm) -> None:
+@pytest.mark.parametrize("form", [EvidenceKind.ALB, EvidenceKind.ALB_PASSTHROUGH])
+def test_a_plus_of_the_balancer_is_a_plus(form: EvidenceKind) -> None:
     """In base64 it stands as it is; what takes it for a space reads another certificate, or none."""
     der = b"\xfb\xef\xbe" * 30
     value = dict(CHAINS[form.value][0]([der]))[SINGLE[form]]
@@ -262,16 +261,16 @@ def test_a_plus_of_the_balancer_is_a_plus(form: ForwardedForm) -> None:
 
 
 def test_a_chain_without_its_leaf_is_nobody() -> None:
-    _, chain = RIGHT[ForwardedForm.CLIENT_CERT]
+    _, chain = RIGHT[EvidenceKind.CLIENT_CERT]
 
-    error = refused(ForwardedForm.CLIENT_CERT, [chain])
+    error = refused(EvidenceKind.CLIENT_CERT, [chain])
 
     assert error.fault is ForwardedFault.MISSING
     assert "without the certificate that it belongs to" in error.message
 
 
 def test_the_leaf_is_not_in_the_chain() -> None:
-    error = refused(ForwardedForm.CLIENT_CERT, client_cert([SHOWN[0], SHOWN[1], SHOWN[0]]))
+    error = refused(EvidenceKind.CLIENT_CERT, client_cert([SHOWN[0], SHOWN[1], SHOWN[0]]))
 
     assert "the client's own certificate" in error.message
 
@@ -281,7 +280,7 @@ def test_a_chain_may_be_spread_over_lines() -> None:
     leaf_line, *_ = client_cert([b"leaf"])
     chain = [(b"client-cert-chain", f":{base64_of(der)}:".encode()) for der in (b"a", b"b", b"c")]
 
-    found = read(ForwardedForm.CLIENT_CERT, [chain[0], leaf_line, *chain[1:]])
+    found = read(EvidenceKind.CLIENT_CERT, [chain[0], leaf_line, *chain[1:]])
 
     assert found == ForwardedChain(b"leaf", (b"a", b"b", b"c"))
 
@@ -293,9 +292,9 @@ def test_lines_of_a_chain_are_bounded_together() -> None:
 
     lines = [leaf_line, (b"client-cert-chain", half), (b"client-cert-chain", rest)]
 
-    assert read(ForwardedForm.CLIENT_CERT, lines) == ForwardedChain(b"leaf", (b"a", b"b"))
+    assert read(EvidenceKind.CLIENT_CERT, lines) == ForwardedChain(b"leaf", (b"a", b"b"))
     longer = [*lines[:2], (b"client-cert-chain", rest + b" ")]
-    assert f"more than {MAX_HEAD_BYTES} bytes" in refused(ForwardedForm.CLIENT_CERT, longer).message
+    assert f"more than {MAX_HEAD_BYTES} bytes" in refused(EvidenceKind.CLIENT_CERT, longer).message
 
 
 @pytest.mark.parametrize("bad", [b"", b" ", b"\xff", b":\x00:", b"{chain}", b"::", b"no", b"(:YQ==:)"])
@@ -304,7 +303,7 @@ def test_every_line_of_a_chain_is_right_or_none(bad: bytes) -> None:
     good = (b"client-cert-chain", b":YQ==:")
 
     for lines in ([good, (b"client-cert-chain", bad)], [(b"client-cert-chain", bad), good]):
-        error = refused(ForwardedForm.CLIENT_CERT, [leaf_line, *lines])
+        error = refused(EvidenceKind.CLIENT_CERT, [leaf_line, *lines])
         assert error.message.startswith("`client-cert-chain` is refused: ")
 
 
@@ -313,4 +312,4 @@ def test_quotes_of_two_lines_are_not_a_string() -> None:
     leaf_line, *_ = client_cert([b"leaf"])
     lines = [(b"client-cert-chain", b':YQ==:;a="'), (b"client-cert-chain", b':Yg==:;a="')]
 
-    assert refused(ForwardedForm.CLIENT_CERT, [leaf_line, *lines]).fault is ForwardedFault.INVALID
+    assert refused(EvidenceKind.CLIENT_CERT, [leaf_line, *lines]).fault is ForwardedFault.INVALID

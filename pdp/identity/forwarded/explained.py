@@ -11,17 +11,18 @@ from typing import Any
 from pdp.identity.certificates import CertificateTextError, read_der, shown
 from pdp.identity.explained import Explained, explain_chain
 from pdp.identity.forwarded.chain import ForwardedChain
-from pdp.identity.forwarded.forms import ForwardedForm, read_forwarded
+from pdp.identity.forwarded.forms import read_forwarded
 from pdp.identity.forwarded.lines import Headers
 from pdp.identity.forwarded.refusal import ForwardedError
 from pdp.identity.trust import TrustStore
 from pdp.principals import Principal
+from pdp.vocabulary import EvidenceKind
 
 __all__ = ["explain_forwarded"]
 
 
 def explain_forwarded(
-    form: ForwardedForm, headers: Headers, trust: TrustStore, now: datetime, *, ours: str | None = None
+    form: EvidenceKind, headers: Headers, trust: TrustStore, now: datetime, *, ours: str | None = None
 ) -> Explained:
     """The headers of a request, in the form in which a proxy is expected to write them.
 
@@ -46,12 +47,12 @@ def explain_forwarded(
     return _chain(form, found, trust, now)
 
 
-def _vouched_for(form: ForwardedForm, found: Principal) -> Explained:
+def _vouched_for(form: EvidenceKind, found: Principal) -> Explained:
     parts = {"form": form.value, "kind": found.kind.value, "id": found.id, "trust_domain": found.trust_domain}
     return Explained(accepted=True, reason=f"the proxy vouches for {found.id}", parts=parts)
 
 
-def _chain(form: ForwardedForm, found: ForwardedChain, trust: TrustStore, now: datetime) -> Explained:
+def _chain(form: EvidenceKind, found: ForwardedChain, trust: TrustStore, now: datetime) -> Explained:
     parts: dict[str, Any] = {"form": form.value, "certificates": 1 + len(found.intermediates)}
     try:
         chain = [read_der(each, number) for number, each in enumerate((found.leaf, *found.intermediates), 1)]

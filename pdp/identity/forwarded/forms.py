@@ -12,8 +12,8 @@ whoever listens. What the forms prove:
   their own trust domain.
 """
 
-from enum import Enum
-from typing import Final, TypeAlias, final
+from collections.abc import Mapping
+from typing import Final, TypeAlias
 
 from pdp.identity.forwarded.alb import read_alb, read_alb_passthrough
 from pdp.identity.forwarded.chain import ForwardedChain
@@ -24,32 +24,24 @@ from pdp.identity.forwarded.nginx import NGINX_HEADERS, NginxHeaders, read_nginx
 from pdp.identity.forwarded.traefik import read_traefik
 from pdp.identity.forwarded.xfcc import XFCC, forwarded_identity
 from pdp.principals import Principal
+from pdp.vocabulary import EvidenceKind
 
-__all__ = ["VOUCHED_FOR", "Forwarded", "ForwardedForm", "read_forwarded"]
+__all__ = ["FORMS", "VOUCHED_FOR", "Forwarded", "read_forwarded"]
 
 #: What a form comes to: certificates that nobody has verified yet, or a workload that the proxy vouches for.
 Forwarded: TypeAlias = ForwardedChain | Principal
 
 
-@final
-class ForwardedForm(Enum):
-    """How a proxy writes who called it. The values are stable: settings name them."""
-
-    XFCC = "xfcc"
-    LINKERD = "linkerd"
-    NGINX = "nginx"
-    TRAEFIK = "traefik"
-    ALB = "alb"
-    ALB_PASSTHROUGH = "alb-passthrough"
-    CLIENT_CERT = "client-cert"
-
-
+#: The kinds of evidence that are such forms, by name.
+FORMS: Final[Mapping[str, EvidenceKind]] = {
+    kind.value: kind for kind in EvidenceKind if kind not in {EvidenceKind.JWT_SVID, EvidenceKind.CERTIFICATE}
+}
 #: The forms without certificates.
-VOUCHED_FOR: Final = frozenset({ForwardedForm.XFCC, ForwardedForm.LINKERD})
+VOUCHED_FOR: Final = frozenset({EvidenceKind.XFCC, EvidenceKind.LINKERD})
 
 
 def read_forwarded(
-    form: ForwardedForm,
+    form: EvidenceKind,
     headers: Headers,
     *,
     ours: str | None = None,
@@ -67,22 +59,24 @@ def read_forwarded(
 
     Raises:
         ForwardedError: They name nobody.
-        ValueError: The form is `xfcc`, and `ours` is not given: a defect of whoever calls.
+        ValueError: The form is `xfcc`, and `ours` is not given; or it is no form: a defect of whoever calls.
     """
     match form:
-        case ForwardedForm.XFCC:
+        case EvidenceKind.XFCC:
             if ours is None:
                 raise ValueError("`xfcc` needs our own SPIFFE ID")
             return forwarded_identity(lines_of(headers, XFCC), ours, hops)
-        case ForwardedForm.LINKERD:
+        case EvidenceKind.LINKERD:
             return read_linkerd(headers)
-        case ForwardedForm.NGINX:
+        case EvidenceKind.NGINX:
             return read_nginx(headers, nginx)
-        case ForwardedForm.TRAEFIK:
+        case EvidenceKind.TRAEFIK:
             return read_traefik(headers)
-        case ForwardedForm.ALB:
+        case EvidenceKind.ALB:
             return read_alb(headers)
-        case ForwardedForm.ALB_PASSTHROUGH:
+        case EvidenceKind.ALB_PASSTHROUGH:
             return read_alb_passthrough(headers)
-        case ForwardedForm.CLIENT_CERT:
+        case EvidenceKind.CLIENT_CERT:
             return read_client_cert(headers)
+        case _:
+            raise ValueError("that kind of evidence is in no header")

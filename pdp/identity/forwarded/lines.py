@@ -5,13 +5,13 @@ has it, within a bound, and in visible ASCII. What a value means is the business
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 from pdp.identity.forwarded.refusal import invalid, missing
 from pdp.limits import MAX_HEAD_BYTES
 
-__all__ = ["Headers", "all_lines", "lines_of", "only_line"]
+__all__ = ["Headers", "all_lines", "as_bytes", "lines_of", "lines_of_object", "only_line"]
 
 #: Names and values as they arrived, every line of its own.
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
@@ -20,6 +20,20 @@ _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110, section 
 # What Caddy, nginx, HAProxy, Apache and Envoy put values into, with the colon that RFC 9440 wants before one.
 # In the middle of a value the forms themselves refuse these characters; this tells operators what is wrong.
 _PLACEHOLDER: Final = re.compile(rb":?(?:\{|\$|%\[|%\{|%[A-Z_]+[%(])")
+
+
+def lines_of_object(given: Mapping[str, str | Sequence[str]]) -> Headers:
+    """The lines that an object of headers stands for: a value for each name, or several, a line for each.
+
+    What is beyond ASCII stays so, whatever it was: the forms refuse it.
+    """
+    lines = ((name, (value,) if isinstance(value, str) else value) for name, value in given.items())
+    return [(as_bytes(name), as_bytes(value)) for name, values in lines for value in values]
+
+
+def as_bytes(text: str) -> bytes:
+    """A name or a value as bytes."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def lines_of(headers: Headers, name: bytes) -> tuple[bytes, ...]:

@@ -15,10 +15,11 @@ from typing import Final
 from urllib.parse import unquote
 
 from pdp.identity.forwarded.chain import ForwardedChain
-from pdp.identity.forwarded.forms import ForwardedForm, read_forwarded
+from pdp.identity.forwarded.forms import FORMS, read_forwarded
 from pdp.identity.forwarded.refusal import ForwardedError
 from pdp.limits import MAX_CHAIN_CERTIFICATES, MAX_HEAD_BYTES
 from pdp.principals import PrincipalKind
+from pdp.vocabulary import EvidenceKind
 from tests.fuzz.engine import Target, wording
 from tests.fuzz.mutate import ODD_BYTES, Mutator
 from tests.identity.proxies import CHAINS, Line, base64_of
@@ -30,23 +31,23 @@ _WEB: Final = "spiffe://prod.example.org/ns/shop/sa/web"
 _MESH: Final = "web.shop.serviceaccount.identity.linkerd.cluster.local"
 #: The header in which each form has its identity, once.
 _SINGLE: Final = {
-    ForwardedForm.XFCC: b"x-forwarded-client-cert",
-    ForwardedForm.LINKERD: b"l5d-client-id",
-    ForwardedForm.NGINX: b"ssl-client-cert",
-    ForwardedForm.TRAEFIK: b"x-forwarded-tls-client-cert",
-    ForwardedForm.ALB: b"x-amzn-mtls-clientcert-leaf",
-    ForwardedForm.ALB_PASSTHROUGH: b"x-amzn-mtls-clientcert",
-    ForwardedForm.CLIENT_CERT: b"client-cert",
+    EvidenceKind.XFCC: b"x-forwarded-client-cert",
+    EvidenceKind.LINKERD: b"l5d-client-id",
+    EvidenceKind.NGINX: b"ssl-client-cert",
+    EvidenceKind.TRAEFIK: b"x-forwarded-tls-client-cert",
+    EvidenceKind.ALB: b"x-amzn-mtls-clientcert-leaf",
+    EvidenceKind.ALB_PASSTHROUGH: b"x-amzn-mtls-clientcert",
+    EvidenceKind.CLIENT_CERT: b"client-cert",
 }
 _UNRESERVED: Final = string.ascii_letters + string.digits + "-._~"
 #: What each proxy writes without escaping it.
 _LEFT_AS_IT_IS: Final = {
-    ForwardedForm.NGINX: _UNRESERVED,
-    ForwardedForm.TRAEFIK: string.ascii_letters + string.digits + "+/=,",
-    ForwardedForm.ALB: _UNRESERVED + "+=/",
-    ForwardedForm.ALB_PASSTHROUGH: _UNRESERVED + "+=/",
+    EvidenceKind.NGINX: _UNRESERVED,
+    EvidenceKind.TRAEFIK: string.ascii_letters + string.digits + "+/=,",
+    EvidenceKind.ALB: _UNRESERVED + "+=/",
+    EvidenceKind.ALB_PASSTHROUGH: _UNRESERVED + "+=/",
 }
-_FORMS: Final = {form.value.encode(): form for form in ForwardedForm}
+_FORMS: Final = {form.value.encode(): form for form in FORMS.values()}
 
 
 # -- a second reader ---------------------------------------------------------------------------
@@ -74,12 +75,12 @@ def _members(text: str) -> list[bytes]:
     return [base64.b64decode(item[1:-1]) for item in items]
 
 
-def _second_reading(form: ForwardedForm, values: dict[bytes, list[str]]) -> list[bytes]:
+def _second_reading(form: EvidenceKind, values: dict[bytes, list[str]]) -> list[bytes]:
     text = values[_SINGLE[form]][0]
     match form:
-        case ForwardedForm.NGINX | ForwardedForm.ALB | ForwardedForm.ALB_PASSTHROUGH:
+        case EvidenceKind.NGINX | EvidenceKind.ALB | EvidenceKind.ALB_PASSTHROUGH:
             return _pem(unquote(text))
-        case ForwardedForm.TRAEFIK:
+        case EvidenceKind.TRAEFIK:
             return [base64.b64decode(part) for part in text.split(",")]
         case _:
             return [
@@ -90,16 +91,16 @@ def _second_reading(form: ForwardedForm, values: dict[bytes, list[str]]) -> list
 # -- what has to hold --------------------------------------------------------------------------
 
 
-def _require_chain(form: ForwardedForm, found: ForwardedChain, values: dict[bytes, list[str]]) -> None:
+def _require_chain(form: EvidenceKind, found: ForwardedChain, values: dict[bytes, list[str]]) -> None:
     chain = [found.leaf, *found.intermediates]
     assert chain == _second_reading(form, values)
     assert all(chain)
     assert len(chain) <= MAX_CHAIN_CERTIFICATES
-    if form is ForwardedForm.NGINX:
+    if form is EvidenceKind.NGINX:
         assert values[b"ssl-client-verify"] == ["SUCCESS"]
-    if form in {ForwardedForm.NGINX, ForwardedForm.ALB}:
+    if form in {EvidenceKind.NGINX, EvidenceKind.ALB}:
         assert len(chain) == 1
-    if form is ForwardedForm.CLIENT_CERT:
+    if form is EvidenceKind.CLIENT_CERT:
         assert found.leaf not in found.intermediates
         assert all(f":{base64_of(der)}:" in "".join(map("".join, values.values())) for der in chain)
     else:
@@ -112,7 +113,7 @@ def _require_chain(form: ForwardedForm, found: ForwardedChain, values: dict[byte
 def _forwarded(data: bytes) -> Hashable:
     """Somebody only where a second reader finds the same; nothing of a header in what is told."""
     first, *rest = data.split(b"\n")
-    form = _FORMS.get(first, ForwardedForm.CLIENT_CERT)
+    form = _FORMS.get(first, EvidenceKind.CLIENT_CERT)
     headers: list[Line] = [(name, value) for name, _, value in (line.partition(b": ") for line in rest)]
     try:
         found = read_forwarded(form, headers, ours=_OURS)
@@ -129,7 +130,7 @@ def _forwarded(data: bytes) -> Hashable:
     if isinstance(found, ForwardedChain):
         _require_chain(form, found, values)
         return form, len(found.intermediates), ";" in text
-    if form is ForwardedForm.XFCC:
+    if form is EvidenceKind.XFCC:
         assert f"URI={found.id}" in text or f'"{found.id}"' in text or f"={found.id}" in text
         assert f"={_OURS}" in text or f'"{_OURS}"' in text
     else:
