@@ -7,7 +7,7 @@ Types and bounds are here, and what the settings come to: a `LiveTrust`. What a 
 import os
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, NamedTuple, Self, final
 
@@ -139,11 +139,17 @@ def key_files(settings: TokenSettings) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(file for file in given if file is not None))
 
 
-def token_trust(settings: TokenSettings) -> tuple[LiveTrust, list[Problem]]:
+def token_trust(
+    settings: TokenSettings, contents: Mapping[Path, bytes | str] | None = None
+) -> tuple[LiveTrust, list[Problem]]:
     """Everybody whose tokens are believed, and what is wrong or doubtful about their keys.
 
     A key set that cannot be read takes nobody else's away: its own issuer has no keys, and the fault. Nothing
     is fetched until somebody asks.
+
+    Args:
+        settings: What is said of them.
+        contents: What the files hold with their keys, or why that cannot be told; else they are read.
     """
     found: list[Problem] = []
     remote: dict[tuple[TokenProfile, str], RemoteKeys] = {}
@@ -154,7 +160,7 @@ def token_trust(settings: TokenSettings) -> tuple[LiveTrust, list[Problem]]:
     for name, each in given:
         profile = TokenProfile.OIDC if isinstance(each, IssuerSettings) else TokenProfile.SPIFFE
         source = _source(name, each)
-        keys = _keys(source)
+        keys = _keys(source, contents)
         if source.url is not None and not keys.fault:
             remote[profile, name] = _remote(source)
         else:
@@ -193,15 +199,17 @@ def _source(name: str, given: IssuerSettings | BundleSettings) -> _Source:
     return _Source((*table, key if file is None else f"{key}_file"), kind, document, file)
 
 
-def _keys(source: _Source) -> KeySet:
+def _keys(source: _Source, contents: Mapping[Path, bytes | str] | None) -> KeySet:
     """The keys that are there; of a URL none, and a fault only where nothing can be fetched by it."""
     try:
         if source.url is not None:
             _context(source)
             return KeySet(keys=())
         if source.file is not None:
-            with source.file.open("rb") as file:
-                return read_key_set(file.read(MAX_TRUST_FILE_BYTES + 1), source.kind)
+            found = _read(source.file) if contents is None else contents[source.file]
+            if isinstance(found, str):
+                return KeySet(keys=(), fault=f"{source.file}: {found}")
+            return read_key_set(found, source.kind)
         if isinstance(source.document, str):
             return read_key_set(source.document.encode("utf-8"), source.kind)
         return key_set(source.document, source.kind)
@@ -212,6 +220,11 @@ def _keys(source: _Source) -> KeySet:
     except OSError as error:
         named = source.ca_file or source.file
         return KeySet(keys=(), fault=f"{named}: cannot be read: {os.strerror(error.errno or 0)}")
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_TRUST_FILE_BYTES + 1)
 
 
 def _context(source: _Source) -> ssl.SSLContext:

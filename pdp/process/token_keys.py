@@ -89,8 +89,8 @@ class TokenKeys:
 
     # -- files ---------------------------------------------------------------------------
 
-    def _consider(self, _: Contents) -> str | None:
-        fresh, problems = token_trust(self._settings)
+    def _consider(self, contents: Contents) -> str | None:
+        fresh, problems = token_trust(self._settings, contents)
         self._live.replace(fresh.now())
         self._settle()
         wrong = [_sentence(problem) for problem in problems if problem.refused]

@@ -119,7 +119,7 @@ class Rights:
         else:
             asserting = [grant for grant in about if not grant.presents.get(kind, _NOBODY).isdisjoint(atoms)]
         if not asserting:
-            raise NotPermittedError("principal_not_permitted", "this caller may not assert this principal")
+            raise NotPermittedError("principal_not_permitted", "this caller may not ask about this principal")
         families = {name.partition(".")[0] for name in request.context}
         supplying = [grant for grant in asserting if families <= grant.supplies]
         if not supplying:

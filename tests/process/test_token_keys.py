@@ -71,7 +71,7 @@ def test_what_could_not_be_handed_on_is_handed_on_later_and_told_then(world: Wor
 
 def test_what_changed_before_anybody_followed_is_handed_on_by_those_who_do(world: World) -> None:
     world.write("two")
-    world.keys._consider({})
+    world.keys._consider({world.file: world.file.read_bytes()})
     assert world.handed_on == []
 
     with world.keys.follow(world.changed):
