@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.e2e.running import Service
 
-__all__ = ["alive", "children_of", "metrics_of", "revisions", "workers_of"]
+__all__ = ["alive", "children_of", "files_of", "metrics_of", "revisions", "workers_of"]
 
 
 def alive(pid: int) -> bool:
@@ -22,6 +22,15 @@ def children_of(pid: int) -> list[int]:
     with suppress(OSError):
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
+
+
+def files_of(pid: int) -> list[str]:
+    """What a process holds open; a file that it closes meanwhile is left out."""
+    found = []
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.append(str(path.readlink()))
+    return found
 
 
 def workers_of(service: Service) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 
 from tests.e2e.hammer import Hammer
-from tests.e2e.inspecting import alive, children_of, metrics_of, revisions, workers_of
+from tests.e2e.inspecting import alive, children_of, files_of, metrics_of, revisions, workers_of
 from tests.e2e.running import PEP, Pki, Service, ask, question, send, until
 
 WORKERS = 3
@@ -42,8 +42,7 @@ def service(start: Start) -> Service:
 
 
 def sockets_of(pid: int) -> int:
-    links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
-    return sum(link.startswith("socket:") for link in links)
+    return sum(link.startswith("socket:") for link in files_of(pid))
 
 
 def edit(service: Service, text: str) -> None:

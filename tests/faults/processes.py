@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.e2e.grpc_calls import grpc_port
-from tests.e2e.inspecting import alive
+from tests.e2e.inspecting import alive, files_of
 from tests.e2e.running import until
 from tests.faults.stage import GRACE_SECONDS, PATIENCE, WORKERS, Stage
 from tests.faults.trial import Done, Fault, Trial
@@ -25,7 +25,7 @@ def connections_of(pid: int, port: int) -> int:
         if fields[3] == _ESTABLISHED and int(fields[1].partition(":")[2], 16) == port:
             ours.add(f"socket:[{fields[9]}]")
     with suppress(OSError):
-        return sum(str(file.readlink()) in ours for file in Path(f"/proc/{pid}/fd").iterdir())
+        return sum(file in ours for file in files_of(pid))
     return 0
 
 

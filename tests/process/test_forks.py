@@ -13,7 +13,7 @@ import pytest
 from pdp.process import forks
 from pdp.process.channel import pair
 from pdp.process.forks import Forks
-from tests.e2e.inspecting import alive, children_of
+from tests.e2e.inspecting import alive, children_of, files_of
 
 
 @asynccontextmanager
@@ -35,8 +35,6 @@ def sockets_of(pid: int) -> set[str]:
     return {link for link in files_of(pid) if link.startswith("socket:")}
 
 
-def files_of(pid: int) -> list[str]:
-    return [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
 
 
 def threads_of(pid: int) -> int:
