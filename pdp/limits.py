@@ -139,6 +139,14 @@ DEFAULT_GRACE_SECONDS: Final = 5.0  # between "not ready" and closed: what load 
 DEFAULT_LOG_BYTES: Final = 256 * 1024 * 1024  # of one file of the decision log
 DEFAULT_LOG_KEEP: Final = 8  # older files: some 2 GiB in all
 
+# -- quarantine ------------------------------------------------------------------------
+MAX_QUARANTINE_ENTRIES: Final = 1000  # of one list: more is no incident, but a policy
+MAX_QUARANTINE_TEXT: Final = 2048  # characters of each of an entry's texts
+MAX_QUARANTINE_SECONDS: Final = 366 * 86_400  # an entry ends within a year
+MAX_QUARANTINE_HITS: Final = 10  # known identities that one entry may be about without a second word
+MAX_ADMIN_BODY_BYTES: Final = 16 * 1024
+MAX_ADMIN_CONNECTIONS: Final = 32  # people, and what they have automated
+
 # -- metrics -----------------------------------------------------------------------------
 MAX_METRIC_LABELS: Final = 20_000  # pairs of service and reason: beyond it services share one label
 

@@ -59,6 +59,7 @@ class Reason(Enum):
     AMBIGUOUS_METHOD = "ambiguous_method"
     UNKNOWN_SERVICE = "unknown_service"
     STALE = "stale"  # the version was confirmed too long ago: whatever its rules say
+    QUARANTINED = "quarantined"  # whom it is about is believed no more: the same
 
 
 class EvidenceKind(Enum):

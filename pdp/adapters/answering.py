@@ -26,7 +26,7 @@ from pdp.adapters.schemas import (
 )
 from pdp.adapters.strict_json import BadJsonError
 from pdp.audit.decision_log import DecisionLog
-from pdp.engine.explain import explain
+from pdp.engine.explain import Explanation, explain
 from pdp.identity.caller import Caller
 from pdp.limits import (
     AT_LEAST_WAIT_SECONDS,
@@ -34,9 +34,10 @@ from pdp.limits import (
     MAX_BATCH_ITEMS,
     MAX_REVISION_CHARS,
 )
-from pdp.service.decision_service import DecisionService
+from pdp.service.decision_service import Answered, DecisionService
 from pdp.service.errors import CannotAnswerError, EvidenceRefusedError, NotPermittedError
 from pdp.service.proof import NOTHING, Presented
+from pdp.service.quarantined import explained
 from pdp.store.versions import Published
 from pdp.vocabulary import Millis
 
@@ -233,8 +234,14 @@ def _answer(
         max_age_limit_ms=answered.max_age_ms,
         may_explain=answered.may_explain,
         evidence=() if proof is NOTHING else proof.members,
-        explanation=explain(index, answered.request, answered.decision) if question.explain else None,
+        explanation=_explanation(answered) if question.explain else None,
     )
+
+
+def _explanation(answered: Answered) -> Explanation:
+    if answered.quarantined is not None:
+        return explained(answered.quarantined)
+    return explain(answered.published.snapshot.index, answered.request, answered.decision)
 
 
 async def _waited(service: DecisionService, floors: Set[str | None], entries: int) -> bool:

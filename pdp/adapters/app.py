@@ -84,6 +84,7 @@ def build_app(service: DecisionService, metrics: "MetricsPage | None" = None) ->
     async def counts(request: Request) -> Response:
         caller = _caller(request.scope)
         listed = metrics is not None and caller.id in metrics.readers and service.now() <= caller.not_after
+        service.require_free(caller, service.now())
         if metrics is None or not listed or isinstance(caller, LocalCaller):
             raise NotPermittedError("metrics_not_permitted", "this caller may not read metrics")
         return Response(metrics.render(), media_type=METRICS_TYPE)

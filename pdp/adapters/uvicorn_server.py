@@ -38,8 +38,11 @@ class Server(uvicorn.Server):
         ending: Callable[[], Awaitable[None]],
         drain: Callable[[], float],
         balance: Balance | None = None,
+        signals: bool = True,
     ) -> None:
+        """A server that is not started; without `signals` it is ended by whoever has started it."""
         super().__init__(config)
+        self._signals = signals
         self._context = context
         self._ending = ending
         self._drain = drain
@@ -102,7 +105,7 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """End by SIGINT and SIGTERM. uvicorn would raise them again once it has ended cleanly."""
-        if threading.current_thread() is not threading.main_thread():
+        if not self._signals or threading.current_thread() is not threading.main_thread():
             yield
             return
         before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}

@@ -34,6 +34,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         decision: What came of it.
         index: What it was decided under.
         revision: The name of that version.
+        proven: Members of the question that evidence proved, and of which kind that was.
+        quarantine: The name of the entry for which it was denied; empty if it was for none.
     """
 
     decision_id: str
@@ -42,6 +44,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     decision: Decision
     index: RuleIndex
     revision: str
+    proven: tuple[tuple[str, str], ...] = ()
+    quarantine: str = ""
 
 
 class LogUser(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +82,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     read: Mapping[str, AttributeValue | None] = {}
     valid_until: str | None = None
     shadow: ShadowRecord | None = None
+    evidence: Mapping[str, str] = {}
+    quarantine: str = ""
 
 
 @final
@@ -127,6 +133,8 @@ class Recorder:
             else ShadowRecord(
                 decision=shadow.effect.value, reason=shadow.reason.value, rules=names(shadow.rules)
             ),
+            evidence=dict(entry.proven),
+            quarantine=entry.quarantine,
         )
 
     def _read(self, decision: Decision) -> Mapping[str, AttributeValue | None]:

@@ -33,6 +33,7 @@ _REASONS: Final = {
     Reason.AMBIGUOUS_METHOD: "the method is ambiguous",
     Reason.UNKNOWN_SERVICE: "the service is not declared",
     Reason.STALE: "the policies were confirmed too long ago",
+    Reason.QUARANTINED: "whom it is about is quarantined",
 }
 
 

@@ -57,6 +57,9 @@ _PATHS: Final = (
     ("http", "certificate"),
     ("http", "key"),
     ("decision_log", "digest_key"),
+    ("quarantine", "file"),
+    ("quarantine", "ca_file"),
+    ("quarantine", "kept"),
 )
 
 #: The same in tables that are named by whom they are about.
@@ -170,7 +173,7 @@ def _lacking(tree: Mapping[str, Any]) -> list[tuple[str, ...]]:
     http = tree.get("http", {})
     # A Unix socket that is not said to be plaintext is another mistake: pdp.config.local tells of it.
     plain = isinstance(http, dict) and (http.get("plaintext") is True or is_unix(str(http.get("listen"))))
-    if plain and "grpc" not in tree:
+    if plain and tree.keys().isdisjoint({"grpc", "admin"}):
         return []
     return [keys for keys in _FOR_TLS if not _is_set(tree, keys)]
 
@@ -194,8 +197,9 @@ def _set(tree: dict[str, Any], keys: tuple[str, ...], value: object) -> None:
 def _anchor(tree: dict[str, Any], folder: Path) -> None:
     """Relative paths in a file are relative to it."""
     tables = [(tree.get(table), key) for table, key in _PATHS]
-    trust, log = tree.get("trust"), tree.get("decision_log")
-    tables += [(trust, key) for key in trust] if isinstance(trust, dict) else []
+    admin, log = tree.get("admin"), tree.get("decision_log")
+    for trust in (tree.get("trust"), admin.get("trust") if isinstance(admin, dict) else None):
+        tables += [(trust, key) for key in trust] if isinstance(trust, dict) else []
     for section, key in _TABLE_PATHS:
         named = tree.get(section)
         tables += [(each, key) for each in named.values()] if isinstance(named, dict) else []

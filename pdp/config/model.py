@@ -15,6 +15,7 @@ from pdp.audit.log_mode import LogMode
 from pdp.config.address import Address, parse_address, parse_http_address
 from pdp.config.evidence import EvidenceSettings
 from pdp.config.freshness import FreshnessSettings
+from pdp.config.quarantine import AdminSettings, QuarantineSettings
 from pdp.config.section import DAY_SECONDS, Seconds
 from pdp.config.section import Section as _Section
 from pdp.config.tokens import TokenSettings
@@ -200,6 +201,7 @@ class IdentitySettings(TokenSettings):
     """Whom we believe, and by which evidence."""
 
     trust: dict[TrustDomain, FilePath] = Field(default={}, min_length=1)
+    quarantine: QuarantineSettings | None = None
 
 
 @final
@@ -211,6 +213,7 @@ class Settings(IdentitySettings):
     local: LocalSettings | None = None
     grpc: GrpcSettings | None = None
     health: HealthSettings | None = None
+    admin: AdminSettings | None = None
     metrics: MetricsSettings = MetricsSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     freshness: FreshnessSettings = FreshnessSettings()
@@ -222,7 +225,7 @@ class Settings(IdentitySettings):
     @model_validator(mode="after")
     def _distinct(self) -> "Settings":
         """Each listener has an address of its own."""
-        sections = {"http": self.http, "grpc": self.grpc, "health": self.health}
+        sections = {"http": self.http, "grpc": self.grpc, "health": self.health, "admin": self.admin}
         seen: dict[Address, str] = {}
         for name, section in sections.items():
             if section is None or is_unix(section.listen):
@@ -230,4 +233,10 @@ class Settings(IdentitySettings):
             address = parse_address(section.listen)
             if address.port and (first := seen.setdefault(address, name)) != name:
                 raise ValueError(f"`{name}.listen` and `{first}.listen` are one address")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_administer(self) -> "Settings":
+        if self.admin is not None and (self.quarantine is None or self.quarantine.file is None):
+            raise ValueError("`admin` changes the list in `quarantine.file`, which is not set")
         return self

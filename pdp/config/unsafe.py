@@ -15,6 +15,8 @@ from pdp.config.local import local_problems
 from pdp.config.model import Settings
 from pdp.config.problem import Problem
 from pdp.config.tokens import token_trust
+from pdp.identity.quarantine.file import quarantine_in
+from pdp.identity.quarantine.lists import QuarantineError
 
 __all__ = ["Problem", "problems", "secret_problems"]
 
@@ -33,6 +35,7 @@ def problems(settings: Settings) -> list[Problem]:
     for domain, roots in settings.trust.items():
         found += _readable(("trust", domain), roots)
     found += token_trust(settings)[1]
+    found += _quarantine(settings)
     found += _decision_log(settings)
     found += _freshness(settings)
     return found
@@ -60,6 +63,27 @@ def secret_problems(setting: tuple[str, ...], path: Path) -> Iterator[Problem]:
             setting, f"{path} can be read by everybody on this machine", f"chmod 600 {path}", refused=False
         )
     yield from _readable(setting, path)
+
+
+def _quarantine(settings: Settings) -> Iterator[Problem]:
+    listed = settings.quarantine
+    if listed is not None and listed.file is not None:
+        setting = ("quarantine", "file")
+        try:
+            quarantine_in(listed.file)
+            if listed.file.stat().st_mode & stat.S_IWOTH:
+                message = f"{listed.file} can be written by everybody on this machine"
+                yield Problem(setting, message, f"chmod o-w {listed.file}")
+        except QuarantineError as error:
+            missing = f"echo '{{\"entries\": []}}' > {listed.file}"
+            yield Problem(setting, str(error), "" if os.path.lexists(listed.file) else missing)
+    if settings.admin is None:
+        return
+    for domain, roots in settings.admin.trust.items():
+        yield from _readable(("admin", "trust", domain), roots)
+    if not settings.admin.may_quarantine | settings.admin.may_lift:
+        message = "nobody may change the list: `admin.may_quarantine` and `admin.may_lift` are empty"
+        yield Problem(("admin",), message, refused=False)
 
 
 def _decision_log(settings: Settings) -> Iterator[Problem]:

@@ -20,13 +20,15 @@ from pdp.engine.evaluate import applies
 from pdp.index.cells import LeafOrRow
 from pdp.index.columns import Columns
 from pdp.limits import MAX_REGION_EXCLUSIONS
-from pdp.vocabulary import AttributeValue, Decision, Excluding, PathStep, Region, Request
+from pdp.vocabulary import AttributeValue, Decision, Excluding, PathStep, Region, Request, User
 
 __all__ = [
     "Narrowing",
     "Summary",
     "allowed_methods",
     "for_one_principal",
+    "for_this_principal",
+    "for_this_user",
     "reads_principal",
     "summarise",
     "unread_by_allow",
@@ -200,14 +202,36 @@ def for_one_principal(decision: Decision, principal: str) -> Decision:
     out does not mean the same there. Without attributes nothing of that was read.
     """
     found = decision.region
-    if found is None or found.principal is not None or not found.context:
+    return decision if found is None or not found.context else for_this_principal(decision, principal)
+
+
+def for_this_principal(decision: Decision, principal: str) -> Decision:
+    """The decision with a region of this principal alone."""
+    found = decision.region
+    if found is None or found.principal is not None:
         return decision
+    region = Region(found.service, principal, found.method, found.path, found.rest, found.context)
+    return _over(decision, region)
+
+
+def for_this_user(decision: Decision, user: User | None) -> Decision:
+    """The decision with a region of this user alone, or of requests without one."""
+    found = decision.region
+    if found is None:
+        return decision
+    issuer, subject = (None, None) if user is None else (user.issuer, user.subject)
+    context = {**found.context, "user.iss": issuer, "user.sub": subject}
+    region = Region(found.service, found.principal, found.method, found.path, found.rest, context)
+    return _over(decision, region)
+
+
+def _over(decision: Decision, region: Region) -> Decision:
     return Decision(
         effect=decision.effect,
         reason=decision.reason,
         enforced=decision.enforced,
         rules=decision.rules,
-        region=Region(found.service, principal, found.method, found.path, found.rest, found.context),
+        region=region,
         valid_until=decision.valid_until,
         obligations=decision.obligations,
         shadow=decision.shadow,

@@ -41,6 +41,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
             valid, root included (RFC 5280, section 4.1.2.5: inclusive).
         epoch: `TrustStore.epoch` under which the chain was verified. Under another epoch
             the verification says nothing and has to be made again.
+        serial: The leaf's serial number, hexadecimal; empty without a certificate.
     """
 
     kind: CallerKind
@@ -50,3 +51,4 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     not_after: Millis
     epoch: int
+    serial: str = ""

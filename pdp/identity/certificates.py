@@ -24,6 +24,7 @@ __all__ = [
     "presented_chain",
     "read_der",
     "read_pem",
+    "serial_text",
     "shown",
     "signing_fault",
     "uris",
@@ -107,6 +108,12 @@ def _parse_all(certificate: x509.Certificate) -> None:
 def fingerprint(certificate: x509.Certificate) -> str:
     """SHA-256 of the DER, lower-case hexadecimal."""
     return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def serial_text(serial: int) -> str:
+    """A serial number as people write it: lower-case hexadecimal, in whole bytes."""
+    text = f"{serial:x}"
+    return text if len(text) % 2 == 0 else f"0{text}"
 
 
 def shown(certificate: x509.Certificate) -> str:

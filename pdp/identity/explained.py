@@ -17,6 +17,7 @@ from pdp.identity.certificates import (
     dns_names,
     fingerprint,
     read_pem,
+    serial_text,
     shown,
     uris,
 )
@@ -135,7 +136,7 @@ def _certificate(leaf: x509.Certificate) -> dict[str, Any]:
     return {
         "subject": shown(leaf),
         "fingerprint": fingerprint(leaf),
-        "serial": f"{leaf.serial_number:x}",
+        "serial": serial_text(leaf.serial_number),
         "not_before": f"{leaf.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}",
         "not_after": f"{leaf.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}",
         "uris": list(uris(leaf)),

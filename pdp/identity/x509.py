@@ -10,7 +10,7 @@ domains, so that a partner's authority could mint our identities through it.
 
 URI name constraints are not supported by the path builder: a chain with one on it is
 refused, even where the name lies within. There is no revocation list: credentials are
-short-lived, and a leaked one is quarantined.
+short-lived, and a leaked one is quarantined (`pdp.identity.quarantine`).
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pdp.identity.caller import Caller, CallerKind
-from pdp.identity.certificates import dns_names, fingerprint, uris
+from pdp.identity.certificates import dns_names, fingerprint, serial_text, uris
 from pdp.identity.chain import build_chain, check_dates
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
 from pdp.identity.trust import TrustStore
@@ -79,6 +79,7 @@ def _verify(leaf_der: bytes, intermediates_der: Sequence[bytes], trust: TrustSto
         fingerprint=fingerprint(leaf),
         not_after=min(int(c.not_valid_after_utc.timestamp()) for c in chain) * 1000,
         epoch=trust.epoch,
+        serial=serial_text(leaf.serial_number),
     )
 
 

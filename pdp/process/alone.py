@@ -1,16 +1,19 @@
 """The service in one process: versions are published, and questions answered, by the same one."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 
 from pdp.adapters.health_listener import HealthListener
 from pdp.adapters.server import Beside, CannotListenError
+from pdp.adapters.tls import ServerTls
 from pdp.config.address import parse_address
 from pdp.config.model import Settings
 from pdp.counters import Counters
 from pdp.identity.trust import TrustStore
+from pdp.process.administering import follow_admins, make_admin
 from pdp.process.answering import make_grpc, make_listener, make_log, make_service, make_verifier
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.circumstances import Circumstances
@@ -30,12 +33,15 @@ from pdp.process.parts import (
     take_http,
 )
 from pdp.process.policies import follow_policies, make_publisher, unknown_services
+from pdp.process.quarantine import QuarantineList
 from pdp.process.renewal import follow_files
 from pdp.process.retune import retune
 from pdp.process.token_keys import TokenKeys
+from pdp.service.decision_service import DecisionService
+from pdp.service.health import Health
 from pdp.service.metrics import Metrics
 from pdp.store.bundle import read_bundle
-from pdp.store.publish import Event
+from pdp.store.publish import Event, Publisher
 from pdp.store.versions import Versions
 
 __all__ = ["serve_alone"]
@@ -60,7 +66,7 @@ def serve_alone(
         local = local_of(settings, listener)
         if settings.grpc is not None:
             # grpcio binds for itself, and much later: whether it can is found out here.
-            take_address(parse_address(settings.grpc.listen), "--grpc").close()
+            take_address(parse_address(settings.grpc.listen), "--grpc HOST:PORT").close()
         tls = make_tls(settings, trust)
         bundle = read_bundle(settings.policies.path)
         told: list[Callable[[Event], None]] = []
@@ -68,7 +74,8 @@ def serve_alone(
         counters = Counters()
         metrics = Metrics(counters)
         keys = TokenKeys(settings, metrics, say)
-        circumstances = Circumstances(trust.digest, keys.trust.digest)
+        quarantine = QuarantineList(settings.quarantine, metrics, say)
+        circumstances = Circumstances(trust.digest, keys.trust.digest, quarantine.current.digest)
         publisher = make_publisher(bundle, circumstances.name, told=told, kept=kept)
         require_entry(local, publisher)
         for warning in unknown_services(settings, publisher):
@@ -77,33 +84,21 @@ def serve_alone(
         verifier = make_verifier(
             settings, tls, lambda: keys.trust, lambda *wanted: asyncio.to_thread(keys.look, *wanted)
         )
-        service = make_service(settings, publisher, log, metrics, verifier)
+        service = make_service(settings, publisher, log, metrics, verifier, lambda: quarantine.current)
         told += [  # those who wait for the version first, then people
             lambda _: service.revisions.ring(),
             lambda event: service.metrics.reloaded(outcome(event)),
             edited,
         ]
         health = make_health(settings, publisher)
-        beside: list[Beside] = []
-        if settings.health is not None:
-            probes = take_address(parse_address(settings.health.listen), "--health")
-            beside.append(HealthListener(held.enter_context(closing(probes)), health, say=say))
-        if settings.grpc is not None and tls is not None:
-            beside.append(make_grpc(parse_address(settings.grpc.listen), tls, service, say))
+        beside = _beside(
+            settings, held, tls, quarantine, publisher=publisher, service=service, health=health, say=say
+        )
         server = make_listener(settings, peers_of(local, tls), service, health, beside)
-        if tls is not None:
-            renewal = follow_files(
-                settings,
-                tls,
-                renewed=lambda: None,  # the listeners are told by `tls` itself
-                restate=lambda digest: circumstances.of_roots(digest, publisher.restate),
-                metrics=service.metrics,
-                clock=clock,
-                say=say,
-            )
-            held.enter_context(renewal)
         held.enter_context(
-            keys.follow(lambda: circumstances.of_tokens(lambda: keys.trust.digest, publisher.restate))
+            _follow(
+                settings, tls, keys, quarantine, circumstances, publisher=publisher, service=service, say=say
+            )
         )
         held.callback(follow_policies(settings.policies.path, bundle, publisher, say).stop)
         where = shown_at(listener, plaintext=local is not None)
@@ -125,3 +120,68 @@ def serve_alone(
             server.run(listener, ready=begun)
         except CannotListenError as error:
             raise CannotStartError(str(error)) from error
+
+
+def _beside(  # noqa: PLR0913 -- what each of them is made of
+    settings: Settings,
+    held: ExitStack,
+    tls: ServerTls | None,
+    quarantine: QuarantineList,
+    *,
+    publisher: Publisher,
+    service: DecisionService,
+    health: Health,
+    say: Say,
+) -> list[Beside]:
+    """What listens beside the decision listener; `held` closes it."""
+
+    def taken(address: str, option: str) -> socket.socket:
+        return held.enter_context(closing(take_address(parse_address(address), option)))
+
+    beside: list[Beside] = []
+    if settings.health is not None:
+        beside.append(HealthListener(taken(settings.health.listen, "--health HOST:PORT"), health, say=say))
+    if settings.admin is not None and tls is not None:
+        listener = taken(settings.admin.listen, "`admin.listen`")
+        admin, admins = make_admin(settings, listener, tls, quarantine, publisher, say)
+        held.enter_context(follow_admins(settings.admin, admins, say))
+        beside.append(admin)
+    if settings.grpc is not None and tls is not None:
+        beside.append(make_grpc(parse_address(settings.grpc.listen), tls, service, say))
+    return beside
+
+
+def _follow(  # noqa: PLR0913 -- what is followed, and who is told
+    settings: Settings,
+    tls: ServerTls | None,
+    keys: TokenKeys,
+    quarantine: QuarantineList,
+    circumstances: Circumstances,
+    *,
+    publisher: Publisher,
+    service: DecisionService,
+    say: Say,
+) -> ExitStack:
+    """Keep certificates, roots, keys and the quarantine as their sources are, until this is closed."""
+
+    def quarantined() -> None:
+        service.revisions.recheck()
+        circumstances.of_quarantine(lambda: quarantine.current.digest, publisher.restate)
+
+    following = ExitStack()
+    if tls is not None:
+        renewal = follow_files(
+            settings,
+            tls,
+            renewed=lambda: None,  # the listeners are told by `tls` itself
+            restate=lambda digest: circumstances.of_roots(digest, publisher.restate),
+            metrics=service.metrics,
+            clock=clock,
+            say=say,
+        )
+        following.enter_context(renewal)
+    following.enter_context(
+        keys.follow(lambda: circumstances.of_tokens(lambda: keys.trust.digest, publisher.restate))
+    )
+    following.enter_context(quarantine.follow(quarantined))
+    return following

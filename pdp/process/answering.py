@@ -21,6 +21,7 @@ from pdp.config.model import LogTarget, Settings
 from pdp.counters import Counters
 from pdp.diagnostics import escape
 from pdp.identity.expiry import ends
+from pdp.identity.quarantine.lists import Quarantine
 from pdp.identity.tokens.issuer import TokenTrust
 from pdp.process.parts import Say, clock, no_log
 from pdp.service.admission import Admission
@@ -73,6 +74,7 @@ def make_service(
     log: DecisionLog | None,
     metrics: Metrics,
     verifier: Verifier,
+    quarantine: Callable[[], Quarantine],
 ) -> DecisionService:
     """The service over what is served."""
     admission = Admission(
@@ -91,6 +93,7 @@ def make_service(
         connection_seconds=settings.limits.connection_seconds,
         freshness=settings.freshness.limits(),
         verifier=verifier,
+        quarantine=quarantine,
     )
 
 

@@ -1,4 +1,4 @@
-"""What besides policies names a revision: the roots of callers, and whose tokens are believed."""
+"""What besides policies names a revision: roots of callers, whose tokens are believed, who is quarantined."""
 
 import threading
 from collections.abc import Callable
@@ -10,19 +10,22 @@ __all__ = ["Circumstances"]
 
 @final
 class Circumstances:
-    """Both digests. May be used by several threads."""
+    """Their digests. May be used by several threads."""
 
-    def __init__(self, roots: str, tokens: str) -> None:
-        """Begin with the digests of what is in force; that of tokens is empty where none are believed."""
-        self._roots, self._tokens = roots, tokens
+    def __init__(self, roots: str, tokens: str, quarantine: str) -> None:
+        """Begin with the digests of what is in force; an empty one where there is none of it."""
+        self._roots, self._tokens, self._quarantine = roots, tokens, quarantine
         self._lock = threading.Lock()
 
     @property
     def name(self) -> str:
         """As `pdp.store.loader.Loader` has it."""
-        if not self._tokens:
+        if not self._tokens and not self._quarantine:
             return self._roots
-        return sha256(f"{self._roots}\n{self._tokens}".encode()).hexdigest()
+        said = f"{self._roots}\n{self._tokens}"
+        if self._quarantine:
+            said += f"\n{self._quarantine}"
+        return sha256(said.encode()).hexdigest()
 
     def of_roots(self, digest: str, restate: Callable[[str], None]) -> None:
         """The roots are others perhaps; tell `restate`."""
@@ -34,4 +37,10 @@ class Circumstances:
         """Those whose tokens are believed are others perhaps; tell `restate`."""
         with self._lock:
             self._tokens = digest()
+            restate(self.name)
+
+    def of_quarantine(self, digest: Callable[[], str], restate: Callable[[str], None]) -> None:
+        """Those who are quarantined are others perhaps; tell `restate`."""
+        with self._lock:
+            self._quarantine = digest()
             restate(self.name)

@@ -11,12 +11,12 @@ from pdp.adapters.server import Beside
 from pdp.adapters.tls import ServerTls
 from pdp.config.address import parse_address
 from pdp.config.model import Settings
-from pdp.identity.tokens.issuer import TokenTrust
 from pdp.limits import MAX_HELD_SECONDS
 from pdp.process.answering import make_grpc, make_listener, make_log, make_service, make_verifier
 from pdp.process.local import local_of
 from pdp.process.messages import Begin
 from pdp.process.panel import Panel
+from pdp.process.parcel import Believed
 from pdp.process.parts import Say, clock, make_health, peers_of
 from pdp.process.retune import retune
 from pdp.service.key_looks import Look
@@ -38,7 +38,7 @@ class Desk:
         settings: Settings,
         first: Published,
         *,
-        tokens: Callable[[], TokenTrust],
+        believed: Callable[[], Believed],
         look: Look,
         say: Say,
         held: ExitStack,
@@ -51,8 +51,8 @@ class Desk:
             tls: Our certificate and the roots of callers, which others may replace; None without TLS.
             settings: What to serve and how.
             first: What is served first.
-            tokens: Gives those whose tokens are believed now.
-            look: Looks for newer keys of theirs.
+            believed: Gives whom to believe now, besides roots.
+            look: Looks for newer keys of tokens.
             say: Has something told to whoever runs the service.
             held: Closes what has to be closed.
 
@@ -65,9 +65,11 @@ class Desk:
         self._prepared = first
         self._limit: asyncio.TimerHandle | None = None
         log = make_log(settings, begin.digest_key, counters, say, held, lock=panel.file)
-        verifier = make_verifier(settings, tls, tokens, look)
+        verifier = make_verifier(settings, tls, lambda: believed().tokens, look)
         metrics = Metrics(counters, panel.total)
-        self._service: Final = make_service(settings, self._versions, log, metrics, verifier)
+        self._service: Final = make_service(
+            settings, self._versions, log, metrics, verifier, lambda: believed().quarantine
+        )
         beside: list[Beside] = []
         if begin.grpc and tls is not None:
             address = parse_address(begin.grpc)
@@ -110,6 +112,10 @@ class Desk:
         """The source confirmed a version, which may be served no more."""
         if number == self._versions.current.number:
             self._versions.confirmed_at = confirmed_at
+
+    def recheck(self) -> None:
+        """Whom to believe has changed: see whether those who watch may still. Safe from any thread."""
+        self._service.revisions.recheck()
 
     def retune(self, settings: Settings) -> None:
         """Go on with other settings."""

@@ -2,7 +2,7 @@
 
 import mmap
 import os
-from typing import Final, TypeVar, final
+from typing import Final, NamedTuple, TypeVar, final
 
 import msgspec
 from cryptography import x509
@@ -10,11 +10,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pdp.adapters.tls import Credential, ServerTls
 from pdp.config.model import Settings
+from pdp.identity.quarantine.lists import Quarantine, read_quarantine, write_quarantine
 from pdp.identity.tokens.handed import read_token_trust, write_token_trust
 from pdp.identity.tokens.issuer import TokenTrust
 from pdp.identity.trust import TrustStore
 
-__all__ = ["pack_settings", "pack_trust", "renew_trust", "unpack_settings", "unpack_trust"]
+__all__ = ["Believed", "pack_settings", "pack_trust", "renew_trust", "unpack_settings", "unpack_trust"]
 
 _T = TypeVar("_T")
 
@@ -31,6 +32,20 @@ class _Tls(msgspec.Struct, frozen=True):
 class _Trusted(msgspec.Struct, frozen=True):
     tls: _Tls | None
     tokens: bytes
+    quarantine: bytes
+
+
+@final
+class Believed(NamedTuple):
+    """Whom those who answer believe, besides the roots of callers.
+
+    Attributes:
+        tokens: Whose tokens.
+        quarantine: Who is believed no more.
+    """
+
+    tokens: TokenTrust
+    quarantine: Quarantine
 
 
 _settings: Final[msgspec.msgpack.Decoder[str]] = msgspec.msgpack.Decoder(str)
@@ -47,25 +62,26 @@ def unpack_settings(file: int) -> Settings:
     return Settings.model_validate_json(_unpack(file, _settings))
 
 
-def pack_trust(tls: ServerTls | None, tokens: TokenTrust) -> int:
+def pack_trust(tls: ServerTls | None, believed: Believed) -> int:
     """An open file that holds what others prove to us and we to them; the caller's to close.
 
     Args:
         tls: Our certificate and its key, and the roots of callers, if there are any.
-        tokens: Whose tokens are believed.
+        believed: Whom else they believe.
     """
-    return _pack(_Trusted(None if tls is None else _flat(tls), write_token_trust(tokens)))
+    tokens, quarantine = write_token_trust(believed.tokens), write_quarantine(believed.quarantine.entries)
+    return _pack(_Trusted(None if tls is None else _flat(tls), tokens, quarantine))
 
 
-def unpack_trust(file: int) -> tuple[ServerTls | None, TokenTrust]:
-    """Certificate, key and roots as a file holds them, if there are any; and whose tokens are believed."""
+def unpack_trust(file: int) -> tuple[ServerTls | None, Believed]:
+    """Certificate, key and roots as a file holds them, if there are any; and whom else to believe."""
     found = _unpack(file, _trusted)
     tls = None if found.tls is None else ServerTls(*_whole(found.tls))
-    return tls, read_token_trust(found.tokens)
+    return tls, _believed(found)
 
 
-def renew_trust(tls: ServerTls | None, file: int) -> TokenTrust:
-    """Replace what a file holds otherwise, roots first; whose tokens are believed is handed back."""
+def renew_trust(tls: ServerTls | None, file: int) -> Believed:
+    """Replace what a file holds otherwise, roots first; whom else to believe is handed back."""
     found = _unpack(file, _trusted)
     if tls is not None and found.tls is not None:
         credential, trust = _whole(found.tls)
@@ -73,7 +89,11 @@ def renew_trust(tls: ServerTls | None, file: int) -> TokenTrust:
             tls.replace_trust(trust)
         if credential != tls.current.credential:
             tls.replace_credential(credential)
-    return read_token_trust(found.tokens)
+    return _believed(found)
+
+
+def _believed(found: _Trusted) -> Believed:
+    return Believed(read_token_trust(found.tokens), read_quarantine(found.quarantine))
 
 
 def _flat(tls: ServerTls) -> _Tls:

@@ -50,7 +50,7 @@ def take_address(address: Address, option: str) -> socket.socket:
     try:
         return bind(address.host, address.port)
     except AddressInUseError as error:
-        msg = f"{address} is taken; choose another address with {option} HOST:PORT"
+        msg = f"{address} is taken; choose another address with {option}"
         raise AddressTakenError(msg) from error
     except OSError as error:
         msg = f"cannot listen on {address}: {error.strerror}"
@@ -66,7 +66,7 @@ def take_http(settings: Settings, held: ExitStack) -> socket.socket:
     where = settings.http.where
     if isinstance(where, UnixAddress):
         return bind_unix(where, held)
-    return held.enter_context(closing(take_address(where, "--http")))
+    return held.enter_context(closing(take_address(where, "--http HOST:PORT")))
 
 
 def make_tls(settings: Settings, trust: TrustStore) -> ServerTls | None:

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from typing import Final, final
 
+from pdp.adapters.admin_listener import AdminListener
 from pdp.adapters.binding import bind
 from pdp.adapters.health_listener import HealthListener
 from pdp.config.address import Address, parse_address
 from pdp.config.model import Settings
 from pdp.identity.trust import TrustStore
 from pdp.limits import DRAIN_SECONDS, WORKER_BEAT_SECONDS
+from pdp.process.administering import follow_admins, make_admin
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.circumstances import Circumstances
 from pdp.process.colleague import Colleague, start
@@ -28,7 +30,7 @@ from pdp.process.kept import Kept
 from pdp.process.local import local_of, require_entry, shown_at
 from pdp.process.messages import Begin, Look
 from pdp.process.panel import Panel
-from pdp.process.parcel import pack_settings, pack_trust
+from pdp.process.parcel import Believed, pack_settings, pack_trust
 from pdp.process.parts import (
     Say,
     clock,
@@ -41,6 +43,7 @@ from pdp.process.parts import (
     take_http,
 )
 from pdp.process.policies import follow_policies, make_publisher, unknown_services
+from pdp.process.quarantine import QuarantineList
 from pdp.process.renewal import follow_files
 from pdp.process.token_keys import TokenKeys
 from pdp.process.workers import Version, Workers
@@ -96,7 +99,9 @@ class _Supervisor:
         self._forks = forks
         self._listener = take_http(settings, held)
         self._local = local_of(settings, self._listener)
-        self._probes = None if settings.health is None else self._take(settings.health.listen, "--health")
+        self._probes = (
+            None if settings.health is None else self._take(settings.health.listen, "--health HOST:PORT")
+        )
         self._grpc = None if settings.grpc is None else self._reserve(settings.grpc.listen)
         self._digest_key = make_digest_key(settings)
         self._tls = make_tls(settings, trust)  # answers nobody: its files are followed, and told of
@@ -104,7 +109,10 @@ class _Supervisor:
         self._panel = Panel.make(settings.process.workers + 1)
         self._metrics = Metrics(self._panel.counters(settings.process.workers))
         self._keys = TokenKeys(settings, self._metrics, say)
-        self._circumstances = Circumstances(trust.digest, self._keys.trust.digest)
+        self._quarantine = QuarantineList(settings.quarantine, self._metrics, say)
+        self._circumstances = Circumstances(
+            trust.digest, self._keys.trust.digest, self._quarantine.current.digest
+        )
         self._bundle = read_bundle(settings.policies.path)
         compiled = settings.policies.compiled
         self._kept = None if compiled is None else Kept(compiled, say)
@@ -119,10 +127,26 @@ class _Supervisor:
         for warning in unknown_services(settings, self._publisher):
             say(warning)
         self._health = make_health(settings, self._publisher)
+        self._admin = self._make_admin()
         self._signal = signal.SIGTERM
         self._announced = False
         self._trouble = ""
         self._images = ImageShelf()
+
+    def _make_admin(self) -> AdminListener | None:
+        admin = self._settings.admin
+        if admin is None or self._tls is None:
+            return None
+        listener, trust = make_admin(
+            self._settings,
+            self._take(admin.listen, "`admin.listen`"),
+            self._tls,
+            self._quarantine,
+            self._publisher,
+            self._say,
+        )
+        self._held.enter_context(follow_admins(admin, trust, self._say))
+        return listener
 
     def _take(self, address: str, option: str) -> socket.socket:
         return self._held.enter_context(closing(take_address(parse_address(address), option)))
@@ -130,7 +154,9 @@ class _Supervisor:
     def _reserve(self, address: str) -> socket.socket:
         """Keep an address for workers that bind it themselves; nothing is accepted on it here."""
         host, port = parse_address(address)
-        taken = take_address(Address(host, port), "--grpc")  # not by somebody else, who would get a share
+        taken = take_address(
+            Address(host, port), "--grpc HOST:PORT"
+        )  # not by somebody else, who would get a share
         host, port = taken.getsockname()[:2]
         taken.close()
         return self._held.enter_context(closing(bind(host, port, shared=True)))
@@ -162,6 +188,8 @@ class _Supervisor:
         self._workers.start()
         confirming = asyncio.create_task(self._confirm())
         following = await asyncio.to_thread(self._follow)
+        if self._admin is not None:
+            await self._admin.start()
         self._hangups.start(self._change, self._metrics.settings_read)
         await self._ending.wait()
         self._forks.stop()
@@ -171,6 +199,8 @@ class _Supervisor:
         # A thread may wait for the workers to change over: now that there are none it waits no more.
         await asyncio.to_thread(following.close)
         confirming.cancel()
+        if self._admin is not None:
+            await self._admin.stop(0)
         if probes is not None:
             await probes.stop(0)
         if self._trouble:
@@ -196,6 +226,7 @@ class _Supervisor:
             )
             following.enter_context(renewal)
         following.enter_context(self._keys.follow(self._renew_keys))
+        following.enter_context(self._quarantine.follow(self._renew_quarantine))
         path = self._settings.policies.path
         following.callback(follow_policies(path, self._bundle, self._publisher, self._say).stop)
         if self._kept is not None:
@@ -299,12 +330,17 @@ class _Supervisor:
         self._renew()
         self._circumstances.of_tokens(lambda: self._keys.trust.digest, self._publisher.restate)
 
+    def _renew_quarantine(self) -> None:
+        """The same with who is believed no more."""
+        self._renew()
+        self._circumstances.of_quarantine(lambda: self._quarantine.current.digest, self._publisher.restate)
+
     async def _look(self, wanted: Look) -> None:
         """Look for keys that a worker does not know."""
         await asyncio.to_thread(self._keys.look, wanted.profile, wanted.name, wanted.key_id)
 
     def _pack_trust(self) -> int:
-        return pack_trust(self._tls, self._keys.trust)
+        return pack_trust(self._tls, Believed(self._keys.trust, self._quarantine.current))
 
     @staticmethod
     def _address(taken: socket.socket) -> str:

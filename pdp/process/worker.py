@@ -68,7 +68,7 @@ class _Worker:
         begin, (listener, panel, certificates, settings) = await self._channel.receive()
         assert isinstance(begin, Begin)  # noqa: S101 - always first; the other end is our own program
         self._begin, self._files = begin, (listener, panel)
-        self._tls, self._tokens = unpack_trust(certificates)
+        self._tls, self._believed = unpack_trust(certificates)
         os.close(certificates)
         self._retune(settings)
         beating = asyncio.create_task(self._beat())
@@ -120,7 +120,7 @@ class _Worker:
                     self._tls,
                     self._settings,
                     published,
-                    tokens=lambda: self._tokens,
+                    believed=lambda: self._believed,
                     look=self._look,
                     say=self._say,
                     held=self._held,
@@ -137,9 +137,11 @@ class _Worker:
     def _renew(self, file: int) -> None:
         """Present and believe what a file holds, from now on."""
         try:
-            self._tokens = renew_trust(self._tls, file)
+            self._believed = renew_trust(self._tls, file)
         finally:
             os.close(file)
+        if self._desk is not None:
+            self._desk.recheck()
 
     def _retune(self, file: int) -> None:
         """Take the settings that a file holds; whoever begins does so with them."""

@@ -18,7 +18,7 @@ LATENCY_SECONDS: Final = (
 )  # fmt: skip
 
 #: Files that are renewed while the service runs.
-FILES: Final = ("trust", "certificate", "keys")
+FILES: Final = ("trust", "certificate", "keys", "quarantine")
 
 # The first part of the names of cells; the others are labels.
 DECISIONS: Final = "decisions"

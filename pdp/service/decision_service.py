@@ -17,6 +17,8 @@ from pdp.audit.record import Entry
 from pdp.engine.decide import decide
 from pdp.engine.region import for_one_principal
 from pdp.identity.caller import Caller
+from pdp.identity.quarantine.entries import Entry as QuarantineEntry
+from pdp.identity.quarantine.lists import NOBODY, Quarantine
 from pdp.limits import (
     DEFAULT_CONNECTION_SECONDS,
     DEFAULT_IN_FLIGHT,
@@ -31,6 +33,7 @@ from pdp.service.gate import Gate
 from pdp.service.ids import RANDOM_BYTES, new_decision_id
 from pdp.service.metrics import Metrics
 from pdp.service.proof import NOTHING, Presented, Proof, claimed
+from pdp.service.quarantined import DENIED, entry_about, entry_of_caller, narrowed
 from pdp.service.revisions import Revisions
 from pdp.store.freshness import UNLIMITED, Freshness
 from pdp.store.versions import Published, Versions
@@ -59,6 +62,7 @@ class Answered:
         max_age_ms: The operator's limit on reuse, the expiry of the caller and of evidence, and what is
             left until the version is stale.
         may_explain: Whether the caller may learn more of rules than their names and places.
+        quarantined: The entry for which it was denied, if it was.
     """
 
     decision_id: str
@@ -68,6 +72,7 @@ class Answered:
     age_seconds: int
     max_age_ms: Millis
     may_explain: bool
+    quarantined: QuarantineEntry | None = None
 
 
 @final
@@ -95,6 +100,7 @@ class DecisionService:
         connection_seconds: float = DEFAULT_CONNECTION_SECONDS,
         freshness: Freshness = UNLIMITED,
         verifier: Verifier | None = None,
+        quarantine: Callable[[], Quarantine] = lambda: NOBODY,
     ) -> None:
         """A service over what `versions` serves.
 
@@ -108,6 +114,7 @@ class DecisionService:
             connection_seconds: How old a connection becomes, whatever its protocol.
             freshness: How old the last confirmation of a version may be, for each service.
             verifier: Looks at evidence, if any is believed.
+            quarantine: Gives who is believed no more.
         """
         self.metrics: Final = metrics or Metrics()
         self.admission: Final = admission or Admission(
@@ -126,6 +133,7 @@ class DecisionService:
         self._revisions = Revisions(versions)
         self._clock = clock
         self._verifier = verifier
+        self._quarantine = quarantine
         # Key: the verified certificate and the version. Both are part of what rights depend on, so
         # nothing has to be invalidated; a new version means new keys. Errors are not kept.
         self._rights: LRUCache[tuple[str, int, int], Rights] = LRUCache(maxsize=MAX_RIGHTS_CACHED)
@@ -152,6 +160,7 @@ class DecisionService:
         """
         if now > caller.not_after:
             raise NotPermittedError("caller_expired", "the certificate of this caller has expired")
+        self.require_free(caller, now)
         key = (caller.fingerprint, caller.epoch, published.number)
         rights = self._rights.get(key)
         if rights is None:
@@ -162,6 +171,17 @@ class DecisionService:
                 "caller_not_listed", "no caller entry of the policy set names this caller"
             )
         return rights
+
+    def require_free(self, caller: Caller, now: Millis) -> None:
+        """Check that no entry of the quarantine is about a caller.
+
+        Raises:
+            NotPermittedError: One is.
+        """
+        quarantine = self._quarantine()
+        if quarantine.entries and (entry := entry_of_caller(quarantine, caller, now)) is not None:
+            message = f"this caller is quarantined until {entry.until} ({entry.id})"
+            raise NotPermittedError("caller_quarantined", message)
 
     def prove(self, caller: Caller, published: Published, now: Millis, presented: Presented) -> Proof:
         """What the evidence that a caller presents proves.
@@ -232,10 +252,16 @@ class DecisionService:
         confirmed_at = published.confirmed.at
         max_age = min(self.max_age_ms, caller.not_after - now, proof.expires - now)
         limit = self.freshness.limit(asked.service)
-        if limit is None or (left := limit.left(confirmed_at, now)) >= 0:
+        quarantine = self._quarantine()
+        entry = entry_about(quarantine, asked, proof) if quarantine.entries else None
+        if entry is not None:
+            decision = DENIED
+        elif limit is None or (left := limit.left(confirmed_at, now)) >= 0:
             decision = decide(index, asked)
             if permission.of_principal:
                 decision = for_one_principal(decision, asked.principal.id)
+            if quarantine.entries:
+                decision = narrowed(decision, asked, quarantine)
             if limit is not None:
                 max_age = min(max_age, left)  # from sending the question, so no reuse outlives the limit
         elif limit.refuse:
@@ -246,7 +272,10 @@ class DecisionService:
         self.metrics.decided(asked.service, decision, time.perf_counter_ns() - began)
         if self.log is not None:
             revision = published.snapshot.revision
-            self.log.record(Entry(decision_id, caller.id, asked, decision, index, revision))
+            held = "" if entry is None else entry.id
+            self.log.record(
+                Entry(decision_id, caller.id, asked, decision, index, revision, proof.kinds, held)
+            )
         return Answered(
             decision_id=decision_id,
             request=asked,
@@ -255,6 +284,7 @@ class DecisionService:
             age_seconds=max(0, now - confirmed_at) // 1000,
             max_age_ms=max(0, max_age),
             may_explain=permission.may_explain,
+            quarantined=entry,
         )
 
     def require_revision(self, revision: str) -> None:

@@ -10,7 +10,7 @@ is ever taken for the other, or for the caller.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final, NoReturn, final
+from typing import Final, NoReturn, TypeAlias, final
 
 from pdp.identity.caller import Caller
 from pdp.identity.certificates import CertificateTextError, presented_chain
@@ -33,6 +33,8 @@ from pdp.service.proof import NEVER, Presented, Proof
 from pdp.vocabulary import EvidenceKind, Millis
 
 __all__ = ["Verifier"]
+
+_Named: TypeAlias = tuple[Principal, Millis, str]
 
 _ELSEWHERE: Final = "a `By` of the header is not whom it should be for: the caller, or the proxy behind it"
 #: Newer keys may take such a token.
@@ -111,7 +113,7 @@ class Verifier:
             EvidenceRefusedError: Some of it proves nothing.
         """
         kind, text, headers, user_token = presented
-        principal, expires, tokens = None, NEVER, dict[str, VerifiedToken]()
+        principal, expires, serial, tokens = None, NEVER, "", dict[str, VerifiedToken]()
         match kind:
             case EvidenceKind.JWT_SVID:
                 token = tokens["principal"] = self._token("principal.jwt", text, now)
@@ -119,11 +121,11 @@ class Verifier:
                 if principal is None:
                     _refuse("principal.jwt", "subject", "it names a user, and no workload")
             case EvidenceKind.CERTIFICATE:
-                principal, expires = self._certificate(text, now)
+                principal, expires, serial = self._certificate(text, now)
             case None:
                 pass
             case _:
-                principal, expires = self._forwarded(kind, headers, caller, now)
+                principal, expires, serial = self._forwarded(kind, headers, caller, now)
         user = None
         if user_token is not None:
             token = tokens["user"] = self._token("user.jwt", user_token, now)
@@ -143,6 +145,8 @@ class Verifier:
                 f"{family}.{name}" for family, token in tokens.items() for name in token.unreadable
             ),
             expires=expires,
+            serial=serial,
+            tokens=tuple((each.issuer.name, each.subject, each.token_id) for each in tokens.values()),
         )
 
     def _token(self, where: str, text: str, now: Millis) -> VerifiedToken:
@@ -154,16 +158,14 @@ class Verifier:
             message = "its issuer has no keys that can be used now" if no_keys else error.message
             _refuse(where, error.code.value, message, by_keys=error.code in _KEYS)
 
-    def _certificate(self, text: str, now: Millis) -> tuple[Principal, Millis]:
+    def _certificate(self, text: str, now: Millis) -> _Named:
         where = "principal.certificate"
         try:
             return self._verified(where, [text.encode()], lambda: presented_chain(text.encode()), now)
         except CertificateTextError as error:
             _refuse(where, "malformed", str(error))
 
-    def _forwarded(
-        self, form: EvidenceKind, headers: Headers, caller: Caller, now: Millis
-    ) -> tuple[Principal, Millis]:
+    def _forwarded(self, form: EvidenceKind, headers: Headers, caller: Caller, now: Millis) -> _Named:
         """Whom the proxy that asks has seen; where its own name is in the header, it has to be that."""
         where = "principal.forwarded"
         try:
@@ -173,7 +175,7 @@ class Verifier:
             message = _ELSEWHERE if elsewhere else error.message
             _refuse(where, error.fault.value, message)
         if isinstance(found, Principal):
-            return found, NEVER
+            return found, NEVER, ""
         return self._verified(
             where, [found.leaf, *found.intermediates], lambda: (found.leaf, found.intermediates), now
         )
@@ -184,8 +186,8 @@ class Verifier:
         evidence: Sequence[bytes],
         chain: Callable[[], tuple[bytes, Sequence[bytes]]],
         now: Millis,
-    ) -> tuple[Principal, Millis]:
-        """Whom a chain names, and when it ends."""
+    ) -> _Named:
+        """Whom a chain names, when it ends, and the serial number of its leaf."""
         if self._chains is None:
             _refuse(where, "no_roots", "no roots are configured that could prove it")
         try:
@@ -194,7 +196,7 @@ class Verifier:
             _refuse(where, error.code.value, error.message)
         if now > proven.not_after:
             _refuse(where, "expired", "a certificate of the chain has expired")
-        return as_principal(proven), proven.not_after
+        return as_principal(proven), proven.not_after, proven.serial
 
 
 def _refuse(where: str, why: str, message: str, *, by_keys: bool = False) -> NoReturn:

@@ -55,6 +55,8 @@ class Proof:
         attributes: What tokens claim, as attributes of `principal` and `user`.
         unreadable: Names of such whose values are of no type that rules know.
         expires: The instant from which some of it holds no longer.
+        serial: Of the certificate that proved the principal; empty where none did.
+        tokens: Issuer, subject and name of each token.
     """
 
     kind: EvidenceKind | None = None
@@ -63,12 +65,20 @@ class Proof:
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     unreadable: frozenset[str] = frozenset()
     expires: Millis = NEVER
+    serial: str = ""
+    tokens: tuple[tuple[str, str, str | None], ...] = ()
 
     @property
     def families(self) -> frozenset[str]:
         """The families of attributes that are known by it, whether they are there or not."""
         found = {"user"} if self.user is not None else set()
         return frozenset(found | ({"principal"} if self.kind is EvidenceKind.JWT_SVID else set()))
+
+    @property
+    def kinds(self) -> tuple[tuple[str, str], ...]:
+        """Members of the question that were proven, and by evidence of which kind."""
+        found = () if self.kind is None else (("principal", self.kind.value),)
+        return found if self.user is None else (*found, ("user", "user-token"))
 
     @property
     def members(self) -> tuple[str, ...]:

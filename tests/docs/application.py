@@ -23,7 +23,7 @@ PROXY = "spiffe://prod.example.org/ns/mesh/sa/proxy"
 WEB = "spiffe://prod.example.org/ns/checkout/sa/web"
 
 
-def caller(identity: str = PROXY, not_after: int = NOW + 3_600_000) -> Caller:
+def caller(identity: str = PROXY, not_after: int = NOW + 3_600_000, serial: str = "") -> Caller:
     principal = spiffe_principal(identity)
     return Caller(
         kind=CallerKind.SPIFFE,
@@ -33,6 +33,7 @@ def caller(identity: str = PROXY, not_after: int = NOW + 3_600_000) -> Caller:
         fingerprint="00" * 32,
         not_after=not_after,
         epoch=1,
+        serial=serial,
     )
 
 

@@ -35,8 +35,6 @@ def sockets_of(pid: int) -> set[str]:
     return {link for link in files_of(pid) if link.startswith("socket:")}
 
 
-
-
 def threads_of(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
 

@@ -36,6 +36,7 @@ _REASON: Final = {
     "ambiguous_method": v1.REASON_AMBIGUOUS_METHOD,
     "unknown_service": v1.REASON_UNKNOWN_SERVICE,
     "stale": v1.REASON_STALE,
+    "quarantined": v1.REASON_QUARANTINED,
 }
 _REUSE: Final = {"no": v1.REUSE_NO, "counted": v1.REUSE_COUNTED}
 _STEP_NAMES: Final = frozenset({"not", "not_prefix", "not_suffix"})

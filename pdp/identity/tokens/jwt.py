@@ -50,6 +50,7 @@ class VerifiedToken:
         subject: Whom it is about, as it stands in `sub`.
         audiences: Whom it is for.
         times: When it holds.
+        token_id: Its own name, `jti`; None where it has none that is a text.
         key_id: The `kid` of the key that signed it; None where that has none.
         algorithm: By which algorithm.
         attributes: The claims that rules can read, by name.
@@ -62,6 +63,7 @@ class VerifiedToken:
     subject: str
     audiences: tuple[str, ...]
     times: TokenTimes
+    token_id: str | None
     key_id: str | None
     algorithm: str
     attributes: Mapping[str, AttributeValue] = field(compare=False)
@@ -145,6 +147,7 @@ def verify_token(token: CompactToken, issuer: TokenIssuer, now: Millis) -> Verif
         subject=str(token.claims["sub"]),
         audiences=audiences,
         times=times,
+        token_id=token_id if isinstance(token_id := token.claims.get("jti"), str) else None,
         key_id=key.key_id,
         algorithm=token.algorithm,
         attributes=attributes,

@@ -27,6 +27,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_AMBIGUOUS_METHOD: _ClassVar[Reason]
     REASON_UNKNOWN_SERVICE: _ClassVar[Reason]
     REASON_STALE: _ClassVar[Reason]
+    REASON_QUARANTINED: _ClassVar[Reason]
 
 class Reuse(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -45,6 +46,7 @@ REASON_AMBIGUOUS_PATH: Reason
 REASON_AMBIGUOUS_METHOD: Reason
 REASON_UNKNOWN_SERVICE: Reason
 REASON_STALE: Reason
+REASON_QUARANTINED: Reason
 REUSE_UNSPECIFIED: Reuse
 REUSE_NO: Reuse
 REUSE_COUNTED: Reuse

@@ -1,0 +1,131 @@
+"""The file that holds a list: read, and changed by one writer at a time.
+
+A change replaces the file whole, so that whoever follows it sees the old list or the new one. Writers on one
+machine wait for each other. A file that a volume brings, read only, is changed where it comes from.
+"""
+
+import fcntl
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from pdp.diagnostics import escape
+from pdp.identity.private_files import Output, replace_files
+from pdp.identity.quarantine.entries import Entry, entry_of, instant_text
+from pdp.identity.quarantine.lists import Quarantine, QuarantineError, read_quarantine, write_quarantine
+from pdp.limits import MAX_QUARANTINE_ENTRIES, MAX_TRUST_FILE_BYTES
+from pdp.vocabulary import Millis
+
+__all__ = ["NoSuchEntryError", "add_entry", "lift_entry", "make_entry", "quarantine_in"]
+
+
+class NoSuchEntryError(QuarantineError):
+    """No entry has that name."""
+
+
+def quarantine_in(path: Path) -> Quarantine:
+    """The list in a file.
+
+    Raises:
+        QuarantineError: It cannot be read, or is none.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_TRUST_FILE_BYTES + 1)
+    except OSError as error:
+        raise QuarantineError(f"{escape(str(path))}: cannot be read: {error.strerror}") from error
+    try:
+        return read_quarantine(data)
+    except QuarantineError as error:
+        raise QuarantineError(f"{escape(str(path))}: {error}") from error
+
+
+def make_entry(named: Mapping[str, str], *, who: str, why: str, since: Millis, until: Millis) -> Entry:
+    """A new entry, with a name of its own.
+
+    Args:
+        named: What it is about, as `Entry` has it.
+        who: By whose word.
+        why: What happened.
+        since: When that was said.
+        until: When it ends.
+
+    Raises:
+        BadEntryError: It is none.
+    """
+    return entry_of(
+        {
+            "id": f"q-{secrets.token_hex(8)}",
+            "who": who,
+            "why": why,
+            "since": instant_text(since),
+            "until": instant_text(until),
+            **named,
+        }
+    )
+
+
+def add_entry(path: Path, entry: Entry, now: Millis) -> None:
+    """Put an entry into the list; those that have ended leave it.
+
+    Raises:
+        QuarantineError: The file cannot be read or written, or is full.
+    """
+
+    def added(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        if len(entries) >= MAX_QUARANTINE_ENTRIES:
+            raise QuarantineError(f"the list has {MAX_QUARANTINE_ENTRIES} entries, and no room for more")
+        return (*entries, entry)
+
+    _change(path, added, now)
+
+
+def lift_entry(path: Path, entry_id: str, now: Millis) -> Entry:
+    """Take an entry out of the list; the entry.
+
+    Raises:
+        NoSuchEntryError: There is none of that name.
+        QuarantineError: The file cannot be read or written.
+    """
+    lifted: list[Entry] = []
+
+    def without(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        lifted.extend(entry for entry in entries if entry.id == entry_id)
+        if not lifted:
+            raise NoSuchEntryError(f"no entry is named `{escape(entry_id)[:80]}`")
+        return tuple(entry for entry in entries if entry.id != entry_id)
+
+    _change(path, without, now)
+    return lifted[0]
+
+
+def _change(path: Path, change: Callable[[tuple[Entry, ...]], tuple[Entry, ...]], now: Millis) -> None:
+    real = path.resolve()  # a link stays a link
+    try:
+        with _held(real.parent):
+            found = real.stat()
+            if os.geteuid() not in {0, found.st_uid}:
+                # The new file would be ours, and whoever follows it might read it no more.
+                raise QuarantineError(f"{escape(str(path))}: belongs to another user: change it as that one")
+            lasting = tuple(entry for entry in quarantine_in(real).entries if now < entry.ends)
+            data = write_quarantine(change(lasting))
+            replace_files([Output(path=real, data=data, mode=stat.S_IMODE(found.st_mode))])
+            if os.geteuid() != found.st_uid:
+                os.chown(real, found.st_uid, found.st_gid)
+    except OSError as error:
+        msg = f"{escape(str(path))}: cannot be written: {error.strerror}; change it where it comes from"
+        raise QuarantineError(msg) from error
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keep other writers of the folder waiting."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

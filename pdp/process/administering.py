@@ -1,0 +1,116 @@
+"""The admin listener put together: the list that it changes, its roots, and who may."""
+
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+from typing import final
+
+from pdp.adapters.admin import AdminApp, AdminRights
+from pdp.adapters.admin_listener import AdminListener
+from pdp.adapters.tls import ServerTls
+from pdp.compiler.atoms import ExactAtom, SetAtom
+from pdp.config.model import Settings
+from pdp.config.quarantine import AdminSettings
+from pdp.identity.quarantine.entries import Entry
+from pdp.identity.quarantine.file import add_entry, lift_entry
+from pdp.identity.quarantine.lists import Quarantine
+from pdp.identity.quarantine.workloads import workload_pattern
+from pdp.identity.renewal import renewed
+from pdp.identity.trust import TrustError, load_trust
+from pdp.index.principals import Principals
+from pdp.principals import dns_principal, spiffe_principal
+from pdp.process.cannot_start import CannotStartError
+from pdp.process.parts import Say, clock
+from pdp.process.quarantine import QuarantineList
+from pdp.store.file_watch import Contents, FileWatcher
+from pdp.store.versions import Versions
+
+__all__ = ["follow_admins", "hits", "make_admin"]
+
+
+@final
+class _Kept:
+    """A list in a file that the service follows."""
+
+    def __init__(self, file: Path, followed: QuarantineList, versions: Versions) -> None:
+        self._file, self._followed, self._versions = file, followed, versions
+
+    @property
+    def current(self) -> Quarantine:
+        return self._followed.current
+
+    def add(self, entry: Entry) -> None:
+        add_entry(self._file, entry, clock())
+        self._followed.reread()
+
+    def lift(self, entry_id: str) -> Entry:
+        entry = lift_entry(self._file, entry_id, clock())
+        self._followed.reread()
+        return entry
+
+    def hits(self, entry: Entry) -> int:
+        return hits(entry, self._versions.current.snapshot.index.principals)
+
+
+def hits(entry: Entry, principals: Principals) -> int:
+    """How many identities that are named somewhere an entry is about."""
+    kind, value = entry.target
+    if kind not in {"spiffe_id", "dns"}:
+        return 0
+    pattern = workload_pattern(value if kind == "spiffe_id" else f"dns:{value}")
+    found = set[str]()
+    for atom in principals.numbers():
+        terms = (*atom.terms, *atom.excluded) if isinstance(atom, SetAtom) else (atom,)
+        found.update(term.id for term in terms if isinstance(term, ExactAtom))
+    parsed = [dns_principal(id_[4:]) if id_.startswith("dns:") else spiffe_principal(id_) for id_ in found]
+    return sum(pattern.holds(each.trust_domain, each.segments) for each in parsed)
+
+
+def make_admin(
+    settings: Settings,
+    listener: socket.socket,
+    tls: ServerTls,
+    followed: QuarantineList,
+    versions: Versions,
+    say: Say,
+) -> tuple[AdminListener, ServerTls]:
+    """The listener, and the roots of those who administer.
+
+    Raises:
+        CannotStartError: Its roots cannot be read.
+    """
+    admin, listed = settings.admin, settings.quarantine
+    if admin is None or listed is None or listed.file is None:
+        raise CannotStartError("`admin` changes the list in `quarantine.file`, which is not set")
+    try:
+        ours = ServerTls(tls.current.credential, load_trust(admin.trust))
+    except TrustError as error:
+        raise CannotStartError(str(error)) from error
+    rights = AdminRights(quarantine=admin.may_quarantine, lift=admin.may_lift)
+    app = AdminApp(_Kept(listed.file, followed, versions), rights, clock=clock, say=say)
+    return AdminListener(listener, app, tls=ours, presented=tls, clock=clock, say=say), ours
+
+
+def follow_admins(admin: AdminSettings, tls: ServerTls, say: Say) -> ExitStack:
+    """Keep the roots of those who administer as their files are, until what is returned is closed."""
+
+    def consider(contents: Contents) -> str | None:
+        after, wrong = renewed(tls.trust(), admin.trust, contents)
+        if after != tls.current.pooled:
+            tls.replace_trust(after)
+            say("trust of those who administer changed")
+        return "\n".join(wrong) or None
+
+    def tell(wrong: str | None) -> None:
+        say(
+            "trust of those who administer is "
+            + ("as its files are again" if wrong is None else f"not as its files are: {wrong}")
+        )
+
+    watcher = FileWatcher(
+        name="admin-trust-watch", paths=list(admin.trust.values()), consider=consider, tell=tell
+    )
+    watcher.start()
+    following = ExitStack()
+    following.callback(watcher.stop)
+    return following

@@ -1,0 +1,317 @@
+"""Lists of who is believed no more: each rule of an entry, whom it is about, and one writer at a time."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pdp.identity.quarantine.entries import BadEntryError, Entry, entry_of
+from pdp.identity.quarantine.file import (
+    NoSuchEntryError,
+    add_entry,
+    lift_entry,
+    make_entry,
+    quarantine_in,
+)
+from pdp.identity.quarantine.lists import (
+    NOBODY,
+    Quarantine,
+    QuarantineError,
+    read_quarantine,
+    write_quarantine,
+)
+from pdp.identity.quarantine.workloads import workload_pattern
+from pdp.limits import MAX_QUARANTINE_ENTRIES
+from pdp.principals import dns_principal, spiffe_principal
+
+NOW = 1_800_000_000_000
+HOUR = 3_600_000
+WEB = "spiffe://prod.example.org/ns/shop/sa/web"
+
+
+def entry(**named: str) -> Entry:
+    return make_entry(named or {"spiffe_id": WEB}, who="ops", why="leaked", since=NOW, until=NOW + HOUR)
+
+
+def written(**change: Any) -> dict[str, Any]:
+    found = {
+        "id": "q-1", "who": "ops", "why": "leaked", "spiffe_id": WEB,
+        "since": "2027-01-15T08:00:00Z", "until": "2027-01-15T09:00:00Z", **change,
+    }  # fmt: skip
+    return {name: value for name, value in found.items() if value is not ...}
+
+
+def about(list_: Quarantine, id_: str, now: int = NOW) -> bool:
+    workload = spiffe_principal(id_) if id_.startswith("spiffe") else dns_principal(id_)
+    return list_.workload(workload.id, workload.trust_domain, workload.segments, now) is not None
+
+
+# -- entries --------------------------------------------------------------------------
+
+
+def test_an_entry_is_read_as_it_stands() -> None:
+    found = entry_of(written())
+
+    assert found.target == ("spiffe_id", WEB)
+    assert found.ends == NOW + HOUR
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"until": "2027-01-15T08:00:00Z"}, "after `since`"),
+        ({"until": "2026-01-15T09:00:00Z"}, "after `since`"),
+        ({"until": "2028-03-15T09:00:00Z"}, "366 days at most"),
+        ({"until": ...}, "has `until`"),
+        ({"who": ...}, "has `who`"),
+        ({"why": ...}, "has `why`"),
+        ({"why": ""}, "a text of 1"),
+        ({"why": "x" * 2049}, "a text of 1"),
+        ({"why": "a\x1b[31m"}, "do not print"),
+        ({"why": 7}, "a text of 1"),
+        ({"id": "a/b"}, "letters, digits"),
+        ({"until": "2027-02-30T09:00:00Z"}, "of the calendar"),
+        ({"until": "2027-01-15T09:00:00+01:00"}, "RFC 3339 in UTC"),
+        ({"until": "2027-01-15"}, "RFC 3339 in UTC"),
+        ({"spiffe_id": ...}, "names one of"),
+        ({"dns": "db.example.org"}, "names one of"),
+        ({"spiffe": WEB}, "has no `spiffe`"),
+        ({"trust_domain": "prod.example.org"}, "does not go with"),
+        ({"issuer": "https://login.example.com"}, "does not go with"),
+        ({"spiffe_id": "prod.example.org/ns/x"}, "begins with `spiffe://`"),
+        ({"spiffe_id": "dns:db.example.org"}, "begins with `spiffe://`"),
+        ({"spiffe_id": "spiffe://prod.example.org"}, "segment"),
+        ({"spiffe_id": "spiffe://*/ns/x"}, "whole segment"),
+        ({"spiffe_id": "spiffe://prod.example.org/ns/x*"}, "whole segment"),
+        ({"spiffe_id": "spiffe://prod.example.org/**/x"}, "whole segment"),
+        ({"spiffe_id": "spiffe://prod.example.org/ns/../x"}, "dot segment"),
+        ({"spiffe_id": "spiffe://Prod.example.org/x"}, "lower-case"),
+        ({"spiffe_id": ..., "dns": "*.*.example.org"}, "host name"),
+        ({"spiffe_id": ..., "dns": "*"}, "host name"),
+        ({"spiffe_id": ..., "serial": "0x1f"}, "hexadecimal"),
+        ({"spiffe_id": ..., "serial": "-1f"}, "hexadecimal"),
+        ({"spiffe_id": ..., "jti": "1"}, "goes with `issuer`"),
+        ({"spiffe_id": ..., "sub": "alice"}, "goes with `issuer`"),
+    ],
+)
+def test_what_is_no_entry_is_said_to_be_none(change: dict[str, Any], why: str) -> None:
+    with pytest.raises(BadEntryError, match=why):
+        entry_of(written(**change))
+
+
+@pytest.mark.parametrize("text", ["0A:1f:3C", "0a1f3c", "a1f3c", "00a1f3c"])
+def test_a_serial_number_is_the_same_in_each_spelling(text: str) -> None:
+    assert entry_of(written(spiffe_id=..., serial=text)).serial == "0a1f3c"
+
+
+# -- whom they are about --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pattern", "holds", "others"),
+    [
+        (WEB, [WEB], [f"{WEB}/x", f"{WEB}2", "spiffe://prod.example.org/ns/shop/sa"]),
+        ("spiffe://prod.example.org/ns/*/sa/web", [WEB], ["spiffe://prod.example.org/ns/shop/sa/alice"]),
+        ("spiffe://prod.example.org/ns/*", ["spiffe://prod.example.org/ns/shop"], [WEB]),
+        ("spiffe://prod.example.org/ns/shop/**", [WEB, "spiffe://prod.example.org/ns/shop"],
+         ["spiffe://prod.example.org/ns/shop2/sa/web", "spiffe://test.example.org/ns/shop/sa/web"]),
+        ("spiffe://prod.example.org/**", [WEB], ["spiffe://prod.example.net/ns/shop/sa/web"]),
+    ],
+)  # fmt: skip
+def test_a_pattern_is_of_whole_segments(pattern: str, holds: list[str], others: list[str]) -> None:
+    found = Quarantine((entry(spiffe_id=pattern),))
+
+    assert all(about(found, id_) for id_ in holds)
+    assert not any(about(found, id_) for id_ in others)
+
+
+def test_a_dns_name_and_one_label_more() -> None:
+    found = Quarantine((entry(dns="DB.example.org"), entry(dns="*.web.example.org")))
+
+    assert all(about(found, name) for name in ("db.example.org", "a.web.example.org"))
+    assert not any(
+        about(found, name) for name in ("web.example.org", "b.a.web.example.org", "x.db.example.org")
+    )
+    assert not about(found, "spiffe://prod/db.example.org")
+
+
+def test_an_entry_holds_until_it_ends() -> None:
+    found = Quarantine((entry(),))
+
+    assert about(found, WEB, NOW + HOUR - 1)
+    assert not about(found, WEB, NOW + HOUR)
+
+
+def test_of_two_that_are_about_one_workload_the_longer_holds() -> None:
+    short = make_entry({"spiffe_id": WEB}, who="a", why="x", since=NOW, until=NOW + HOUR)
+    long = make_entry({"spiffe_id": WEB}, who="b", why="y", since=NOW, until=NOW + 2 * HOUR)
+    for entries in ((short, long), (long, short)):
+        found = Quarantine(entries)
+        assert found.workload(WEB, "prod.example.org", ("ns", "shop", "sa", "web"), NOW) == long
+
+
+def test_serial_numbers_are_of_one_trust_domain_or_of_whichever() -> None:
+    found = Quarantine((entry(serial="0a", trust_domain="prod.example.org"), entry(serial="0b")))
+
+    assert found.certificate("prod.example.org", "0a", NOW)
+    assert not found.certificate("partner.example.net", "0a", NOW)
+    assert found.certificate("partner.example.net", "0b", NOW)
+    assert not found.certificate("", "0c", NOW)
+
+
+def test_tokens_by_their_name_and_by_their_subject_of_one_issuer() -> None:
+    found = Quarantine(
+        (entry(jti="7", issuer="https://a.example"), entry(sub="al", issuer="https://b.example"))
+    )
+
+    assert found.token("https://a.example", "bob", "7", NOW)
+    assert not found.token("https://b.example", "bob", "7", NOW)
+    assert not found.token("https://a.example", "bob", None, NOW)
+    assert found.token("https://b.example", "al", None, NOW)
+    assert not found.token("https://a.example", "al", "8", NOW)
+    assert found.names_users
+    assert not found.names_workloads
+
+
+# -- documents ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("document", "why"),
+    [
+        (b"", "empty"),
+        (b"[]", "one list"),
+        (b'{"entries": {}}', "one list"),
+        (b'{"entries": [], "more": 1}', "one list"),
+        (b'{"entries": [7]}', "entry 1: an entry is an object"),
+        (b'{"entries": [], "entries": []}', "twice"),
+        (json.dumps({"entries": [written(), written()]}).encode(), "one `id`"),
+        (json.dumps({"entries": [written(), written(id="b", until="x")]}).encode(), "entry 2"),
+        (b" " * (2 << 20), "bytes"),
+    ],
+)
+def test_a_document_is_taken_whole_or_not_at_all(document: bytes, why: str) -> None:
+    with pytest.raises(QuarantineError, match=why):
+        read_quarantine(document)
+
+
+SEGMENTS = st.lists(st.sampled_from(["ns", "shop", "*", "a.b", "x_1"]), min_size=1, max_size=5)
+
+
+@given(st.lists(st.tuples(SEGMENTS, st.booleans()), max_size=5))
+def test_a_list_is_read_as_it_was_written(patterns: list[tuple[list[str], bool]]) -> None:
+    entries = tuple(
+        entry(spiffe_id="/".join(["spiffe://prod.example.org", *parts] + (["**"] if rest else [])))
+        for parts, rest in patterns
+    )
+
+    found = read_quarantine(write_quarantine(entries))
+
+    assert found == Quarantine(entries)
+    assert found.digest == Quarantine(entries).digest
+    assert bool(found.digest) == bool(entries)
+
+
+def test_nobody_has_no_digest_and_any_change_has_another() -> None:
+    one, other = entry(), entry()
+
+    assert NOBODY.digest == ""
+    assert len({NOBODY.digest, Quarantine((one,)).digest, Quarantine((other,)).digest}) == 3
+
+
+@given(
+    SEGMENTS,
+    st.lists(st.sampled_from(["ns", "shop", "a.b"]), min_size=1, max_size=6),
+    st.sampled_from([[], ["**"]]),
+)
+def test_a_pattern_holds_what_its_definition_says(parts: list[str], path: list[str], rest: list[str]) -> None:
+    text = "/".join(["spiffe://prod", *parts, *rest])
+    pattern = workload_pattern(text)
+
+    expected = (len(path) >= len(parts) if rest else len(path) == len(parts)) and all(
+        wanted in {"*", found} for wanted, found in zip(parts, path, strict=False)
+    )
+
+    assert pattern.holds("prod", tuple(path)) == expected
+    assert pattern.exact == (not rest and "*" not in parts)
+    assert pattern.text == text
+
+
+# -- files ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "quarantine.json"
+    path.write_bytes(write_quarantine(()))
+    return path
+
+
+def test_writers_wait_for_each_other_and_lose_nothing(file: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: add_entry(file, entry(), NOW), range(40)))
+
+    found = quarantine_in(file).entries
+    assert len(found) == 40
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda each: lift_entry(file, each.id, NOW), found))
+
+    assert quarantine_in(file) == NOBODY
+
+
+def test_entries_that_have_ended_leave_with_the_next_change(file: Path) -> None:
+    old, new = entry(), entry(dns="db.example.org")
+    add_entry(file, old, NOW)
+
+    add_entry(file, make_entry({"dns": "x"}, who="a", why="b", since=NOW, until=NOW + 9 * HOUR), NOW + HOUR)
+
+    assert old not in quarantine_in(file).entries
+    assert new not in quarantine_in(file).entries
+    assert len(quarantine_in(file).entries) == 1
+
+
+def test_a_list_that_is_full_takes_no_more(file: Path) -> None:
+    full = tuple(entry() for _ in range(MAX_QUARANTINE_ENTRIES))
+    file.write_bytes(write_quarantine(full))
+
+    with pytest.raises(QuarantineError, match="no room"):
+        add_entry(file, entry(), NOW)
+
+    assert quarantine_in(file).entries == full
+
+
+def test_what_cannot_be_read_is_never_written_over(file: Path) -> None:
+    file.write_bytes(b'{"entries": [')
+
+    with pytest.raises(QuarantineError, match=r"quarantine\.json: "):
+        add_entry(file, entry(), NOW)
+
+    assert file.read_bytes() == b'{"entries": ['
+
+
+def test_no_entry_of_that_name(file: Path) -> None:
+    with pytest.raises(NoSuchEntryError, match="no entry is named `q-none`"):
+        lift_entry(file, "q-none", NOW)
+
+
+def test_a_link_stays_a_link_and_the_mode_stays(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    link = tmp_path / "other" / "link.json"
+    link.symlink_to(file)
+    file.chmod(0o644)
+
+    add_entry(link, entry(), NOW)
+
+    assert link.is_symlink()
+    assert len(quarantine_in(file).entries) == 1
+    assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(QuarantineError, match="cannot be"):
+        add_entry(tmp_path / "none" / "q.json", entry(), NOW)
