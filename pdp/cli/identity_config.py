@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 from pdp.cli.output import CannotError
 from pdp.cli.trust_options import by_domain
+from pdp.config.live_sources import live_domains
 from pdp.config.load import load_identity_settings, read_file
 from pdp.config.model import IdentitySettings
 from pdp.config.tokens import token_trust
 from pdp.diagnostics import render
+from pdp.identity.bundle import LiveBundles
 from pdp.identity.tokens.live_trust import LiveTrust
 from pdp.identity.trust import TrustError, TrustStore, load_trust
 from pdp.store.problems import reason
@@ -47,7 +49,9 @@ def believed(trust: tuple[str, ...], config: Path | None) -> Believed:
         roots = load_trust(files) if files else None
     except TrustError as error:
         raise CannotError("no_trust", str(error)) from error
-    return Believed(roots, token_trust(settings)[0])
+    # This command asks no live source: what one would deliver is not there, and is told as that.
+    live = LiveBundles(live_domains(settings))
+    return Believed(roots, token_trust(settings, live=live.keys())[0])
 
 
 def _settings(config: Path) -> IdentitySettings:

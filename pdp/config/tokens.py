@@ -19,7 +19,7 @@ from pdp.config.values import FilePath, IssuerUrl, SourceUrlText, TrustDomainNam
 from pdp.identity.fetch import fetch, parse_source_url
 from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
 from pdp.identity.tokens.jwks import KeySet, KeySetError, KeySetKind, key_set, read_key_set
-from pdp.identity.tokens.live_trust import LiveTrust
+from pdp.identity.tokens.live_trust import KeySource, LiveTrust
 from pdp.identity.tokens.remote_keys import RemoteKeys
 from pdp.identity.tokens.signature import ALGORITHMS, JWT_SVID_ALGORITHMS
 from pdp.limits import MAX_LEEWAY_SECONDS, MAX_TRUST_FILE_BYTES
@@ -27,6 +27,9 @@ from pdp.limits import MAX_LEEWAY_SECONDS, MAX_TRUST_FILE_BYTES
 __all__ = ["BundleSettings", "IssuerSettings", "TokenSettings", "key_files", "token_trust"]
 
 _MAX_LIFETIME_SECONDS: Final = 366 * 86_400
+_NOT_NAMED: Final = (
+    "no live source delivers the keys: name them by one of `bundle`, `bundle_file` and `bundle_url`"
+)
 _OWN: Final = "it should be a table, or a text that holds JSON"
 
 
@@ -62,6 +65,7 @@ class _Believed(Section):
     """What is said of each, whoever it is. Where the keys are is said under the name of what holds them."""
 
     keys_in: ClassVar[str]
+    least_sources: ClassVar[int] = 1
 
     audiences: _Audiences
     leeway_seconds: _Leeway = 10
@@ -70,13 +74,17 @@ class _Believed(Section):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         name = self.keys_in
-        if sum(getattr(self, each) is not None for each in (name, f"{name}_file", f"{name}_url")) != 1:
+        if not self.least_sources <= self._sources() <= 1:
             msg = f"name the keys by one of `{name}`, `{name}_file` and `{name}_url`"
             raise ValueError(msg)
         if getattr(self, f"{name}_ca_file") is not None and getattr(self, f"{name}_url") is None:
             msg = f"`{name}_ca_file` is for `{name}_url` alone"
             raise ValueError(msg)
         return self
+
+    def _sources(self) -> int:
+        name = self.keys_in
+        return sum(getattr(self, each) is not None for each in (name, f"{name}_file", f"{name}_url"))
 
 
 @final
@@ -99,6 +107,7 @@ class BundleSettings(_Believed):
     """A trust domain whose JWT-SVIDs name workloads."""
 
     keys_in: ClassVar[str] = "bundle"
+    least_sources: ClassVar[int] = 0  # none where a live source delivers them: pdp.config.live_sources
 
     algorithms: Annotated[frozenset[str], AfterValidator(_of_bundle)] = Field(
         default=JWT_SVID_ALGORITHMS, strict=False, min_length=1
@@ -107,6 +116,11 @@ class BundleSettings(_Believed):
     bundle_file: FilePath | None = None
     bundle_url: SourceUrlText | None = None
     bundle_ca_file: FilePath | None = None
+
+    @property
+    def names_keys(self) -> bool:
+        """Whether it says where the keys are."""
+        return self._sources() > 0
 
 
 class TokenSettings(Section):
@@ -120,7 +134,7 @@ class TokenSettings(Section):
 
 
 class _Source(NamedTuple):
-    """Where the keys of one of them are: in the settings, in a file, or at a URL."""
+    """Where the keys of one of them are: in the settings, in a file, or at a URL; else with a live source."""
 
     setting: tuple[str, ...]
     kind: KeySetKind
@@ -128,6 +142,10 @@ class _Source(NamedTuple):
     file: Path | None = None
     url: str | None = None
     ca_file: Path | None = None
+
+    @property
+    def is_named(self) -> bool:
+        return any(each is not None for each in (self.document, self.file, self.url))
 
 
 def key_files(settings: TokenSettings) -> tuple[Path, ...]:
@@ -140,7 +158,9 @@ def key_files(settings: TokenSettings) -> tuple[Path, ...]:
 
 
 def token_trust(
-    settings: TokenSettings, contents: Mapping[Path, bytes | str] | None = None
+    settings: TokenSettings,
+    contents: Mapping[Path, bytes | str] | None = None,
+    live: Mapping[str, KeySource] | None = None,
 ) -> tuple[LiveTrust, list[Problem]]:
     """Everybody whose tokens are believed, and what is wrong or doubtful about their keys.
 
@@ -150,9 +170,10 @@ def token_trust(
     Args:
         settings: What is said of them.
         contents: What the files hold with their keys, or why that cannot be told; else they are read.
+        live: The keys of trust domains that have a live source, by name.
     """
     found: list[Problem] = []
-    remote: dict[tuple[TokenProfile, str], RemoteKeys] = {}
+    remote: dict[tuple[TokenProfile, str], KeySource] = {}
     issuers: dict[TokenProfile, dict[str, TokenIssuer]] = {profile: {} for profile in TokenProfile}
     given: list[tuple[str, IssuerSettings | BundleSettings]] = [
         *settings.issuers.items(), *settings.jwt_bundles.items(),
@@ -160,8 +181,11 @@ def token_trust(
     for name, each in given:
         profile = TokenProfile.OIDC if isinstance(each, IssuerSettings) else TokenProfile.SPIFFE
         source = _source(name, each)
-        keys = _keys(source, contents)
-        if source.url is not None and not keys.fault:
+        delivered = None if source.is_named else (live or {}).get(name)
+        keys = _keys(source, contents) if delivered is None else delivered.current()
+        if delivered is not None:
+            remote[profile, name] = delivered
+        elif source.url is not None and not keys.fault:
             remote[profile, name] = _remote(source)
         else:
             found += _doubts(source, keys)
@@ -196,6 +220,8 @@ def _source(name: str, given: IssuerSettings | BundleSettings) -> _Source:
         return _Source(
             (*table, f"{key}_url" if ca_file is None else f"{key}_ca_file"), kind, None, None, url, ca_file
         )
+    if document is None and file is None:
+        return _Source(table, kind)
     return _Source((*table, key if file is None else f"{key}_file"), kind, document, file)
 
 
@@ -210,6 +236,8 @@ def _keys(source: _Source, contents: Mapping[Path, bytes | str] | None) -> KeySe
             if isinstance(found, str):
                 return KeySet(keys=(), fault=f"{source.file}: {found}")
             return read_key_set(found, source.kind)
+        if not source.is_named:
+            return KeySet(keys=(), fault=_NOT_NAMED)
         if isinstance(source.document, str):
             return read_key_set(source.document.encode("utf-8"), source.kind)
         return key_set(source.document, source.kind)

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from pdp.config.freshness import SHORT_SECONDS
+from pdp.config.live_sources import live_domains, live_problems
 from pdp.config.local import local_problems
 from pdp.config.model import Settings
 from pdp.config.problem import Problem
 from pdp.config.tokens import token_trust
+from pdp.identity.bundle import LiveBundles
 from pdp.identity.quarantine.file import quarantine_in
 from pdp.identity.quarantine.lists import QuarantineError
 
@@ -34,7 +36,8 @@ def problems(settings: Settings) -> list[Problem]:
         found += secret_problems(("http", "key"), settings.http.key)
     for domain, roots in settings.trust.items():
         found += _readable(("trust", domain), roots)
-    found += token_trust(settings)[1]
+    found += live_problems(settings)
+    found += token_trust(settings, live=LiveBundles(live_domains(settings)).keys())[1]
     found += _quarantine(settings)
     found += _decision_log(settings)
     found += _freshness(settings)

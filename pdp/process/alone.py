@@ -12,6 +12,7 @@ from pdp.adapters.tls import ServerTls
 from pdp.config.address import parse_address
 from pdp.config.model import Settings
 from pdp.counters import Counters
+from pdp.identity.bundle import LiveBundles
 from pdp.identity.trust import TrustStore
 from pdp.process.administering import follow_admins, make_admin
 from pdp.process.answering import make_grpc, make_listener, make_log, make_service, make_verifier
@@ -50,13 +51,14 @@ __all__ = ["serve_alone"]
 def serve_alone(
     settings: Settings,
     trust: TrustStore,
+    live: LiveBundles,
     *,
     ready: Callable[[str, Versions], None],
     say: Say,
     edited: Callable[[Event], None],
     hangups: Hangups,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; the arguments are those of `start()`, and SIGHUP as it is heard.
+    """Serve until SIGINT or SIGTERM; the arguments are those of `start()`, bundles and SIGHUP as they come.
 
     Raises:
         CannotStartError: A setting or the policy set keeps the service from starting.
@@ -73,7 +75,7 @@ def serve_alone(
         kept = None if settings.policies.compiled is None else Kept(settings.policies.compiled, say)
         counters = Counters()
         metrics = Metrics(counters)
-        keys = TokenKeys(settings, metrics, say)
+        keys = TokenKeys(settings, metrics, say, live)
         quarantine = QuarantineList(settings.quarantine, metrics, say)
         circumstances = Circumstances(trust.digest, keys.trust.digest, quarantine.current.digest)
         publisher = make_publisher(bundle, circumstances.name, told=told, kept=kept)
@@ -97,7 +99,15 @@ def serve_alone(
         server = make_listener(settings, peers_of(local, tls), service, health, beside)
         held.enter_context(
             _follow(
-                settings, tls, keys, quarantine, circumstances, publisher=publisher, service=service, say=say
+                settings,
+                tls,
+                live,
+                keys,
+                quarantine,
+                circumstances,
+                publisher=publisher,
+                service=service,
+                say=say,
             )
         )
         held.callback(follow_policies(settings.policies.path, bundle, publisher, say).stop)
@@ -154,6 +164,7 @@ def _beside(  # noqa: PLR0913 -- what each of them is made of
 def _follow(  # noqa: PLR0913 -- what is followed, and who is told
     settings: Settings,
     tls: ServerTls | None,
+    live: LiveBundles,
     keys: TokenKeys,
     quarantine: QuarantineList,
     circumstances: Circumstances,
@@ -173,6 +184,7 @@ def _follow(  # noqa: PLR0913 -- what is followed, and who is told
         renewal = follow_files(
             settings,
             tls,
+            live,
             renewed=lambda: None,  # the listeners are told by `tls` itself
             restate=lambda digest: circumstances.of_roots(digest, publisher.restate),
             metrics=service.metrics,

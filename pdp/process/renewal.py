@@ -1,10 +1,10 @@
 """Certificate, key and roots as their files change: watched, checked, put in force, and told.
 
-What is wrong keeps what was in force. A root that is removed is believed no more before anything else
-happens; that a new revision says so comes after it.
+What is wrong keeps what was in force. Roots are put in force by `pdp.process.roots`, which has those of live
+sources as well.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,45 +14,48 @@ from pdp.adapters.tls import Credential, ServerCredentialError, ServerTls
 from pdp.config.model import Settings
 from pdp.config.unsafe import secret_problems
 from pdp.diagnostics import escape
+from pdp.identity.bundle import LiveBundles
 from pdp.identity.expiry import end
-from pdp.identity.renewal import renewed as trust_renewed
-from pdp.identity.renewal import trust_changes
-from pdp.identity.trust import TrustStore, trust_warnings
+from pdp.process.parts import Say
+from pdp.process.roots import Roots
 from pdp.service.metrics import Metrics
 from pdp.store.file_watch import Contents, FileWatcher
 from pdp.vocabulary import Millis
 
 __all__ = ["follow_files"]
 
-_Say = Callable[[str], None]
 
-
-def follow_files(
+def follow_files(  # noqa: PLR0913 -- all by keyword but three
     settings: Settings,
     tls: ServerTls,
+    live: LiveBundles,
     *,
     renewed: Callable[[], None],
     restate: Callable[[str], None],
     metrics: Metrics,
     clock: Callable[[], Millis],
-    say: _Say,
+    say: Say,
 ) -> ExitStack:
-    """Keep `tls` as its files are, until what is returned is closed.
+    """Keep `tls` as its files and live sources have it, until what is returned is closed.
 
     Args:
         settings: They name the files.
         tls: What is kept.
+        live: The bundles of trust domains that no file is for.
         renewed: Called once it holds something else, before that is told; has others go on with it.
-        restate: Told the digest of the trust that is in force, after each look at its files.
+        restate: Told the digest of the trust that is in force, after each look at it.
         metrics: Where it is counted.
         clock: The wall clock.
         say: Told of what changes, and of what is wrong.
     """
-    trust = _Trust(settings.trust, tls, renewed, restate, metrics, clock=clock, say=say)
+    roots = Roots(
+        tls, settings.trust, live,
+        renewed=renewed, restate=restate, metrics=metrics, clock=clock, say=say,
+    )  # fmt: skip
     ours = _Certificate(*settings.http.credentials, tls, renewed, metrics, clock=clock, say=say)
     watchers = (
         FileWatcher(
-            name="trust-watch", paths=list(settings.trust.values()), consider=trust.consider, tell=trust.tell
+            name="trust-watch", paths=list(settings.trust.values()), consider=roots.consider, tell=roots.tell
         ),
         FileWatcher(
             name="certificate-watch",
@@ -62,64 +65,11 @@ def follow_files(
         ),
     )
     following = ExitStack()
+    following.callback(live.on_change(roots.delivered))
     for watcher in watchers:
         watcher.start()
         following.callback(watcher.stop)
     return following
-
-
-@final
-class _Trust:
-    """The roots of callers."""
-
-    def __init__(
-        self,
-        files: Mapping[str, Path],
-        tls: ServerTls,
-        renewed: Callable[[], None],
-        restate: Callable[[str], None],
-        metrics: Metrics,
-        *,
-        clock: Callable[[], Millis],
-        say: _Say,
-    ) -> None:
-        self._files, self._tls, self._renewed, self._restate = files, tls, renewed, restate
-        self._metrics, self._clock, self._say = metrics, clock, say
-        self._handed_on = True
-
-    def consider(self, contents: Contents) -> str | None:
-        """Put what the files hold in force, as far as nothing is wrong with it."""
-        after, wrong = trust_renewed(self._tls.trust(), self._files, contents)
-        try:
-            if after != self._tls.current.pooled or not self._handed_on:
-                self._replace(after)
-        finally:
-            self._restate(after.digest)
-        return "\n".join(wrong) or None
-
-    def _replace(self, after: TrustStore) -> None:
-        before = self._tls.trust()
-        self._handed_on = False  # until others have it: else it is tried again
-        try:
-            self._tls.replace_trust(after)
-        finally:
-            self._renewed()
-        self._handed_on = True
-        self._metrics.renewed("trust")
-        now = datetime.fromtimestamp(self._clock() / 1000, UTC)
-        known = set(trust_warnings(before, now))
-        for phrase in trust_changes(before, after):
-            self._say(f"trust changed: {phrase}")
-        for warning in trust_warnings(after, now):
-            if warning not in known:
-                self._say(f"warning: {warning}")
-
-    def tell(self, wrong: str | None) -> None:
-        """Say what keeps the files from being in force, or that nothing does any more."""
-        self._metrics.renewal_refused("trust", refused=wrong is not None)
-        self._say(
-            "trust is as its files are again" if wrong is None else f"trust is not as its files are: {wrong}"
-        )
 
 
 @final
@@ -135,7 +85,7 @@ class _Certificate:
         metrics: Metrics,
         *,
         clock: Callable[[], Millis],
-        say: _Say,
+        say: Say,
     ) -> None:
         self.certificate, self.key = certificate, key
         self._tls, self._renewed = tls, renewed

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
+from pdp.config.live_sources import live_domains
 from pdp.config.model import Settings
+from pdp.identity.bundle import LiveBundles, with_live
 from pdp.identity.trust import TrustStore
 from pdp.process.edits import describe
 from pdp.process.forks import Forks
@@ -30,7 +32,7 @@ def start(  # noqa: PLR0913 -- all by keyword but two
 
     Args:
         settings: What to serve and how.
-        trust: The roots that callers are verified to.
+        trust: The roots of files that callers are verified to.
         forks: Begins processes of workers.
         ready: Called once connections are accepted, with the address and what is served.
         say: Gets what is to be told, a paragraph at a time.
@@ -43,13 +45,17 @@ def start(  # noqa: PLR0913 -- all by keyword but two
     """
     tell = edited or (lambda event: say(describe(event)))
     tell_settings = reread or (lambda event: say(describe_settings(event)))
+    live = LiveBundles(live_domains(settings))
+    trust = with_live(trust, live)
     with Hangups(settings, read, tell_settings) as hangups:
         # Each imports much that the other does not.
         if settings.process.workers == 1:
             from pdp.process.alone import serve_alone  # noqa: PLC0415
 
-            serve_alone(settings, trust, ready=ready, say=say, edited=tell, hangups=hangups)
+            serve_alone(settings, trust, live, ready=ready, say=say, edited=tell, hangups=hangups)
         else:
             from pdp.process.together import serve_together  # noqa: PLC0415
 
-            serve_together(settings, trust, forks=forks, ready=ready, say=say, edited=tell, hangups=hangups)
+            serve_together(
+                settings, trust, live, forks=forks, ready=ready, say=say, edited=tell, hangups=hangups
+            )

@@ -16,6 +16,7 @@ from pdp.adapters.binding import bind
 from pdp.adapters.health_listener import HealthListener
 from pdp.config.address import Address, parse_address
 from pdp.config.model import Settings
+from pdp.identity.bundle import LiveBundles
 from pdp.identity.trust import TrustStore
 from pdp.limits import DRAIN_SECONDS, WORKER_BEAT_SECONDS
 from pdp.process.administering import follow_admins, make_admin
@@ -58,9 +59,10 @@ _SPARE_SECONDS: Final = 5.0  # for a worker that ends, beyond all that it waits 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-def serve_together(
+def serve_together(  # noqa: PLR0913 -- all by keyword but three
     settings: Settings,
     trust: TrustStore,
+    live: LiveBundles,
     *,
     forks: Forks,
     ready: Callable[[str, Versions], None],
@@ -68,24 +70,25 @@ def serve_together(
     edited: Callable[[Event], None],
     hangups: Hangups,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; the arguments are those of `start()`, and SIGHUP as it is heard.
+    """Serve until SIGINT or SIGTERM; the arguments are those of `start()`, bundles and SIGHUP as they come.
 
     Raises:
         CannotStartError: A setting or the policy set keeps the service from starting.
     """
     with ExitStack() as held, asyncio.Runner() as runner:
         supervisor = _Supervisor(
-            settings, trust, held, forks=forks, ready=ready, say=say, edited=edited, hangups=hangups
+            settings, trust, live, held, forks=forks, ready=ready, say=say, edited=edited, hangups=hangups
         )
         runner.run(supervisor.run())
 
 
 @final
 class _Supervisor:
-    def __init__(  # noqa: PLR0913 -- all by keyword but three
+    def __init__(  # noqa: PLR0913 -- all by keyword but four
         self,
         settings: Settings,
         trust: TrustStore,
+        live: LiveBundles,
         held: ExitStack,
         *,
         forks: Forks,
@@ -95,6 +98,7 @@ class _Supervisor:
         hangups: Hangups,
     ) -> None:
         self._settings, self._held, self._ready, self._say = settings, held, ready, say
+        self._live = live
         self._hangups = hangups
         self._forks = forks
         self._listener = take_http(settings, held)
@@ -108,7 +112,7 @@ class _Supervisor:
         peers_of(self._local, self._tls)
         self._panel = Panel.make(settings.process.workers + 1)
         self._metrics = Metrics(self._panel.counters(settings.process.workers))
-        self._keys = TokenKeys(settings, self._metrics, say)
+        self._keys = TokenKeys(settings, self._metrics, say, self._live)
         self._quarantine = QuarantineList(settings.quarantine, self._metrics, say)
         self._circumstances = Circumstances(
             trust.digest, self._keys.trust.digest, self._quarantine.current.digest
@@ -218,6 +222,7 @@ class _Supervisor:
             renewal = follow_files(
                 self._settings,
                 self._tls,
+                self._live,
                 renewed=self._renew,
                 restate=lambda digest: self._circumstances.of_roots(digest, self._publisher.restate),
                 metrics=self._metrics,

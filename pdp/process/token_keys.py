@@ -12,6 +12,7 @@ from typing import Final, final
 from pdp.config.problem import Problem
 from pdp.config.tokens import TokenSettings, key_files, token_trust
 from pdp.diagnostics import escape
+from pdp.identity.bundle import LiveBundles
 from pdp.identity.tokens.issuer import TokenProfile, TokenTrust
 from pdp.identity.tokens.remote_keys import RemoteKeys
 from pdp.process.parts import Say
@@ -28,10 +29,13 @@ _WHAT: Final = "keys"
 class TokenKeys:
     """The keys of issuers and trust domains. May be used by several threads."""
 
-    def __init__(self, settings: TokenSettings, metrics: Metrics, say: Say) -> None:
-        """Read what the settings and their files hold; nothing is fetched yet."""
+    def __init__(
+        self, settings: TokenSettings, metrics: Metrics, say: Say, delivered: LiveBundles | None = None
+    ) -> None:
+        """Read what the settings and their files hold, and `delivered` has; nothing is fetched yet."""
         self._settings, self._metrics, self._say = settings, metrics, say
-        self._live = token_trust(settings)[0]
+        self._delivered = delivered or LiveBundles()
+        self._live = token_trust(settings, live=self._delivered.keys())[0]
         self._trust = self._handed_on = self._live.now()
         self._changed: Callable[[], None] | None = None
         self._lock = threading.Lock()
@@ -56,8 +60,9 @@ class TokenKeys:
             changed: Called once `trust` is another one; has others go on with it.
         """
         self._changed = changed
-        self._settle()
         following = ExitStack()
+        following.callback(self._delivered.on_change(self._settle))
+        self._settle()
         files = key_files(self._settings)
         if files:
             watcher = FileWatcher(
@@ -66,6 +71,8 @@ class TokenKeys:
             watcher.start()
             following.callback(watcher.stop)
         for (_, name), keys in self._live.remote.items():
+            if not isinstance(keys, RemoteKeys):
+                continue
             threading.Thread(target=self._keep, args=(name, keys), name="keys-fetch", daemon=True).start()
         following.callback(self._stop.set)
         return following
@@ -90,7 +97,7 @@ class TokenKeys:
     # -- files ---------------------------------------------------------------------------
 
     def _consider(self, contents: Contents) -> str | None:
-        fresh, problems = token_trust(self._settings, contents)
+        fresh, problems = token_trust(self._settings, contents, self._delivered.keys())
         self._live.replace(fresh.now())
         self._settle()
         wrong = [_sentence(problem) for problem in problems if problem.refused]

@@ -12,6 +12,8 @@ from pdp.config.load import load_identity_settings, load_settings
 from pdp.config.model import Settings
 from pdp.config.tokens import token_trust
 from pdp.diagnostics import Source
+from pdp.identity.bundle import LiveBundles, SpiffeBundle
+from pdp.identity.tokens.jwks import KeySetKind, key_set
 from pdp.identity.tokens.signature import ALGORITHMS, JWT_SVID_ALGORITHMS
 from tests.config.test_config_command import PAGE, check
 from tests.config.test_config_command import folder as folder  # noqa: PLC0414 - a fixture
@@ -134,6 +136,26 @@ def test_a_key_that_is_not_used_is_a_warning_and_so_is_a_set_without_keys() -> N
     assert (refused, "nothing verifies" in message) == (False, True)
 
 
+def test_a_bundle_that_nobody_delivers_and_no_setting_names_is_refused() -> None:
+    ((setting, message, refused),) = keys_of(BUNDLE)[1]
+
+    assert (setting, refused) == (f"jwt_bundles.{DOMAIN}", True)
+    assert message.endswith("name them by one of `bundle`, `bundle_file` and `bundle_url`")
+
+
+def test_a_bundle_that_a_live_source_delivers_has_its_keys_as_they_come() -> None:
+    live = LiveBundles([DOMAIN])
+    believed, problems = token_trust(settings(BUNDLE), live=live.keys())
+    before = believed.now().bundles[DOMAIN].keys
+
+    keys = key_set({"keys": [{**KEY, "use": "jwt-svid"}]}, KeySetKind.BUNDLE)
+    live.put([SpiffeBundle(trust_domain=DOMAIN, roots=(), keys=keys)])
+
+    assert (problems, before.keys) == ([], ())
+    assert "not delivered" in before.fault
+    assert [key.key_id for key in believed.now().bundles[DOMAIN].keys.keys] == ["a"]
+
+
 # -- what is refused -------------------------------------------------------------------
 
 
@@ -143,7 +165,7 @@ def test_a_key_that_is_not_used_is_a_warning_and_so_is_a_set_without_keys() -> N
         (f'[issuers."{ISSUER}"]\njwks = \'{SET}\'\n', 1, "audiences` is not set"),
         (f"{HEAD}", 1, "name the keys by one of `jwks`, `jwks_file` and `jwks_url`"),
         (f"{HEAD}jwks = '{SET}'\njwks_file = \"x\"\n", 1, "name the keys by one of"),
-        (f"{BUNDLE}", 1, "name the keys by one of `bundle`, `bundle_file` and `bundle_url`"),
+        (f"{BUNDLE}bundle = '{SET}'\nbundle_file = \"x\"\n", 1, "name the keys by one of `bundle`"),
         (f"{HEAD}jwks = 1\n", 3, "a table, or a text that holds JSON"),
         (f"{HEAD}jwks = ['{SET}']\n", 3, "a table, or a text that holds JSON"),
         (f"{HEAD}jwks = '{SET}'\nalgorithms = []\n", 4, "at least 1 item"),

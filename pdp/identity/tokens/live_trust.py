@@ -1,34 +1,48 @@
-"""Everybody whose tokens are believed, where the keys of some are fetched.
+"""Everybody whose tokens are believed, where the keys of some change while the service runs.
 
-This module puts the keys in force into the configuration of their issuer. When they are looked for is in
-`pdp.identity.tokens.remote_keys`; how they are fetched in `pdp.identity.fetch`.
+This module puts the keys in force into the configuration of their issuer. When keys that are
+fetched are looked for is in `pdp.identity.tokens.remote_keys`, how in `pdp.identity.fetch`; those that a live
+source delivers are in `pdp.identity.bundle`.
 """
 
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import final
+from typing import Protocol, final
 
 from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
 from pdp.identity.tokens.jwks import KeySet
-from pdp.identity.tokens.remote_keys import RemoteKeys
 
-__all__ = ["LiveTrust"]
+__all__ = ["KeySource", "LiveTrust"]
+
+
+class KeySource(Protocol):
+    """Keys of one issuer that change. May be used by several threads."""
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with them or their source; empty where nothing is."""
+
+    def current(self) -> KeySet:
+        """The keys in force, without a look at their source."""
+
+    def latest(self, key_id: str | None = None) -> KeySet:
+        """The same, after a look if one is due, or if none has this name."""
 
 
 @final
 class LiveTrust:
     """A `TokenTrust` whose keys change. May be used by several threads."""
 
-    def __init__(self, fixed: TokenTrust, remote: Mapping[tuple[TokenProfile, str], RemoteKeys]) -> None:
+    def __init__(self, fixed: TokenTrust, remote: Mapping[tuple[TokenProfile, str], KeySource]) -> None:
         """Take keys from `remote`, by profile and name of their issuer, and all else from `fixed`."""
         self._trust = fixed
         self._remote = remote
         self._lock = threading.Lock()
 
     @property
-    def remote(self) -> Mapping[tuple[TokenProfile, str], RemoteKeys]:
-        """Those keys that are fetched, by profile and name of their issuer."""
+    def remote(self) -> Mapping[tuple[TokenProfile, str], KeySource]:
+        """Those keys that change by themselves, by profile and name of their issuer."""
         return self._remote
 
     def now(self) -> TokenTrust:
