@@ -19,7 +19,7 @@ from pdp.identity.tokens.live_trust import LiveTrust
 from pdp.identity.trust import TrustError, TrustStore, load_trust
 from pdp.store.problems import reason
 
-__all__ = ["Believed", "believed"]
+__all__ = ["Believed", "believed", "settings_of"]
 
 
 class Believed(NamedTuple):
@@ -43,7 +43,7 @@ def believed(trust: tuple[str, ...], config: Path | None) -> Believed:
         CannotError: The settings have a mistake, or roots cannot be read.
         BadParameter: A `--trust` is not `DOMAIN=FILE`.
     """
-    settings = IdentitySettings() if config is None else _settings(config)
+    settings = IdentitySettings() if config is None else settings_of(config)
     files = by_domain(trust) or settings.trust
     try:
         roots = load_trust(files) if files else None
@@ -54,7 +54,12 @@ def believed(trust: tuple[str, ...], config: Path | None) -> Believed:
     return Believed(roots, token_trust(settings, live=live.keys())[0])
 
 
-def _settings(config: Path) -> IdentitySettings:
+def settings_of(config: Path) -> IdentitySettings:
+    """What a file says about identity.
+
+    Raises:
+        CannotError: It cannot be read, or has a mistake.
+    """
     try:
         source = read_file(config)
     except OSError as error:

@@ -51,6 +51,9 @@ _COMMANDS: Final = MappingProxyType(
         "fmt": _Command("pdp.cli.fmt", "fmt", "Bring policy files into the one layout."),
         "identity": _Command("pdp.cli.identity", "identity", "Say what an ID or a certificate comes to."),
         "pki": _Command("pdp.cli.pki", "pki", "Make and renew certificates for development."),
+        "quarantine": _Command(
+            "pdp.cli.quarantine", "quarantine", "Say which identities are believed no more."
+        ),
         "serve": _Command("pdp.cli.serve", "serve", "Answer decisions over HTTP."),
         "test": _Command("pdp.cli.test", "test_command", "Run the tests that stand beside the policies."),
     }

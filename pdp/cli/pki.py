@@ -6,16 +6,16 @@ called, 3 it could not be done; nothing here answers "no", so 1 is not used.
 """
 
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeVar, final
+from typing import Any, Final, NoReturn, TypeVar
 
 import click
 
+from pdp.cli.duration_option import DURATION
 from pdp.diagnostics import escape
 from pdp.identity.authority import (
     INTERMEDIATE,
@@ -37,8 +37,6 @@ __all__ = ["pki"]
 _MISTAKE: Final = 2
 _COULD_NOT: Final = 3
 
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_DURATION: Final = re.compile(r"([0-9]{1,9})([smhd])", re.ASCII)
 
 # `\b` asks click to leave the lines below it as they are.
 _GROUP_EXAMPLE: Final = """\b
@@ -65,26 +63,6 @@ Example:
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-@final
-class _Duration(click.ParamType[timedelta]):
-    """A whole number of seconds, minutes, hours or days."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        if isinstance(value, timedelta):
-            return value
-        match = _DURATION.fullmatch(str(value))
-        if match is None:
-            self.fail(
-                f"`{escape(str(value))[:40]}` is not a duration such as 90s, 30m, 24h or 7d", param, ctx
-            )
-        return timedelta(**{_UNITS[match[2]]: int(match[1])})
-
-
-_DURATION_TYPE: Final = _Duration()
-
-
 def _shared_options(function: _Function) -> _Function:
     """The options of every command here."""
     folder = click.option(
@@ -107,10 +85,10 @@ def pki() -> None:
 
 @pki.command("init", epilog=_INIT_EXAMPLE)
 @click.option("--trust-domain", required=True, metavar="NAME", help="The SPIFFE trust domain to sign for.")
-@click.option("--root-ttl", type=_DURATION_TYPE, default=ROOT_TTL, metavar="DURATION", help="Default: 1825d.")
+@click.option("--root-ttl", type=DURATION, default=ROOT_TTL, metavar="DURATION", help="Default: 1825d.")
 @click.option(
     "--intermediate-ttl",
-    type=_DURATION_TYPE,
+    type=DURATION,
     default=INTERMEDIATE_TTL,
     metavar="DURATION",
     help="Default: 90d.",
@@ -139,7 +117,7 @@ def init_command(
 @click.option("--spiffe-id", required=True, metavar="ID", help="The workload's SPIFFE ID.")
 @click.option("--dns", multiple=True, metavar="HOST", help="A DNS name it serves as. Repeatable.")
 @click.option("--ip", "ips", multiple=True, metavar="ADDRESS", help="An address it serves on. Repeatable.")
-@click.option("--ttl", type=_DURATION_TYPE, default=LEAF_TTL, metavar="DURATION", help="Default: 24h.")
+@click.option("--ttl", type=DURATION, default=LEAF_TTL, metavar="DURATION", help="Default: 24h.")
 @_shared_options
 def issue_command(
     name: str,
@@ -159,7 +137,7 @@ def issue_command(
 
 @pki.command("rotate", epilog=_ROTATE_EXAMPLE)
 @click.argument("name")
-@click.option("--ttl", type=_DURATION_TYPE, metavar="DURATION", help="Default: as long as the old one.")
+@click.option("--ttl", type=DURATION, metavar="DURATION", help="Default: as long as the old one.")
 @_shared_options
 def rotate_command(name: str, ttl: timedelta | None, folder: Path, *, as_json: bool) -> None:
     """Replace NAME by a new key and certificate with the same names.

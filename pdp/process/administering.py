@@ -8,7 +8,6 @@ from typing import final
 from pdp.adapters.admin import AdminApp, AdminRights
 from pdp.adapters.admin_listener import AdminListener
 from pdp.adapters.tls import ServerTls
-from pdp.compiler.atoms import ExactAtom, SetAtom
 from pdp.config.model import Settings
 from pdp.config.quarantine import AdminSettings
 from pdp.identity.quarantine.entries import Entry
@@ -17,15 +16,14 @@ from pdp.identity.quarantine.lists import Quarantine
 from pdp.identity.quarantine.workloads import workload_pattern
 from pdp.identity.renewal import renewed
 from pdp.identity.trust import TrustError, load_trust
-from pdp.index.principals import Principals
-from pdp.principals import dns_principal, spiffe_principal
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.parts import Say, clock
 from pdp.process.quarantine import QuarantineList
+from pdp.service.quarantined import named_in
 from pdp.store.file_watch import Contents, FileWatcher
 from pdp.store.versions import Versions
 
-__all__ = ["follow_admins", "hits", "make_admin"]
+__all__ = ["follow_admins", "make_admin"]
 
 
 @final
@@ -49,21 +47,11 @@ class _Kept:
         return entry
 
     def hits(self, entry: Entry) -> int:
-        return hits(entry, self._versions.current.snapshot.index.principals)
-
-
-def hits(entry: Entry, principals: Principals) -> int:
-    """How many identities that are named somewhere an entry is about."""
-    kind, value = entry.target
-    if kind not in {"spiffe_id", "dns"}:
-        return 0
-    pattern = workload_pattern(value if kind == "spiffe_id" else f"dns:{value}")
-    found = set[str]()
-    for atom in principals.numbers():
-        terms = (*atom.terms, *atom.excluded) if isinstance(atom, SetAtom) else (atom,)
-        found.update(term.id for term in terms if isinstance(term, ExactAtom))
-    parsed = [dns_principal(id_[4:]) if id_.startswith("dns:") else spiffe_principal(id_) for id_ in found]
-    return sum(pattern.holds(each.trust_domain, each.segments) for each in parsed)
+        kind, value = entry.target
+        if kind not in {"spiffe_id", "dns"}:
+            return 0
+        pattern = workload_pattern(value if kind == "spiffe_id" else f"dns:{value}")
+        return named_in(pattern, self._versions.current.snapshot.index.principals)
 
 
 def make_admin(

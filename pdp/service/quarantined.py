@@ -10,15 +10,19 @@ about somebody else must not be used again for whom an entry is about.
 
 from typing import Final
 
+from pdp.compiler.atoms import ExactAtom, SetAtom
 from pdp.engine.explanation import Explanation, Problem
 from pdp.engine.region import for_this_principal, for_this_user
 from pdp.identity.caller import Caller
 from pdp.identity.quarantine.entries import Entry
 from pdp.identity.quarantine.lists import Quarantine
+from pdp.identity.quarantine.workloads import WorkloadPattern
+from pdp.index.principals import Principals
+from pdp.principals import dns_principal, spiffe_principal
 from pdp.service.proof import Proof
 from pdp.vocabulary import Decision, Effect, Millis, Reason, Request
 
-__all__ = ["DENIED", "entry_about", "entry_of_caller", "explained", "narrowed"]
+__all__ = ["DENIED", "entry_about", "entry_of_caller", "explained", "named_in", "narrowed"]
 
 #: For this very request: what it is about may be lifted at any moment.
 DENIED: Final = Decision(
@@ -60,3 +64,17 @@ def explained(entry: Entry) -> Explanation:
     kind, value = entry.target
     sentence = f"`{kind}` {value} is quarantined until {entry.until} by {entry.who}: {entry.why} ({entry.id})"
     return Explanation(considered=(), nearest=None, problem=Problem(code="quarantined", sentence=sentence))
+
+
+def named_in(pattern: WorkloadPattern, principals: Principals) -> int:
+    """How many identities that policies name are in a pattern; slow."""
+    found = set[str]()
+    for atom in principals.numbers():
+        terms = (*atom.terms, *atom.excluded) if isinstance(atom, SetAtom) else (atom,)
+        found.update(term.id for term in terms if isinstance(term, ExactAtom))
+    dns = "dns:"
+    named = [
+        dns_principal(id_.removeprefix(dns)) if id_.startswith(dns) else spiffe_principal(id_)
+        for id_ in found
+    ]
+    return sum(pattern.holds(each.trust_domain, each.segments) for each in named)

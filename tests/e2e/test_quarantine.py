@@ -1,6 +1,5 @@
 """Leaked credentials: believed no more within a second, by all workers, on open connections."""
 
-import json
 import time
 from pathlib import Path
 from tempfile import mkdtemp
@@ -10,11 +9,12 @@ import pytest
 from cryptography.x509 import load_pem_x509_certificate
 
 from pdp.adapters.grpc.v1 import decision_pb2 as v1
-from tests.e2e.evidencing import EDGE, Evidencing, svid, user_token
+from tests.e2e.evidencing import Evidencing, evidencing, svid, user_token
 from tests.e2e.grpc_calls import call, channel, grpc_port, to_question
-from tests.e2e.quarantining import Quarantining, document, entry, quarantining
+from tests.e2e.quarantining import document, entry, quarantining
 from tests.e2e.running import PEP, PROD, WEB, Pki, question, send, until
 from tests.e2e.test_evidence import chain, xfcc
+from tests.identity.publishing import publishing
 from tests.identity.tokens import ISSUER
 
 WORKERS = pytest.mark.parametrize("workers", ["1", "2"])
@@ -148,125 +148,34 @@ def test_an_entry_ends_by_itself(pki: Pki, tmp_path: Path) -> None:
         until(lambda: answers(found.at, "pep") == {"allowed"})
 
 
-# -- those who change it --------------------------------------------------------------
-
-
-def said(**what: Any) -> dict[str, Any]:
-    return {"spiffe_id": WEB, "why": "key on a forum", "seconds": 3600, **what}
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, pki: Pki) -> Any:
-    with quarantining(pki, tmp_path_factory.mktemp("admin")) as found:
-        yield found
-
-
-@WORKERS
-def test_what_an_admin_adds_is_in_force_when_it_is_answered_and_so_is_lifting(
-    pki: Pki, tmp_path: Path, workers: str
-) -> None:
-    with quarantining(pki, tmp_path, "--workers", workers) as found:
-        added = found.admin("adder", body=said())
-
-        assert added.status == 201
-        assert answers(found.at, "pep") == {"quarantined"}
-        assert added.json["who"] == "spiffe://ops.example.org/people/adder"
-        listed = found.admin("lifter")
-        assert listed.json["entries"] == [added.json]
-        found.at.service.wait_line(added.json["id"])
-
-        lifted = found.admin("lifter", f"/v1/quarantine/{added.json['id']}/lift", {"why": "rotated"})
-
-        assert (lifted.status, lifted.json) == (200, added.json)
-        assert answers(found.at, "pep") == {"allowed"}
-        line = found.at.service.wait_line("was lifted by")
-        assert "people/lifter: rotated" in line
-        assert json.loads(found.file.read_bytes()) == {"entries": []}
-
-
-@pytest.mark.parametrize(
-    ("who", "body", "path", "code"),
-    [
-        ("nobody", said(), "/v1/quarantine", "admin_not_permitted"),
-        ("nobody", None, "/v1/quarantine", "admin_not_permitted"),
-        ("lifter", said(), "/v1/quarantine", "quarantine_not_permitted"),
-        ("adder", {"why": "x"}, "/v1/quarantine/q-1/lift", "lift_not_permitted"),
-        ("lifter", {"why": "x"}, "/v1/quarantine/q-1/lift", "no_such_entry"),
-        ("lifter", {"why": " "}, "/v1/quarantine/q-1/lift", "invalid_entry"),
-        ("lifter", {}, "/v1/quarantine/q-1/lift", "invalid_entry"),
-        ("adder", said(why="a\nb"), "/v1/quarantine", "invalid_entry"),
-        ("adder", said(why=7), "/v1/quarantine", "invalid_entry"),
-        ("adder", said(seconds=0), "/v1/quarantine", "invalid_entry"),
-        ("adder", said(seconds=True), "/v1/quarantine", "invalid_entry"),
-        ("adder", said(seconds=367 * 86_400), "/v1/quarantine", "invalid_entry"),
-        ("adder", said(who="somebody else"), "/v1/quarantine", "invalid_entry"),
-        ("adder", said(dns="db.example.org"), "/v1/quarantine", "invalid_entry"),
-        ("adder", said(spiffe_id="spiffe://*/x"), "/v1/quarantine", "invalid_entry"),
-        ("adder", "[]", "/v1/quarantine", "invalid_entry"),
-        ("adder", '{"why": "x", "why": "y"}', "/v1/quarantine", "duplicate_key"),
-        ("adder", " " * 20_000, "/v1/quarantine", "body_too_large"),
-        ("adder", None, "/v1/other", "not_found"),
-        ("both", said(), "/v1/quarantine/", "not_found"),
-    ],
-)
-def test_what_is_refused_changes_nothing(
-    served: Quarantining, who: str, body: Any, path: str, code: str
-) -> None:
-    before = served.file.read_bytes()
-
-    reply = served.admin(who, path, body)
-
-    assert reply.status >= 400
-    assert reply.code == code
-    assert served.file.read_bytes() == before
-
-
-def test_a_body_of_another_type_is_refused(served: Quarantining) -> None:
-    reply = served.admin("adder", body=json.dumps(said()), headers={"content-type": "text/plain"})
-
-    assert (reply.status, reply.code) == (415, "unsupported_media_type")
-
-
-def test_a_caller_of_decisions_is_nobody_here(served: Quarantining) -> None:
-    with pytest.raises(OSError, match=r"(?i)alert|reset|closed|EOF"):
-        served.admin("pep")
-
-
-def test_an_entry_about_many_takes_a_second_word(pki: Pki, tmp_path: Path) -> None:
-    with quarantining(pki, tmp_path) as found:
-        (found.at.service.policies / "many.policy").write_text(
-            "language 1\nservice many {\n"
-            + "".join(f"    allow prod/ns/shop/sa/w{n} to GET /{n} as w{n}\n" for n in range(12))
-            + "}\n"
+def test_a_list_at_a_url_is_followed_and_kept_for_the_next_start(pki: Pki, tmp_path: Path) -> None:
+    for name in ("list", "one", "two", "three"):
+        (tmp_path / name).mkdir()
+    kept = tmp_path / "kept.json"
+    with publishing(tmp_path / "list") as source:
+        source.document = document()
+        settings = (
+            f'[quarantine]\nurl = "{source.url}"\nca_file = "{source.roots}"\nkept = "{kept}"\n'
+            "poll_seconds = 0.2\n"
         )
-        found.at.service.wait_line("many")
-        wide = said(spiffe_id=f"spiffe://{PROD}/ns/shop/*/*")
+        with evidencing(pki, tmp_path / "one", "--workers", "2", settings=settings) as at:
+            assert answers(at, "pep") == {"allowed"}
 
-        first = found.admin("adder", body=wide)
+            source.document = document(entry(spiffe_id=WEB))
+            took = until(lambda: answers(at, "pep") == {"quarantined"})
 
-        assert (first.status, first.code) == (409, "needs_confirmation")
-        assert found.admin("adder", body={**wide, "confirm": 1}).status == 409
-        named = int(first.json["error"]["message"].rpartition("confirm: ")[2].strip("`"))
-        assert named > 10
-        assert found.admin("adder", body={**wide, "confirm": named}).status == 201
-
-
-def test_who_is_quarantined_administers_no_more(pki: Pki, tmp_path: Path) -> None:
-    with quarantining(pki, tmp_path) as found:
-        found.put(entry(spiffe_id="spiffe://ops.example.org/people/both"))
-        found.until_in_force()
-
-        reply = found.admin("both", body=said())
-
-        assert (reply.status, reply.code) == (403, "caller_quarantined")
-
-
-def test_a_list_that_cannot_be_written_is_said_and_stays(pki: Pki, tmp_path: Path) -> None:
-    with quarantining(pki, tmp_path, first=document(entry(spiffe_id=WEB))) as found:
-        found.file.write_bytes(b"{")
-
-        reply = found.admin("adder", body=said(spiffe_id=EDGE))
-
-        assert (reply.status, reply.code) == (503, "not_changed")
-        assert found.file.read_bytes() == b"{"
-        assert answers(found.at, "pep") == {"quarantined"}
+            assert took < 1
+            mark = at.service.mark()
+            source.document = b'{"entries": ['
+            at.service.wait_line("the quarantine stays as it was: https://", mark)
+            assert answers(at, "pep") == {"quarantined"}
+            assert kept.stat().st_mode & 0o777 == 0o600
+    with evidencing(pki, tmp_path / "two", settings=settings) as at:
+        at.service.wait_line("warning: the quarantine is as it was kept: https://")
+        assert answers(at, "pep") == {"quarantined"}
+    kept.unlink()
+    with (
+        pytest.raises(AssertionError, match="who is quarantined cannot be told"),
+        evidencing(pki, tmp_path / "three", settings=settings),
+    ):
+        pass

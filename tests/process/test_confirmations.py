@@ -9,10 +9,12 @@ from contextlib import ExitStack
 import pytest
 
 from pdp.config.model import Settings
+from pdp.identity.quarantine.lists import NOBODY
 from pdp.identity.tokens.issuer import TokenTrust
 from pdp.process.desk import Desk
 from pdp.process.messages import Begin
 from pdp.process.panel import Panel
+from pdp.process.parcel import Believed
 from pdp.store.bundle import make_bundle
 from pdp.store.loader import Loader
 from pdp.store.versions import Published
@@ -53,8 +55,9 @@ def desk(first: Published) -> Iterator[Desk]:
         held.callback(os.close, files[1])
         settings = Settings.model_validate(SETTINGS)
         yield Desk(
-            begin, files, None, settings, first, tokens=TokenTrust, look=nobody_looks, say=print, held=held
-        )
+            begin, files, None, settings, first,
+            believed=lambda: Believed(TokenTrust(), NOBODY), look=nobody_looks, say=print, held=held,
+        )  # fmt: skip
 
 
 def test_one_of_the_version_that_is_served_counts(desk: Desk, first: Published) -> None:
