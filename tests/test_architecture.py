@@ -82,15 +82,17 @@ LIBRARIES: Final = {
         "vocabulary.py", "principals.py", "compiler/evaluation.py", "identity/caller.py", "adapters/", "cli/",
         "process/",
         "audit/record.py", "diagnostics.py", "lang/ast/", "lang/written.py", "identity/tokens/handed.py",
+        "identity/quarantine/",
         "compiler/rows.py", "compiler/resolve.py", "compiler/terms.py", "analysis/lowered.py", "image/",
     ),
     "prometheus_client": ("adapters/metrics_page.py",),
     "pydantic": ("config/",),
     "rich": ("cli/output.py",),
-    "starlette": ("adapters/app.py", "adapters/events.py", "adapters/health.py"),  # what FastAPI is made of
+    # What FastAPI is made of.
+    "starlette": ("adapters/app.py", "adapters/events.py", "adapters/health.py", "adapters/admin"),
     "uvicorn": (
         "adapters/server.py", "adapters/uvicorn_server.py", "adapters/bounded.py", "adapters/connection.py",
-        "adapters/health_listener.py",
+        "adapters/health_listener.py", "adapters/admin_listener.py",
     ),
     "watchfiles": ("store/places.py",),
 }  # fmt: skip

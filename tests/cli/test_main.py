@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.example import ROOT, policies, process, run
 
-COMMANDS = ("bench", "check", "config", "decide", "fmt", "identity", "pki", "serve", "test")
+COMMANDS = ("bench", "check", "config", "decide", "fmt", "identity", "pki", "quarantine", "serve", "test")
 
 
 def test_help_lists_every_command_on_one_line() -> None:
@@ -35,7 +35,7 @@ def test_help_loads_no_command_and_not_the_compiler() -> None:
     assert sorted(json.loads(loaded.replace("'", '"'))) == ["pdp.cli", "pdp.cli.main"]
 
 
-@pytest.mark.parametrize("command", ["check", "decide", "fmt", "identity", "pki", "test"])
+@pytest.mark.parametrize("command", ["check", "decide", "fmt", "identity", "pki", "quarantine", "test"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = run(command, "--help")
 

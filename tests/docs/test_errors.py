@@ -15,6 +15,8 @@ from pdp.adapters.local import Local
 from pdp.adapters.schemas import BadQuestionError
 from pdp.identity.forwarded.xfcc import XFCC
 from pdp.identity.local import named_caller
+from pdp.identity.quarantine.file import make_entry
+from pdp.identity.quarantine.lists import Quarantine
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
 from pdp.service.decision_service import DecisionService
 from pdp.service.errors import CannotAnswerError, NotPermittedError, OverloadedError
@@ -172,6 +174,13 @@ def asking_of_stale_policies(to: DecisionService) -> httpx.Response:
         return asking()(to)
 
 
+def asking_while_quarantined(to: DecisionService) -> httpx.Response:
+    entry = make_entry({"spiffe_id": PROXY}, who="ops", why="leaked", since=NOW, until=NOW + 60_000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(to, "_quarantine", lambda: Quarantine((entry,)))
+        return asking()(to)
+
+
 LOCAL = {"caller": named_caller(PROXY), "identity": None, "uids": None, "hosts": frozenset({b"pdp"})}
 SIDECAR = {**LOCAL, "caller": None, "identity": WEB}
 
@@ -195,6 +204,7 @@ PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
     "browser_not_permitted": in_plaintext(LOCAL, (b"origin", b"null")),
     "caller_expired": sending(b"{}", who=caller(not_after=NOW - 1)),
     "caller_not_listed": sending(b"{}", who=caller(WEB)),
+    "caller_quarantined": asking_while_quarantined,
     "caller_untrusted": sending(b"{}", who="nobody"),
     "claims_not_permitted": asking(user={"issuer": "https://login.example", "subject": "alice"}),
     "conflicting_evidence": asking(user={"jwt": "eyJ", "subject": "alice"}),
