@@ -81,6 +81,18 @@ def test_keys_stand_in_files_relative_to_that_of_the_settings(tmp_path: Path) ->
     assert [key.key_id for key in trust.bundles[DOMAIN].keys.keys] == ["b"]
 
 
+def test_keys_are_those_of_the_contents_that_are_handed_over_and_not_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    file.write_text("{")
+    found = settings(f'{HEAD}jwks_file = "{file}"\n')
+
+    believed, problems = token_trust(found, {file: SET.encode()})
+
+    assert problems == []
+    assert [key.key_id for key in believed.now().issuers[ISSUER].keys.keys] == ["a"]
+    assert token_trust(found, {file: "cannot be read"})[1][0].message == f"{file}: cannot be read"
+
+
 def test_what_is_not_set_has_its_default_and_what_is_set_holds() -> None:
     trust = token_trust(settings(f"{HEAD}jwks = '{SET}'\n{BUNDLE}bundle = '{SET}'\n"))[0].now()
     issuer, bundle = trust.issuers[ISSUER], trust.bundles[DOMAIN]

@@ -35,6 +35,7 @@ def test_each_kind_of_entry_holds_within_a_second_everywhere(pki: Pki, tmp_path:
         asserted: dict[str, Any] = {}
         by_token, by_leaf = {"principal": {"jwt": svid(jti="svid-1")}}, {"principal": {"certificate": leaf}}
         for_alice = {"principal": xfcc(), "path": "/v1/mine", "user": ALICE}
+        said_alice = {"path": "/v1/mine", "user": {"issuer": ISSUER, "subject": "alice"}}
         for named, caller, hit, free in (
             ({"spiffe_id": WEB}, "pep", asserted, None),
             ({"spiffe_id": f"spiffe://{PROD}/ns/shop/**"}, "gateway", by_token, None),
@@ -43,6 +44,7 @@ def test_each_kind_of_entry_holds_within_a_second_everywhere(pki: Pki, tmp_path:
             ({"jti": "svid-1", "issuer": PROD}, "gateway", by_token, by_leaf),
             ({"jti": "token-7", "issuer": ISSUER}, "gateway", for_alice, by_token),
             ({"sub": "alice", "issuer": ISSUER}, "gateway", for_alice, by_token),
+            ({"sub": "alice", "issuer": ISSUER}, "pep", said_alice, None),
         ):
             assert answers(found.at, caller, **hit) == {"allowed"}, named
             before = found.at.ask(caller, **hit).json["revision"]

@@ -9,6 +9,7 @@ from tests.docs.sets import NOW
 
 HEAD = """language 1
 trust domain prod = "prod.example.org"
+issuer corp = "https://login.example.com"
 group web = { prod/a, prod/b }
 condition inside = source.ip in 10.0.0.0/8
 role reader = { GET /r }
@@ -69,6 +70,14 @@ EDITS = {
     "a service more": ("service s {", "service t {}\nservice s {", "`t` is new"),
     "a caller more": ("caller prod/pep", "caller prod/q fronts s\ncaller prod/pep", "callers changed"),
     "a right more": ("any principal of prod\n", "any principal of prod may explain\n", "callers changed"),
+    "evidence more": (
+        "any principal of prod\n", "any principal of prod may present xfcc of prod/a\n", "callers changed",
+    ),
+    "users more": (
+        "any principal of prod\n",
+        "any principal of prod may present user-token of corp\n",
+        "callers changed",
+    ),
     "a host": ("service s {", 'service s { host "s.example.org"', "hosts changed"),
 }  # fmt: skip
 
