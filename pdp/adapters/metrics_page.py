@@ -85,6 +85,8 @@ class _Collected(Collector):
         yield GaugeMetricFamily("pdp_policy_age_seconds", "Since the source last confirmed the version.", age)
         yield _labelled("pdp_reloads", "Versions offered.", "outcome", counts.reloads)
         yield _labelled("pdp_settings_reloads", "Settings read again.", "outcome", counts.settings)
+        held = sum(self._service.now() < entry.ends for entry in self._service.quarantine.entries)
+        yield GaugeMetricFamily("pdp_quarantine_entries", "Entries of the quarantine that hold.", held)
         build = GaugeMetricFamily("pdp_build_info", "The software.", labels=["version"])
         build.add_metric([__version__], 1)
         yield build

@@ -78,8 +78,7 @@ def _quarantine(settings: Settings) -> Iterator[Problem]:
                 message = f"{listed.file} can be written by everybody on this machine"
                 yield Problem(setting, message, f"chmod o-w {listed.file}")
         except QuarantineError as error:
-            missing = f"echo '{{\"entries\": []}}' > {listed.file}"
-            yield Problem(setting, str(error), "" if os.path.lexists(listed.file) else missing)
+            yield Problem(setting, str(error))
     if settings.admin is None:
         return
     for domain, roots in settings.admin.trust.items():

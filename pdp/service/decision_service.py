@@ -148,6 +148,11 @@ class DecisionService:
         """For whoever wants to follow versions; rung by whoever publishes."""
         return self._revisions
 
+    @property
+    def quarantine(self) -> Quarantine:
+        """Who is believed no more."""
+        return self._quarantine()
+
     def now(self) -> Millis:
         """The instant to decide at."""
         return self._clock()

@@ -11,6 +11,8 @@ from pdp.audit.log_mode import LogMode
 from pdp.audit.record import Recorder
 from pdp.audit.sinks import StreamSink
 from pdp.counters import Counters
+from pdp.identity.quarantine.file import make_entry
+from pdp.identity.quarantine.lists import NOBODY, Quarantine
 from pdp.service.decision_service import DecisionService
 from pdp.service.metrics import Metrics
 from pdp.store.bundle import make_bundle
@@ -34,9 +36,14 @@ def publisher() -> Publisher:
 
 
 def values(
-    metrics: Metrics, log: DecisionLog | None = None, expiries: Iterable[tuple[str, int]] = ()
+    metrics: Metrics,
+    log: DecisionLog | None = None,
+    expiries: Iterable[tuple[str, int]] = (),
+    quarantine: Quarantine = NOBODY,
 ) -> dict[str, float]:
-    service = DecisionService(publisher(), clock=lambda: NOW + 2500, metrics=metrics, log=log)
+    service = DecisionService(
+        publisher(), clock=lambda: NOW + 2500, metrics=metrics, log=log, quarantine=lambda: quarantine
+    )
     service.admission.enter("a", 3)
     page = MetricsPage(service, readers=frozenset(), expiries=lambda: expiries).render()
     found = {}
@@ -64,6 +71,14 @@ def test_decisions_have_service_decision_and_reason() -> None:
     assert found["pdp_decision_seconds_bucket{le=2.5e-05}"] == 4
     assert found["pdp_decision_seconds_bucket{le=+Inf}"] == 4
     assert abs(found["pdp_decision_seconds_sum{}"] - 8e-5) < 1e-12
+
+
+def test_entries_of_the_quarantine_that_hold() -> None:
+    named = {"why": "x", "who": "ops", "since": NOW - 9000}
+    entries = [make_entry({"dns": f"h{n}.example.org"}, until=NOW + n * 1000, **named) for n in range(1, 6)]
+
+    assert values(Metrics(), quarantine=Quarantine(tuple(entries)))["pdp_quarantine_entries{}"] == 3
+    assert values(Metrics())["pdp_quarantine_entries{}"] == 0
 
 
 def test_the_version_and_its_age() -> None:

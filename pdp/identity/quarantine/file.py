@@ -36,7 +36,8 @@ def quarantine_in(path: Path) -> Quarantine:
         with path.open("rb") as file:
             data = file.read(MAX_TRUST_FILE_BYTES + 1)
     except OSError as error:
-        raise QuarantineError(f"{escape(str(path))}: cannot be read: {error.strerror}") from error
+        begin = '; an empty list is `{"entries": []}`' if isinstance(error, FileNotFoundError) else ""
+        raise QuarantineError(f"{escape(str(path))}: cannot be read: {error.strerror}{begin}") from error
     try:
         return read_quarantine(data)
     except QuarantineError as error:
