@@ -23,7 +23,7 @@ from pdp.identity.quarantine.lists import Quarantine, QuarantineError
 from pdp.identity.refusal import UntrustedCertificateError
 from pdp.limits import MAX_ADMIN_BODY_BYTES, MAX_QUARANTINE_HITS, MAX_QUARANTINE_SECONDS
 from pdp.service.quarantined import entry_of_caller
-from pdp.strictness import BadJsonError, strict_value
+from pdp.strictness import BadJsonError, quoted, strict_value
 from pdp.vocabulary import Millis
 
 __all__ = ["AdminApp", "AdminRights", "Kept"]
@@ -197,7 +197,7 @@ def _why(said: Mapping[str, Any]) -> str:
 def _require_members(said: Mapping[str, Any], known: frozenset[str]) -> None:
     for name in said:
         if name not in known:
-            raise _RefusedError(400, "invalid_entry", f"there is no member `{name[:40]}`")
+            raise _RefusedError(400, "invalid_entry", f"there is no member {quoted(name)}")
 
 
 async def _body(request: Request) -> Mapping[str, Any]:

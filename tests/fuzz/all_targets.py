@@ -9,6 +9,7 @@ from tests.fuzz.targets import (
     http,
     local,
     policies,
+    quarantine,
     questions,
     requests,
     settings,
@@ -17,5 +18,7 @@ from tests.fuzz.targets import (
 
 __all__ = ["ALL"]
 
-_MODULES: Final = (policies, questions, requests, settings, certificates, tokens, forwarded, http, local)
+_MODULES: Final = (
+    policies, questions, requests, settings, certificates, tokens, quarantine, forwarded, http, local,
+)  # fmt: skip
 ALL: Final[dict[str, Target[Any]]] = {target.name: target for each in _MODULES for target in each.TARGETS}

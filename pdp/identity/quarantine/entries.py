@@ -14,6 +14,7 @@ import msgspec
 from pdp.identity.certificates import serial_text
 from pdp.identity.quarantine.workloads import workload_pattern
 from pdp.limits import MAX_QUARANTINE_SECONDS, MAX_QUARANTINE_TEXT
+from pdp.strictness import quoted
 from pdp.vocabulary import Millis
 
 __all__ = ["TARGETS", "BadEntryError", "Entry", "entry_of", "instant_text"]
@@ -85,7 +86,7 @@ def entry_of(value: object) -> Entry:
         raise BadEntryError("an entry is an object")
     for name, text in value.items():
         if name not in _KEYS:
-            raise BadEntryError(f"an entry has no `{name[:40]}`")
+            raise BadEntryError(f"an entry has no {quoted(name)}")
         if not isinstance(text, str) or not text or len(text) > MAX_QUARANTINE_TEXT:
             raise BadEntryError(f"`{name}` is a text of 1 to {MAX_QUARANTINE_TEXT} characters")
         if not text.isprintable():
