@@ -13,9 +13,9 @@ from typing import Any
 from tests.e2e.evidencing import Evidencing, evidencing
 from tests.e2e.running import DEADLINE, Pki, Reply, send
 from tests.e2e.trusting import replace
-from tests.identity.mint import authority
+from tests.identity.mint import Party, authority
 
-__all__ = ["ADMINS", "Quarantining", "document", "entry", "quarantining"]
+__all__ = ["ADMINS", "OPS", "Quarantining", "document", "entry", "quarantining"]
 
 OPS = "ops.example.org"
 ADMINS = {name: f"spiffe://{OPS}/people/{name}" for name in ("adder", "lifter", "both", "nobody")}
@@ -41,6 +41,8 @@ class Quarantining:
     at: Evidencing
     file: Path
     pki: Pki
+    roots: Path
+    authority: Party
 
     def put(self, *entries: dict[str, str]) -> None:
         """Have the file hold these."""
@@ -56,11 +58,15 @@ class Quarantining:
         assert found is not None
         return int(found[1])
 
-    def admin(self, who: str, path: str = "/v1/quarantine", body: Any = None, **more: Any) -> Reply:
-        """What an admin is told; with a body it is sent."""
-        connection = http.client.HTTPSConnection(
+    def connect(self, who: str) -> http.client.HTTPSConnection:
+        """A connection of an admin."""
+        return http.client.HTTPSConnection(
             "127.0.0.1", self.admin_port, context=self.pki.context(who), timeout=DEADLINE
         )
+
+    def admin(self, who: str, path: str = "/v1/quarantine", body: Any = None, **more: Any) -> Reply:
+        """What an admin is told; with a body it is sent."""
+        connection = self.connect(who)
         method = more.pop("method", "GET" if body is None else "POST")
         try:
             return send(connection, b"" if body is None else body, path=path, method=method, **more)
@@ -68,18 +74,21 @@ class Quarantining:
             connection.close()
 
 
-def issue_admins(pki: Pki) -> Path:
-    """Certificates of those who administer, of an authority that callers do not have; its roots."""
-    roots = pki.folder / "ops.pem"
-    if not roots.exists():
+_AUTHORITIES: dict[Path, Party] = {}
+
+
+def issue_admins(pki: Pki, folder: Path) -> tuple[Path, Party]:
+    """Certificates of those who administer, of an authority that callers do not have: its roots, and it."""
+    party = _AUTHORITIES.get(pki.folder)
+    if party is None:
         now = datetime.now(UTC)
-        party = authority(
-            "ops root", uris=[f"spiffe://{OPS}"], start=now - timedelta(days=1), end=now + timedelta(days=30)
-        )
+        span = {"start": now - timedelta(days=1), "end": now + timedelta(days=30)}
+        party = _AUTHORITIES[pki.folder] = authority("ops root", uris=[f"spiffe://{OPS}"], **span)
         for name, uri in ADMINS.items():
             pki.issue(name, party, uris=[uri])
-        roots.write_bytes(party.pem)
-    return roots
+    roots = folder / "ops.pem"
+    roots.write_bytes(party.pem)
+    return roots, party
 
 
 @contextmanager
@@ -89,7 +98,7 @@ def quarantining(
     """Serve until the end of the block; `first` is the list at the start."""
     file = folder / "quarantine.json"
     file.write_bytes(first)
-    roots = issue_admins(pki)
+    roots, party = issue_admins(pki, folder)
     settings = (
         f'[quarantine]\nfile = "{file}"\n'
         f'[admin]\nlisten = "127.0.0.1:0"\n'
@@ -98,4 +107,4 @@ def quarantining(
         f'[admin.trust]\n"{OPS}" = "{roots}"\n'
     )
     with evidencing(pki, folder, *more, settings=settings) as at:
-        yield Quarantining(at, file, pki)
+        yield Quarantining(at, file, pki, roots, party)

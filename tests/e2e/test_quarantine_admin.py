@@ -1,6 +1,8 @@
 """Those who administer the quarantine: two rights, over mTLS to roots of their own."""
 
 import json
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,11 @@ from click.testing import CliRunner, Result
 
 from pdp.cli.quarantine import quarantine
 from tests.e2e.evidencing import EDGE
-from tests.e2e.quarantining import Quarantining, document, entry, quarantining
-from tests.e2e.running import PROD, WEB, Pki, question
+from tests.e2e.quarantining import ADMINS, OPS, Quarantining, document, entry, quarantining
+from tests.e2e.running import PROD, WEB, Pki, question, send, until
 from tests.e2e.test_quarantine import WORKERS, answers
+from tests.e2e.trusting import replace
+from tests.identity.mint import authority
 
 
 def run(*arguments: Any) -> Result:
@@ -126,6 +130,40 @@ def test_who_is_quarantined_administers_no_more(pki: Pki, tmp_path: Path) -> Non
         reply = found.admin("both", body=said())
 
         assert (reply.status, reply.code) == (403, "caller_quarantined")
+
+
+def test_a_certificate_that_ends_ends_the_rights_of_an_open_connection(pki: Pki, tmp_path: Path) -> None:
+    with quarantining(pki, tmp_path) as found:
+        pki.issue("brief", found.authority, uris=[ADMINS["both"]], lives=(-60, 3))
+        connection = found.connect("brief")
+        assert send(connection, b"", path="/v1/quarantine", method="GET").status == 200
+
+        time.sleep(3.5)
+        reply = send(connection, said(), path="/v1/quarantine")
+
+        assert (reply.status, reply.code) == (403, "caller_expired")
+        connection.close()
+
+
+def test_roots_of_those_who_administer_change_while_it_runs(pki: Pki, tmp_path: Path) -> None:
+    with quarantining(pki, tmp_path) as found:
+        roots = found.roots.read_bytes()
+        connection = found.connect("both")
+        assert send(connection, b"", path="/v1/quarantine", method="GET").status == 200
+        mark = found.at.service.mark()
+
+        replace(found.roots, b"no certificate")
+
+        found.at.service.wait_line("trust of those who administer is not as its files are", mark)
+        assert found.admin("both").status == 200
+        now = datetime.now(UTC)
+        other = authority("other", uris=[f"spiffe://{OPS}"], start=now, end=now + timedelta(days=1))
+        replace(found.roots, other.pem)
+        found.at.service.wait_line("trust of those who administer changed", mark)
+        assert send(connection, b"", path="/v1/quarantine", method="GET").code == "caller_untrusted"
+        replace(found.roots, roots)
+        until(lambda: send(connection, b"", path="/v1/quarantine", method="GET").status == 200)
+        connection.close()
 
 
 def test_a_list_that_cannot_be_written_is_said_and_stays(pki: Pki, tmp_path: Path) -> None:
