@@ -166,6 +166,26 @@ def test_roots_of_those_who_administer_change_while_it_runs(pki: Pki, tmp_path: 
         connection.close()
 
 
+def test_it_presents_our_certificate_as_it_is_renewed(tmp_path: Path) -> None:
+    (tmp_path / "pki").mkdir()
+    own = Pki(tmp_path / "pki")
+    with quarantining(own, tmp_path) as found:
+        before = presented(found)
+
+        own.issue("server", uris=[f"spiffe://{PROD}/ns/pdp/sa/pdp"], dns=["localhost"], ips=["127.0.0.1"])
+
+        until(lambda: presented(found) != before)
+        assert found.admin("both").status == 200
+
+
+def presented(found: Quarantining) -> bytes:
+    connection = found.connect("both")
+    connection.connect()
+    certificate = connection.sock.getpeercert(binary_form=True)
+    connection.close()
+    return certificate
+
+
 def test_a_list_that_cannot_be_written_is_said_and_stays(pki: Pki, tmp_path: Path) -> None:
     with quarantining(pki, tmp_path, first=document(entry(spiffe_id=WEB))) as found:
         found.file.write_bytes(b"{")
