@@ -20,6 +20,7 @@ from pdp.identity.caller import Caller
 from pdp.identity.quarantine.entries import TARGETS, BadEntryError, Entry
 from pdp.identity.quarantine.file import NoSuchEntryError, make_entry
 from pdp.identity.quarantine.lists import Quarantine, QuarantineError
+from pdp.identity.quarantine.workloads import WorkloadPattern
 from pdp.identity.refusal import UntrustedCertificateError
 from pdp.limits import MAX_ADMIN_BODY_BYTES, MAX_QUARANTINE_HITS, MAX_QUARANTINE_SECONDS
 from pdp.service.quarantined import entry_of_caller
@@ -48,8 +49,8 @@ class Kept(Protocol):
     def lift(self, entry_id: str) -> Entry:
         """Take an entry out, or raise QuarantineError, NoSuchEntryError."""
 
-    def hits(self, entry: Entry) -> int:
-        """How many identities that policies name an entry is about."""
+    def hits(self, pattern: WorkloadPattern) -> int:
+        """How many identities that policies name are in a pattern."""
 
 
 @final
@@ -113,11 +114,13 @@ class AdminApp:
             return 200, {"entries": self._kept.current.entries}
         if path == _LIST and method == "POST":
             self._require(caller, self._rights.quarantine, "quarantine_not_permitted")
-            return 201, await self._add(caller, await _body(request))
+            said = await _body(request)
+            return 201, await self._add(self._caller(request.scope), said)
         if path.startswith(f"{_LIST}/") and path.endswith(_LIFT) and method == "POST":
             self._require(caller, self._rights.lift, "lift_not_permitted")
             entry_id = path.removeprefix(f"{_LIST}/").removesuffix(_LIFT)
-            return 200, await self._lift(caller, entry_id, await _body(request))
+            said = await _body(request)
+            return 200, await self._lift(self._caller(request.scope), entry_id, said)
         raise _RefusedError(
             404, "not_found", f"there are `GET` and `POST {_LIST}`, and `POST {_LIST}/ID{_LIFT}`"
         )
@@ -125,7 +128,7 @@ class AdminApp:
     # -- who may -------------------------------------------------------------------------
 
     def _caller(self, scope: Scope) -> Caller:
-        """Whoever asks, if they may anything at all."""
+        """Whoever asks, if they may anything at all. Asked again once a body has come: that may take long."""
         ask = scope.get("state", {}).get(CALLER)
         caller = ask() if callable(ask) else ask
         now = self._clock()
@@ -161,14 +164,25 @@ class AdminApp:
             entry = make_entry(named, who=caller.id, why=_why(said), since=now, until=now + seconds * 1000)
         except BadEntryError as error:
             raise _RefusedError(400, "invalid_entry", str(error)) from error
-        hits = await asyncio.to_thread(self._kept.hits, entry)
-        if hits > MAX_QUARANTINE_HITS and confirm != hits:
-            message = (
-                f"it is about {hits} identities that policies name: to mean them all say `confirm: {hits}`"
-            )
-            raise _RefusedError(409, "needs_confirmation", message)
+        await self._require_meant(entry, confirm)
         await self._changed(lambda: self._kept.add(entry))
         return entry
+
+    async def _require_meant(self, entry: Entry, confirm: object) -> None:
+        """See that an entry is meant: one about many, about a whole trust domain, or about those who lift."""
+        pattern = entry.pattern
+        if pattern is None:
+            return
+        hits = await asyncio.to_thread(self._kept.hits, pattern)
+        lifters = sum(pattern.holds_id(id_) for id_ in self._rights.lift)
+        if confirm == hits + lifters:
+            return
+        if hits > MAX_QUARANTINE_HITS or lifters or pattern.names_nothing:
+            message = (
+                f"it is about {hits} identities that policies name, and {lifters} who may lift: "
+                f"to mean them all say `confirm: {hits + lifters}`"
+            )
+            raise _RefusedError(409, "needs_confirmation", message)
 
     async def _lift(self, caller: Caller, entry_id: str, said: Mapping[str, Any]) -> Entry:
         _require_members(said, frozenset({"why"}))
@@ -185,6 +199,10 @@ class AdminApp:
         except QuarantineError as error:
             self._say(f"admin: the list was not changed: {error}")
             raise _RefusedError(503, "not_changed", f"the list was not changed: {error}") from error
+        except Exception as error:
+            self._say(f"admin: the change is written, and not known to be in force everywhere: {error}")
+            message = "the change is written, and not known to be in force everywhere: see who is quarantined"
+            raise _RefusedError(503, "not_confirmed", message) from error
 
 
 def _why(said: Mapping[str, Any]) -> str:

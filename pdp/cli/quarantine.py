@@ -83,7 +83,7 @@ def list_command(*, as_json: bool, **where: Any) -> None:
 @click.option("--why", required=True, metavar="TEXT", help="What happened.")
 @click.option("--for", "lasting", type=DURATION, required=True, metavar="DURATION", help="Such as 24h or 7d.")
 @click.option("--policies", type=click.Path(path_type=Path), help="Count whom a pattern is about in these.")
-@click.option("--confirm", type=click.IntRange(min=1), help="So many known identities are meant.")
+@click.option("--confirm", type=click.IntRange(min=0), help="So many known identities are meant.")
 @_place_options
 def add(  # noqa: PLR0913 -- options
     *,
@@ -159,7 +159,8 @@ def _count(about: dict[str, str], policies: Path | None, confirm: int | None) ->
         return
     index = require(policies, current_instant()).snapshot.index
     found = named_in(workload_pattern(text), index.principals)
-    if found > MAX_QUARANTINE_HITS and confirm != found:
+    pattern = workload_pattern(text)
+    if (found > MAX_QUARANTINE_HITS or pattern.names_nothing) and confirm != found:
         message = f"it is about {found} identities that policies name: to mean them all say --confirm {found}"
         raise MistakenError("needs_confirmation", message)
 

@@ -44,11 +44,12 @@ class FileConflictError(FolderError):
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One file to write: where, what, and with which mode."""
+    """One file to write: where, what, with which mode, and whose it is to be if not ours: user and group."""
 
     path: Path
     data: bytes
     mode: int
+    owner: tuple[int, int] | None = None
 
 
 def make_private_folder(folder: Path) -> None:
@@ -159,6 +160,8 @@ def _staged(outputs: Sequence[Output]) -> Iterator[list[Path]]:
             descriptor, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=output.path.parent)
             stack.callback(Path(name).unlink, missing_ok=True)
             with os.fdopen(descriptor, "wb") as file:
+                if output.owner is not None:
+                    os.fchown(descriptor, *output.owner)  # first: it may take bits of the mode away
                 os.fchmod(descriptor, output.mode)
                 file.write(output.data)
                 file.flush()

@@ -12,8 +12,8 @@ from pdp.config.model import Settings
 from pdp.config.quarantine import AdminSettings
 from pdp.identity.quarantine.entries import Entry
 from pdp.identity.quarantine.file import add_entry, lift_entry
-from pdp.identity.quarantine.lists import Quarantine
-from pdp.identity.quarantine.workloads import workload_pattern
+from pdp.identity.quarantine.lists import Quarantine, QuarantineError
+from pdp.identity.quarantine.workloads import WorkloadPattern
 from pdp.identity.renewal import renewed
 from pdp.identity.trust import TrustError, load_trust
 from pdp.process.cannot_start import CannotStartError
@@ -40,18 +40,21 @@ class _Kept:
     def add(self, entry: Entry) -> None:
         add_entry(self._file, entry, clock())
         self._followed.reread()
+        _require(done=entry in self.current.entries)
 
     def lift(self, entry_id: str) -> Entry:
         entry = lift_entry(self._file, entry_id, clock())
         self._followed.reread()
+        _require(done=entry not in self.current.entries)
         return entry
 
-    def hits(self, entry: Entry) -> int:
-        kind, value = entry.target
-        if kind not in {"spiffe_id", "dns"}:
-            return 0
-        pattern = workload_pattern(value if kind == "spiffe_id" else f"dns:{value}")
+    def hits(self, pattern: WorkloadPattern) -> int:
         return named_in(pattern, self._versions.current.snapshot.index.principals)
+
+
+def _require(*, done: bool) -> None:
+    if not done:
+        raise QuarantineError("somebody else has changed it at the same moment: see who is quarantined")
 
 
 def make_admin(

@@ -174,11 +174,6 @@ def _follow(  # noqa: PLR0913 -- what is followed, and who is told
     say: Say,
 ) -> ExitStack:
     """Keep certificates, roots, keys and the quarantine as their sources are, until this is closed."""
-
-    def quarantined() -> None:
-        service.revisions.recheck()
-        circumstances.of_quarantine(lambda: quarantine.current.digest, publisher.restate)
-
     following = ExitStack()
     if tls is not None:
         renewal = follow_files(
@@ -195,5 +190,10 @@ def _follow(  # noqa: PLR0913 -- what is followed, and who is told
     following.enter_context(
         keys.follow(lambda: circumstances.of_tokens(lambda: keys.trust.digest, publisher.restate))
     )
-    following.enter_context(quarantine.follow(quarantined))
+    following.enter_context(
+        quarantine.follow(
+            hand_on=service.revisions.recheck,
+            name=lambda: circumstances.of_quarantine(lambda: quarantine.current.digest, publisher.restate),
+        )
+    )
     return following

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pdp.adapters.tls import Credential, ServerTls
 from pdp.config.model import Settings
-from pdp.identity.quarantine.lists import Quarantine, read_quarantine, write_quarantine
+from pdp.identity.quarantine.entries import Entry
+from pdp.identity.quarantine.lists import Quarantine
 from pdp.identity.tokens.handed import read_token_trust, write_token_trust
 from pdp.identity.tokens.issuer import TokenTrust
 from pdp.identity.trust import TrustStore
@@ -32,7 +33,7 @@ class _Tls(msgspec.Struct, frozen=True):
 class _Trusted(msgspec.Struct, frozen=True):
     tls: _Tls | None
     tokens: bytes
-    quarantine: bytes
+    quarantine: tuple[Entry, ...]
 
 
 @final
@@ -69,8 +70,8 @@ def pack_trust(tls: ServerTls | None, believed: Believed) -> int:
         tls: Our certificate and its key, and the roots of callers, if there are any.
         believed: Whom else they believe.
     """
-    tokens, quarantine = write_token_trust(believed.tokens), write_quarantine(believed.quarantine.entries)
-    return _pack(_Trusted(None if tls is None else _flat(tls), tokens, quarantine))
+    flat = None if tls is None else _flat(tls)
+    return _pack(_Trusted(flat, write_token_trust(believed.tokens), believed.quarantine.entries))
 
 
 def unpack_trust(file: int) -> tuple[ServerTls | None, Believed]:
@@ -93,7 +94,7 @@ def renew_trust(tls: ServerTls | None, file: int) -> Believed:
 
 
 def _believed(found: _Trusted) -> Believed:
-    return Believed(read_token_trust(found.tokens), read_quarantine(found.quarantine))
+    return Believed(read_token_trust(found.tokens), Quarantine(found.quarantine))
 
 
 def _flat(tls: ServerTls) -> _Tls:

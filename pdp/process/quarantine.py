@@ -49,13 +49,20 @@ class QuarantineList:
         self._settings, self._metrics, self._say = settings, metrics, say
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._changed: Callable[[], None] | None = None
+        self._hand_on: Callable[[], None] | None = None
+        self._name: Callable[[], None] | None = None
+        self._watcher: FileWatcher | None = None
+        self._unnamed = False
+        self._kept_digest: str | None = None  # of what lies in `kept`, as far as that is known
+        self._keeping_failed = False
         self._source: Callable[[], bytes] | None = None
         try:
             self._current = NOBODY if settings is None else self._first(settings)
         except (QuarantineError, OSError) as error:
             raise CannotStartError(f"who is quarantined cannot be told: {error}") from error
-        self._handed_on = self._current
+        self._told = self._current
+        #: What all others have; None while that is not known.
+        self._handed_on: Quarantine | None = self._current
 
     @property
     def current(self) -> Quarantine:
@@ -75,17 +82,29 @@ class QuarantineList:
         except (FetchError, QuarantineError) as error:
             kept = quarantine_in(_kept(settings))
             self._say(f"warning: the quarantine is as it was kept: {_sentence(url, error)}")
+            self._kept_digest = kept.digest
             return kept
+        self._tell_of_lifted(settings, found)
         self._keep(found)
         return found
 
-    def follow(self, changed: Callable[[], None]) -> ExitStack:
+    def _tell_of_lifted(self, settings: QuarantineSettings, found: Quarantine) -> None:
+        """Say what is believed again since the service ran last."""
+        try:
+            before = quarantine_in(_kept(settings))
+        except QuarantineError:
+            return  # there is none yet, or none that can be read
+        for entry in _without(before, found):
+            self._say(f"no longer quarantined: {_about(entry)}")
+
+    def follow(self, *, hand_on: Callable[[], None], name: Callable[[], None]) -> ExitStack:
         """Keep it as its source has it, until what is returned is closed.
 
         Args:
-            changed: Called once `current` is another one; has others go on with it.
+            hand_on: Called once `current` is another one; returns once it is in force with all others.
+            name: Called then, to have the revision say so; that may wait for a version under way.
         """
-        self._changed = changed
+        self._hand_on, self._name = hand_on, name
         following = ExitStack()
         settings = self._settings
         if settings is None:
@@ -94,6 +113,7 @@ class QuarantineList:
             watcher = FileWatcher(
                 name="quarantine-watch", paths=[settings.file], consider=self._consider, tell=self._tell
             )
+            self._watcher = watcher
             watcher.start()
             following.callback(watcher.stop)
         else:
@@ -110,26 +130,42 @@ class QuarantineList:
         Raises:
             QuarantineError: It cannot be read.
         """
-        if self._settings is not None and self._settings.file is not None:
-            with self._lock:
-                self._settle(quarantine_in(self._settings.file))
+        if self._settings is None or self._settings.file is None:
+            return
+        with self._lock:
+            self._settle(quarantine_in(self._settings.file))
+        if self._watcher is not None:
+            self._watcher.again()  # it has not seen what lies between
+        self._have_named()
 
     def _settle(self, found: Quarantine) -> None:
         """Put a list in force, here and with all others; with the lock held.
 
-        INVARIANT: what could not be handed on is handed on by the next call.
+        INVARIANT: what could not be handed on is handed on by the next call, whatever the list is then.
         """
-        before, self._current = self._handed_on, found
-        if found.digest == before.digest:
+        self._current = found
+        if self._handed_on is not None and found.digest == self._handed_on.digest:
             return
-        if self._changed is not None:
-            self._changed()
-        self._handed_on = found
+        self._handed_on = None
+        if self._hand_on is not None:
+            self._hand_on()
+        self._handed_on, self._unnamed = found, True
+        before, self._told = self._told, found
         self._metrics.renewed(_WHAT)
         for entry in _without(found, before):
             self._say(f"quarantined: {_about(entry)}")
         for entry in _without(before, found):
             self._say(f"no longer quarantined: {_about(entry)}")
+
+    def _have_named(self) -> None:
+        """Have the revision name what is in force; without the lock: the next list need not wait for it."""
+        if self._unnamed and self._name is not None:
+            self._unnamed = False
+            try:
+                self._name()
+            except BaseException:
+                self._unnamed = True  # by the next look
+                raise
 
     # -- a file --------------------------------------------------------------------------
 
@@ -140,6 +176,7 @@ class QuarantineList:
                 self._settle(quarantine_in(path))
             except QuarantineError as error:
                 return str(error)
+        self._have_named()
         return None
 
     def _tell(self, wrong: str | None) -> None:
@@ -173,9 +210,10 @@ class QuarantineList:
         assert self._source is not None  # noqa: S101 -- `_first` has set it
         found = read_quarantine(self._source())
         with self._lock:
-            if found.digest != self._handed_on.digest:
-                self._settle(found)
-                self._keep(found)
+            self._settle(found)
+        if found.digest != self._kept_digest:
+            self._keep(found)
+        self._have_named()
 
     def _keep(self, found: Quarantine) -> None:
         """For a start while the URL cannot be reached; what cannot be kept is in force all the same."""
@@ -186,7 +224,11 @@ class QuarantineList:
             replace_files([Output(path=path, data=write_quarantine(found.entries), mode=_MODE)])
         except OSError as error:
             reason = f"{escape(str(path))}: cannot be written: {error.strerror}"
-            self._say(f"warning: the quarantine is not kept for the next start: {reason}")
+            if self._kept_digest is not None or not self._keeping_failed:
+                self._say(f"warning: the quarantine is not kept for the next start: {reason}")
+            self._keeping_failed, self._kept_digest = True, None
+        else:
+            self._keeping_failed, self._kept_digest = False, found.digest
 
 
 def _kept(settings: QuarantineSettings) -> Path:
@@ -196,7 +238,8 @@ def _kept(settings: QuarantineSettings) -> Path:
 
 def _without(one: Quarantine, other: Quarantine) -> list[Entry]:
     """The entries of one that the other does not have."""
-    return [entry for entry in one.entries if entry not in other.entries]
+    known = set(other.entries)
+    return [entry for entry in one.entries if entry not in known]
 
 
 def _about(entry: Entry) -> str:

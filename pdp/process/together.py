@@ -17,6 +17,7 @@ from pdp.adapters.health_listener import HealthListener
 from pdp.config.address import Address, parse_address
 from pdp.config.model import Settings
 from pdp.identity.bundle import LiveBundles
+from pdp.identity.quarantine.lists import QuarantineError
 from pdp.identity.trust import TrustStore
 from pdp.limits import DRAIN_SECONDS, WORKER_BEAT_SECONDS
 from pdp.process.administering import follow_admins, make_admin
@@ -189,6 +190,9 @@ class _Supervisor:
         probes = None if self._probes is None else HealthListener(self._probes, self._health, say=self._say)
         if probes is not None:
             await probes.start()
+        with suppress(QuarantineError):  # told once it is followed
+            # It may have changed while policies were compiled: nobody answers by what it was before.
+            await asyncio.to_thread(self._quarantine.reread)
         self._workers.start()
         confirming = asyncio.create_task(self._confirm())
         following = await asyncio.to_thread(self._follow)
@@ -231,7 +235,7 @@ class _Supervisor:
             )
             following.enter_context(renewal)
         following.enter_context(self._keys.follow(self._renew_keys))
-        following.enter_context(self._quarantine.follow(self._renew_quarantine))
+        following.enter_context(self._quarantine.follow(hand_on=self._renew, name=self._name_quarantine))
         path = self._settings.policies.path
         following.callback(follow_policies(path, self._bundle, self._publisher, self._say).stop)
         if self._kept is not None:
@@ -335,9 +339,8 @@ class _Supervisor:
         self._renew()
         self._circumstances.of_tokens(lambda: self._keys.trust.digest, self._publisher.restate)
 
-    def _renew_quarantine(self) -> None:
-        """The same with who is believed no more."""
-        self._renew()
+    def _name_quarantine(self) -> None:
+        """Have the revision say who is believed no more."""
         self._circumstances.of_quarantine(lambda: self._quarantine.current.digest, self._publisher.restate)
 
     async def _look(self, wanted: Look) -> None:

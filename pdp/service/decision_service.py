@@ -184,9 +184,9 @@ class DecisionService:
             NotPermittedError: One is.
         """
         quarantine = self._quarantine()
-        if quarantine.entries and (entry := entry_of_caller(quarantine, caller, now)) is not None:
-            message = f"this caller is quarantined until {entry.until} ({entry.id})"
-            raise NotPermittedError("caller_quarantined", message)
+        if quarantine.entries and entry_of_caller(quarantine, caller, now) is not None:
+            # Not by which entry, nor until when: perhaps it is told to a thief.
+            raise NotPermittedError("caller_quarantined", "this caller is quarantined")
 
     def prove(self, caller: Caller, published: Published, now: Millis, presented: Presented) -> Proof:
         """What the evidence that a caller presents proves.

@@ -18,7 +18,6 @@ from pdp.identity.quarantine.entries import Entry
 from pdp.identity.quarantine.lists import Quarantine
 from pdp.identity.quarantine.workloads import WorkloadPattern
 from pdp.index.principals import Principals
-from pdp.principals import dns_principal, spiffe_principal
 from pdp.service.proof import Proof
 from pdp.vocabulary import Decision, Effect, Millis, Reason, Request
 
@@ -72,9 +71,4 @@ def named_in(pattern: WorkloadPattern, principals: Principals) -> int:
     for atom in principals.numbers():
         terms = (*atom.terms, *atom.excluded) if isinstance(atom, SetAtom) else (atom,)
         found.update(term.id for term in terms if isinstance(term, ExactAtom))
-    dns = "dns:"
-    named = [
-        dns_principal(id_.removeprefix(dns)) if id_.startswith(dns) else spiffe_principal(id_)
-        for id_ in found
-    ]
-    return sum(pattern.holds(each.trust_domain, each.segments) for each in named)
+    return sum(pattern.holds_id(id_) for id_ in found)

@@ -71,6 +71,7 @@ class FileWatcher:
         self._content, self._patience = content_seconds, patience_seconds
         self._seen: tuple[_Signature, ...] | None = None
         self._considered: Contents | None = None
+        self._forced = False
         self._found: str | None = None  # what was said of what was considered
         self._wrong: str | None = None
         self._told: str | None = None
@@ -81,6 +82,10 @@ class FileWatcher:
     def start(self) -> None:
         """Begin, with a look at once."""
         self._thread.start()
+
+    def again(self) -> None:
+        """Have them considered at the next look, whether they differ or not: somebody else has used them."""
+        self._forced = True
 
     def stop(self) -> None:
         """End. No call-back begins after this returns; from within one, it only asks for the end."""
@@ -103,14 +108,18 @@ class FileWatcher:
         if seen != self._seen:
             self._seen, self._doubt_until = seen, now + _DOUBT_SECONDS
         due = now >= self._next_content
-        if not due and now >= self._doubt_until:
+        forced, self._forced = (
+            self._forced,
+            False,
+        )  # before they are read: what comes later is for the next look
+        if not due and not forced and now >= self._doubt_until:
             return
         contents = self._settled()
         if self._stop.is_set():
             return
         if contents is None:
             self._judge(_RESTLESS)
-        elif contents != self._considered or (due and self._wrong is not None):
+        elif contents != self._considered or forced or (due and self._wrong is not None):
             self._considered, self._found = contents, self._verdict(contents)
             self._judge(self._found)
         else:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from pdp.cli.quarantine import quarantine
 from tests.e2e.evidencing import EDGE
 from tests.e2e.quarantining import ADMINS, OPS, Quarantining, document, entry, quarantining
-from tests.e2e.running import PROD, WEB, Pki, question, send, until
+from tests.e2e.running import PROD, WEB, Pki, question, raw, send, until
 from tests.e2e.test_quarantine import WORKERS, answers
 from tests.e2e.trusting import replace
 from tests.identity.mint import authority
@@ -116,6 +116,9 @@ def test_an_entry_about_many_takes_a_second_word(pki: Pki, tmp_path: Path) -> No
         first = found.admin("adder", body=wide)
 
         assert (first.status, first.code) == (409, "needs_confirmation")
+        for about, confirm in ((f"spiffe://{PROD}/**", None), (ADMINS["lifter"], 0)):
+            unmeant = found.admin("adder", body=said(spiffe_id=about, confirm=confirm))
+            assert (unmeant.status, unmeant.code) == (409, "needs_confirmation")
         assert found.admin("adder", body={**wide, "confirm": 1}).status == 409
         named = int(first.json["error"]["message"].rpartition("confirm: ")[2].strip("`"))
         assert named > 10
@@ -130,6 +133,40 @@ def test_who_is_quarantined_administers_no_more(pki: Pki, tmp_path: Path) -> Non
         reply = found.admin("both", body=said())
 
         assert (reply.status, reply.code) == (403, "caller_quarantined")
+
+
+def test_who_is_quarantined_while_a_body_is_on_its_way_changes_nothing(pki: Pki, tmp_path: Path) -> None:
+    with quarantining(pki, tmp_path) as found:
+        body = json.dumps(said()).encode()
+        head = (
+            f"POST /v1/quarantine HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\n\r\n"
+        )
+        connection = found.connect("both")
+        connection.connect()
+        connection.sock.sendall(head.encode() + body[:-1])
+        time.sleep(0.2)
+        found.put(entry(spiffe_id=ADMINS["both"]))
+        found.until_in_force()
+
+        received = raw(connection.sock, body[-1:], wait=1)
+
+        assert b"403 Forbidden" in received
+        assert b"caller_quarantined" in received
+        connection.close()
+
+
+def test_what_is_restored_after_it_was_lifted_is_in_force(pki: Pki, tmp_path: Path) -> None:
+    with quarantining(pki, tmp_path, first=document(entry(spiffe_id=WEB))) as found:
+        content = found.file.read_bytes()
+        time.sleep(2.5)  # the file is settled
+
+        assert found.admin("both", "/v1/quarantine/q-1/lift", {"why": "x"}).status == 200
+        replace(found.file, content)
+
+        until(lambda: answers(found.at, "pep") == {"quarantined"})
+        time.sleep(0.5)
+        assert answers(found.at, "pep") == {"quarantined"}
 
 
 def test_a_certificate_that_ends_ends_the_rights_of_an_open_connection(pki: Pki, tmp_path: Path) -> None:

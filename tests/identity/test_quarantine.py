@@ -1,6 +1,10 @@
 """Lists of who is believed no more: each rule of an entry, whom it is about, and one writer at a time."""
 
 import json
+import os
+import subprocess
+import sys
+import timeit
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,7 +28,7 @@ from pdp.identity.quarantine.lists import (
     read_quarantine,
     write_quarantine,
 )
-from pdp.identity.quarantine.workloads import workload_pattern
+from pdp.identity.quarantine.workloads import PatternTree, WorkloadPattern, workload_pattern
 from pdp.limits import MAX_QUARANTINE_ENTRIES
 from pdp.principals import dns_principal, spiffe_principal
 
@@ -96,6 +100,10 @@ def test_an_entry_is_read_as_it_stands() -> None:
         ({"spiffe_id": ..., "serial": "-1f"}, "hexadecimal"),
         ({"spiffe_id": ..., "jti": "1"}, "goes with `issuer`"),
         ({"spiffe_id": ..., "sub": "alice"}, "goes with `issuer`"),
+        ({"spiffe_id": ..., "sub": "alice", "issuer": "spiffe://prod.example.org"}, "by name, without"),
+        ({"spiffe_id": ..., "serial": "0a", "trust_domain": "PROD.example.org"}, "lower-case"),
+        ({"spiffe_id": ..., "serial": "0a", "trust_domain": "spiffe://prod.example.org"}, "trust domain"),
+        ({"spiffe_id": ..., "serial": "0a", "trust_domain": "prod.example.org/x"}, "no path"),
     ],
 )
 def test_what_is_no_entry_is_said_to_be_none(change: dict[str, Any], why: str) -> None:
@@ -292,6 +300,96 @@ def test_what_cannot_be_read_is_never_written_over(file: Path) -> None:
         add_entry(file, entry(), NOW)
 
     assert file.read_bytes() == b'{"entries": ['
+
+
+def test_a_list_that_could_not_be_read_again_is_not_written(file: Path) -> None:
+    long = "x" * 2000
+    named = {"jti": long, "issuer": f"https://{long[:2000]}"}
+    many = [make_entry(named, who=long, why=long, since=NOW, until=NOW + HOUR) for _ in range(140)]
+    fits = next(n for n in range(140) if len(write_quarantine(many[: n + 1])) > 1 << 20)
+    file.write_bytes(write_quarantine(many[:fits]))
+
+    with pytest.raises(QuarantineError, match="bytes"):
+        add_entry(file, many[fits], NOW)
+
+    assert len(quarantine_in(file).entries) == fits > 100
+    full = {"entries": [written(id=f"q-{n}", why="x" * 800) for n in range(999)]}
+    compact = json.dumps(full, separators=(",", ":")).encode()
+    compact += b" " * ((1 << 20) - len(compact))
+    assert read_quarantine(compact) == read_quarantine(write_quarantine(read_quarantine(compact).entries))
+
+
+def test_it_belongs_to_whom_it_belonged_or_is_not_written(file: Path) -> None:
+    if os.geteuid() == 0:
+        os.chown(file, 65534, 1234)
+    file.chmod(0o640)
+    before = file.stat()
+
+    add_entry(file, entry(), NOW)
+
+    after = file.stat()
+    assert (after.st_uid, after.st_gid, after.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
+
+
+def test_who_holds_the_lock_for_too_long_is_not_waited_for(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pdp.identity.quarantine.file._PATIENCE_SECONDS", 0.2)
+    add_entry(file, entry(), NOW)
+    hold = (
+        f"import fcntl,time; f=open({str(file.with_name('.quarantine.json.lock'))!r},'r+'); fcntl.lockf(f,2)"
+    )
+    with subprocess.Popen([sys.executable, "-c", f"{hold}; print(flush=True); time.sleep(60)"],
+                          stdout=subprocess.PIPE) as other:  # fmt: skip
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(QuarantineError, match="somebody else is changing"):
+            add_entry(file, entry(), NOW)
+        other.kill()
+
+    add_entry(file, entry(), NOW)
+    assert len(quarantine_in(file).entries) == 2
+
+
+def test_processes_wait_for_each_other(file: Path) -> None:
+    add = (
+        "import sys; from pathlib import Path; from pdp.identity.quarantine.file import *\n"
+        f"for _ in range(20): add_entry(Path({str(file)!r}), make_entry({{'dns': 'x'}}, who='a', why='b',"
+        f" since={NOW}, until={NOW + HOUR}), {NOW})"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", add]) for _ in range(3)]
+
+    assert [each.wait(60) for each in running] == [0, 0, 0]
+    assert len(quarantine_in(file).entries) == 60
+
+
+PATHS = st.lists(st.sampled_from(["ns", "shop", "a.b"]), min_size=1, max_size=6)
+
+
+@given(st.lists(st.tuples(SEGMENTS, st.booleans()), max_size=12), PATHS)
+def test_a_tree_of_patterns_finds_those_that_hold(
+    patterns: list[tuple[list[str], bool]], path: list[str]
+) -> None:
+    texts = ["/".join(["spiffe://prod", *parts] + (["**"] if rest else [])) for parts, rest in patterns]
+    all_of = [workload_pattern(text) for text in texts]
+
+    found = PatternTree(enumerate_pairs(all_of)).about("prod", tuple(path))
+
+    assert sorted(found) == [n for n, pattern in enumerate(all_of) if pattern.holds("prod", tuple(path))]
+
+
+def enumerate_pairs(patterns: list[WorkloadPattern]) -> list[tuple[WorkloadPattern, int]]:
+    return [(pattern, number) for number, pattern in enumerate(patterns)]
+
+
+def test_a_thousand_patterns_cost_little_more_than_one() -> None:
+    def cost(count: int) -> float:
+        entries = (entry(spiffe_id=f"spiffe://prod.example.org/ns/n{n}/*") for n in range(count))
+        found = Quarantine(tuple(entries))
+        segments = ("ns", "shop", "sa", "web")
+        return min(timeit.repeat(lambda: found.workload(WEB, "prod.example.org", segments, NOW), number=200))
+
+    assert cost(MAX_QUARANTINE_ENTRIES) < 20 * cost(1)  # it was a thousand times
 
 
 def test_no_entry_of_that_name(file: Path) -> None:

@@ -12,8 +12,9 @@ from typing import Any, Final, final
 import msgspec
 
 from pdp.identity.certificates import serial_text
-from pdp.identity.quarantine.workloads import workload_pattern
+from pdp.identity.quarantine.workloads import WorkloadPattern, workload_pattern
 from pdp.limits import MAX_QUARANTINE_SECONDS, MAX_QUARANTINE_TEXT
+from pdp.principals import parse_spiffe_id
 from pdp.strictness import quoted
 from pdp.vocabulary import Millis
 
@@ -23,6 +24,7 @@ __all__ = ["TARGETS", "BadEntryError", "Entry", "entry_of", "instant_text"]
 TARGETS: Final = ("spiffe_id", "dns", "serial", "jti", "sub")
 _BESIDE: Final = {"serial": "trust_domain", "jti": "issuer", "sub": "issuer"}
 _KEYS: Final = frozenset({"id", "who", "why", "since", "until", *TARGETS, *_BESIDE.values()})
+_SCHEME: Final = "spiffe://"
 _TEXTS: Final = ("id", "who", "why")
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 _SERIAL: Final = re.compile(r"(?:[0-9a-f]{2}:?)*[0-9a-f]{1,2}", re.ASCII | re.IGNORECASE)
@@ -75,6 +77,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """What it names: one of `TARGETS`, and its value."""
         return next((name, value) for name in TARGETS if (value := getattr(self, name)))
 
+    @property
+    def pattern(self) -> WorkloadPattern | None:
+        """The workloads that it names, if it names any."""
+        if self.spiffe_id or self.dns:
+            return workload_pattern(self.spiffe_id or f"dns:{self.dns}")
+        return None
+
 
 def entry_of(value: object) -> Entry:
     """An entry of what a document holds.
@@ -122,14 +131,29 @@ def _named(value: Mapping[str, Any]) -> dict[str, str]:
             case "dns":
                 return {target: workload_pattern(f"dns:{text}").text.removeprefix("dns:")}
             case "serial":
-                return {target: serial_text(_serial(text))}
+                domain = {"trust_domain": _domain(value["trust_domain"])} if "trust_domain" in value else {}
+                return {target: serial_text(_serial(text)), **domain}
+            case _:
+                return {"issuer": _issuer(value["issuer"])}
     except ValueError as error:
         raise BadEntryError(f"`{target}`: {error}") from error
-    return {}
+
+
+def _domain(text: str) -> str:
+    domain, segments = parse_spiffe_id(f"{_SCHEME}{text}")
+    if segments:
+        raise ValueError("a trust domain has no path")
+    return domain
+
+
+def _issuer(text: str) -> str:
+    if text.startswith(_SCHEME):
+        raise ValueError(f"of JWT-SVIDs the issuer is the trust domain by name, without `{_SCHEME}`")
+    return text
 
 
 def _with_scheme(text: str) -> str:
-    if not text.startswith("spiffe://"):
+    if not text.startswith(_SCHEME):
         raise ValueError("a SPIFFE ID begins with `spiffe://`, in lower case")
     return text
 

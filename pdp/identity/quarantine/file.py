@@ -8,9 +8,12 @@ import fcntl
 import os
 import secrets
 import stat
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from pdp.diagnostics import escape
 from pdp.identity.private_files import Output, replace_files
@@ -20,6 +23,12 @@ from pdp.limits import MAX_QUARANTINE_ENTRIES, MAX_TRUST_FILE_BYTES
 from pdp.vocabulary import Millis
 
 __all__ = ["NoSuchEntryError", "add_entry", "lift_entry", "make_entry", "quarantine_in"]
+
+
+_PATIENCE_SECONDS: Final = 3.0
+_PAUSE_SECONDS: Final = 0.01
+_BUSY: Final = "somebody else is changing the list, and does not come to an end"
+_of_this_process: Final = threading.Lock()  # locks of POSIX are those of a process
 
 
 class NoSuchEntryError(QuarantineError):
@@ -106,27 +115,48 @@ def lift_entry(path: Path, entry_id: str, now: Millis) -> Entry:
 def _change(path: Path, change: Callable[[tuple[Entry, ...]], tuple[Entry, ...]], now: Millis) -> None:
     real = path.resolve()  # a link stays a link
     try:
-        with _held(real.parent):
-            found = real.stat()
-            if os.geteuid() not in {0, found.st_uid}:
-                # The new file would be ours, and whoever follows it might read it no more.
-                raise QuarantineError(f"{escape(str(path))}: belongs to another user: change it as that one")
+        found = real.stat()
+        owner, mode = (found.st_uid, found.st_gid), stat.S_IMODE(found.st_mode)
+        with _held(real.with_name(f".{real.name}.lock"), owner, mode):
             lasting = tuple(entry for entry in quarantine_in(real).entries if now < entry.ends)
             data = write_quarantine(change(lasting))
-            replace_files([Output(path=real, data=data, mode=stat.S_IMODE(found.st_mode))])
-            if os.geteuid() != found.st_uid:
-                os.chown(real, found.st_uid, found.st_gid)
+            read_quarantine(data)  # what cannot be read afterwards would quarantine nobody
+            # Whoever follows it has to be able to read the new one: it belongs to whom the old one did.
+            replace_files([Output(path=real, data=data, mode=mode, owner=owner)])
     except OSError as error:
         msg = f"{escape(str(path))}: cannot be written: {error.strerror}; change it where it comes from"
         raise QuarantineError(msg) from error
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Keep other writers of the folder waiting."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _held(lock: Path, owner: tuple[int, int], mode: int) -> Iterator[None]:
+    """Keep other writers waiting: of this process, of this machine, and of others that share the volume.
+
+    Raises:
+        QuarantineError: Somebody else does not come to an end.
+    """
+    until = time.monotonic() + _PATIENCE_SECONDS
+    if not _of_this_process.acquire(timeout=_PATIENCE_SECONDS):
+        raise QuarantineError(_BUSY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+        try:
+            if os.fstat(descriptor).st_uid != owner[0] and os.geteuid() == 0:
+                os.fchown(descriptor, *owner)
+            while not _locked(descriptor):
+                if time.monotonic() > until:
+                    raise QuarantineError(_BUSY)
+                time.sleep(_PAUSE_SECONDS)
+            yield
+        finally:
+            os.close(descriptor)
     finally:
-        os.close(descriptor)
+        _of_this_process.release()
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of POSIX: network file systems have it too
+    except (BlockingIOError, PermissionError):  # either, as systems have it
+        return False
+    return True

@@ -13,14 +13,15 @@ from typing import Final, TypeAlias, final
 import msgspec
 
 from pdp.identity.quarantine.entries import BadEntryError, Entry, entry_of
-from pdp.identity.quarantine.workloads import WorkloadPattern, workload_pattern
+from pdp.identity.quarantine.workloads import PatternTree, WorkloadPattern
 from pdp.limits import MAX_QUARANTINE_ENTRIES, MAX_TRUST_FILE_BYTES
 from pdp.strictness import BadJsonError, strict_value
 from pdp.vocabulary import Millis
 
 __all__ = ["NOBODY", "Quarantine", "QuarantineError", "read_quarantine", "write_quarantine"]
 
-_Exact: TypeAlias = Mapping[tuple[str, ...], tuple[Entry, ...]]
+_Ending: TypeAlias = tuple[Millis, Entry]
+_Exact: TypeAlias = Mapping[tuple[str, ...], _Ending]
 
 
 class QuarantineError(ValueError):
@@ -44,31 +45,33 @@ class Quarantine:
     names_workloads: bool = field(init=False)
     names_users: bool = field(init=False)
     _exact: _Exact = field(init=False, repr=False, compare=False)
-    _patterns: tuple[tuple[WorkloadPattern, Entry], ...] = field(init=False, repr=False, compare=False)
+    _patterns: PatternTree[_Ending] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        exact: dict[tuple[str, ...], tuple[Entry, ...]] = {}
-        patterns = []
+        exact: dict[tuple[str, ...], _Ending] = {}
+        patterns: list[tuple[WorkloadPattern, _Ending]] = []
         for entry in self.entries:
             kind, value = entry.target
-            if kind in {"spiffe_id", "dns"}:
-                pattern = workload_pattern(value if kind == "spiffe_id" else f"dns:{value}")
+            pattern = entry.pattern
+            if pattern is not None:
                 if not pattern.exact:
-                    patterns.append((pattern, entry))
+                    patterns.append((pattern, (entry.ends, entry)))
                     continue
                 key: tuple[str, ...] = ("workload", pattern.text)
             elif kind == "serial":
                 key = (kind, entry.trust_domain, value)
             else:
                 key = (kind, entry.issuer, value)
-            exact[key] = (*exact.get(key, ()), entry)
+            ends = entry.ends
+            if key not in exact or exact[key][0] < ends:  # of several the one that holds longest
+                exact[key] = (ends, entry)
         kinds = {entry.target[0] for entry in self.entries}
         written = hashlib.sha256(write_quarantine(self.entries)).hexdigest() if self.entries else ""
         object.__setattr__(self, "digest", written)
         object.__setattr__(self, "names_workloads", not kinds.isdisjoint({"spiffe_id", "dns"}))
         object.__setattr__(self, "names_users", "sub" in kinds)
         object.__setattr__(self, "_exact", MappingProxyType(exact))
-        object.__setattr__(self, "_patterns", tuple(patterns))
+        object.__setattr__(self, "_patterns", PatternTree(patterns))
 
     def workload(self, id_: str, trust_domain: str, segments: tuple[str, ...], now: Millis) -> Entry | None:
         """The entry that is about a workload, by its name.
@@ -80,9 +83,9 @@ class Quarantine:
             now: The instant.
         """
         found = self._named(("workload", id_), now)
-        if found is None and self._patterns:
-            about = [entry for pattern, entry in self._patterns if pattern.holds(trust_domain, segments)]
-            found = _longest(about, now)
+        if found is None:
+            longest = max(self._patterns.about(trust_domain, segments), key=_end, default=None)
+            found = None if longest is None or now >= longest[0] else longest[1]
         return found
 
     def certificate(self, trust_domain: str, serial: str, now: Millis) -> Entry | None:
@@ -100,12 +103,11 @@ class Quarantine:
 
     def _named(self, key: tuple[str, ...], now: Millis) -> Entry | None:
         found = self._exact.get(key)
-        return None if found is None else _longest(found, now)
+        return None if found is None or now >= found[0] else found[1]
 
 
-def _longest(entries: Iterable[Entry], now: Millis) -> Entry | None:
-    """Of those that hold, the one that holds longest."""
-    return max((each for each in entries if now < each.ends), key=lambda each: each.ends, default=None)
+def _end(ending: _Ending) -> Millis:
+    return ending[0]
 
 
 #: Everybody is believed whom evidence proves.
@@ -136,6 +138,8 @@ def read_quarantine(data: bytes) -> Quarantine:
             raise QuarantineError(f"entry {number}: {error}") from error
     if len({entry.id for entry in entries}) < len(entries):
         raise QuarantineError("two entries have one `id`")
+    if len(write_quarantine(entries)) > MAX_TRUST_FILE_BYTES:  # as we write it, it could not be read again
+        raise QuarantineError(f"the list has more than {MAX_TRUST_FILE_BYTES} bytes")
     return Quarantine(tuple(entries))
 
 

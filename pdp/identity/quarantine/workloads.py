@@ -5,12 +5,15 @@ them, none included; of DNS names, `*.` for one label more.
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, Generic, TypeVar, final
 
 from pdp.principals import InvalidIdentityError, dns_principal, spiffe_principal
 
-__all__ = ["WorkloadPattern", "workload_pattern"]
+__all__ = ["PatternTree", "WorkloadPattern", "workload_pattern"]
+
+_T = TypeVar("_T")
 
 _SCHEME: Final = "spiffe://"
 _DNS: Final = "dns:"
@@ -40,6 +43,11 @@ class WorkloadPattern:
         """Whether it is one identity."""
         return not self.rest and None not in self.segments
 
+    @property
+    def names_nothing(self) -> bool:
+        """Whether it is about everybody of a trust domain, for all that it says."""
+        return all(segment is None for segment in self.segments)
+
     def holds(self, trust_domain: str, segments: tuple[str, ...]) -> bool:
         """Whether a workload is in it.
 
@@ -53,6 +61,11 @@ class WorkloadPattern:
         if len(segments) < known or (len(segments) > known and not self.rest):
             return False
         return all(wanted in {None, found} for wanted, found in zip(self.segments, segments, strict=False))
+
+    def holds_id(self, text: str) -> bool:
+        """The same of an identity, by its id."""
+        named = dns_principal(text.removeprefix(_DNS)) if text.startswith(_DNS) else spiffe_principal(text)
+        return self.holds(named.trust_domain, named.segments)
 
 
 def workload_pattern(text: str) -> WorkloadPattern:
@@ -93,3 +106,41 @@ def _dns(text: str) -> WorkloadPattern:
     return WorkloadPattern(
         f"{_DNS}*.{principal.id.removeprefix(_DNS)}" if wild else principal.id, None, segments, rest=False
     )
+
+
+@final
+class PatternTree(Generic[_T]):
+    """What belongs to patterns, found by a workload: as quick for a thousand patterns as for a few."""
+
+    def __init__(self, patterns: Iterable[tuple[WorkloadPattern, _T]]) -> None:
+        """Hold what belongs to each pattern."""
+        self._domains: dict[str, _Node[_T]] = {}
+        for pattern, value in patterns:
+            node = self._domains.setdefault(pattern.domain or "", _Node())
+            for segment in pattern.segments:
+                node = node.children.setdefault(segment, _Node())
+            (node.below if pattern.rest else node.here).append(value)
+
+    def about(self, trust_domain: str, segments: tuple[str, ...]) -> Iterator[_T]:
+        """What belongs to each pattern that holds a workload; the arguments are those of `holds`."""
+        found = self._domains.get(trust_domain)
+        nodes = [] if found is None else [found]
+        for segment in segments:
+            following = []
+            for node in nodes:
+                yield from node.below
+                following += [child for key in (segment, None) if (child := node.children.get(key))]
+            nodes = following
+        for node in nodes:
+            yield from node.below
+            yield from node.here
+
+
+@final
+class _Node(Generic[_T]):
+    __slots__ = ("below", "children", "here")
+
+    def __init__(self) -> None:
+        self.children: dict[str | None, _Node[_T]] = {}
+        self.here: list[_T] = []
+        self.below: list[_T] = []
