@@ -36,6 +36,15 @@ MAX_WAITING_FOR_KEYS: Final = 1024  # questions at a time; others are refused by
 KEYS_PAUSE_SECONDS: Final = 10.0  # between two looks, whatever names of keys tokens make up
 MAX_KEYS_SECONDS: Final = 86_400.0  # without a confirmation; a source that is away is mended within a day
 
+# -- agents of the Workload API ----------------------------------------------------------
+MAX_DELIVERED_BYTES: Final = 8 * 1024 * 1024  # one message: bundles of some hundred trust domains
+MAX_TOLD_DOMAINS: Final = 64  # of those that nobody asked for, each told once
+FIRST_PAUSE_SECONDS: Final = 0.1  # before a stream is begun again; doubled each time
+LAST_PAUSE_SECONDS: Final = 5.0  # the longest: so long an agent that is back goes unnoticed
+AGENT_TRY_SECONDS: Final = 5.0  # for the first answers; a socket that nobody listens on costs nothing
+AGENT_START_SECONDS: Final = 30.0  # for our certificate: agents on a machine that starts take a while
+AGENT_PATIENCE_SECONDS: Final = 2.0  # an agent that is restarted is back by then
+
 # -- the development certificate authority -------------------------------------------
 MAX_PKI_NAME_CHARS: Final = 64  # the name is also the common name: RFC 5280 ub-common-name
 MAX_PKI_ALTERNATIVE_NAMES: Final = 32  # keeps what we issue below MAX_CERTIFICATE_BYTES

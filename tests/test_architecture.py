@@ -90,6 +90,7 @@ LIBRARIES: Final = {
     "rich": ("cli/output.py",),
     # What FastAPI is made of.
     "starlette": ("adapters/app.py", "adapters/events.py", "adapters/health.py", "adapters/admin"),
+    "spiffe": ("adapters/grpc/workload_api.py",),
     "uvicorn": (
         "adapters/server.py", "adapters/uvicorn_server.py", "adapters/bounded.py", "adapters/connection.py",
         "adapters/health_listener.py", "adapters/admin_listener.py",

@@ -4,12 +4,14 @@ A live source delivers bundles while the service runs. What each is told is said
 settings. A trust domain has one source: its files, or one live source.
 """
 
+import stat
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from pdp.config.model import IdentitySettings
+from pdp.config.model import IdentitySettings, Settings
 from pdp.config.problem import Problem
 
-__all__ = ["Setting", "live_domains", "live_problems"]
+__all__ = ["Setting", "live_domains", "live_problems", "workload_api_problems"]
 
 #: The keys of a setting, from the table down.
 Setting = tuple[str, ...]
@@ -40,8 +42,55 @@ def live_problems(settings: IdentitySettings) -> Iterator[Problem]:
 
 def _named(settings: IdentitySettings) -> Iterator[tuple[str, Setting]]:
     """Each trust domain that a section gives to a live source, and the setting; of one perhaps several."""
-    del settings  # there is none yet
-    yield from ()
+    if settings.workload_api is not None:
+        for domain in sorted(settings.workload_api.trust_domains):
+            yield domain, ("workload_api", "trust_domains")
+
+
+def workload_api_problems(settings: Settings) -> Iterator[Problem]:
+    """Everything wrong or doubtful with the agent that is asked."""
+    agent = settings.workload_api
+    if agent is None:
+        return
+    if not agent.certificate and not agent.trust_domains:
+        message = "nothing is taken from it"
+        yield Problem(
+            ("workload_api",), message, "set `trust_domains`, or `certificate = true`, or leave it out"
+        )
+    if agent.spiffe_id is not None and not agent.certificate:
+        yield Problem(("workload_api", "spiffe_id"), "means something only with `workload_api.certificate`")
+    if agent.certificate:
+        yield from _ours(settings)
+    yield from _doubts(agent.path)
+
+
+def _ours(settings: Settings) -> Iterator[Problem]:
+    for name in ("certificate", "key"):
+        if getattr(settings.http, name) is not None:
+            message = "our certificate and its key come from the Workload API: there is one source"
+            yield Problem(("http", name), message, "leave it out, or `workload_api.certificate`")
+    if settings.http.plaintext and settings.grpc is None:
+        setting = ("workload_api", "certificate")
+        yield Problem(setting, "is not used: nothing listens over TLS")  # and would be waited for
+
+
+def _doubts(socket: Path) -> Iterator[Problem]:
+    setting = ("workload_api", "socket")
+    try:
+        is_socket = stat.S_ISSOCK(socket.stat().st_mode)
+        folder = socket.parent.stat().st_mode
+    except OSError as error:
+        message = f"{socket}: {error.strerror}: the agent is not there yet"
+        yield Problem(setting, message, refused=False)
+        return
+    if not is_socket:
+        yield Problem(setting, f"{socket} is no socket")
+    if folder & (stat.S_IWGRP | stat.S_IWOTH) and not folder & stat.S_ISVTX:
+        # Whoever is taken for the agent says whom we believe.
+        message = (
+            f"others can write to {socket.parent}, and put a socket of theirs in the place of the agent's"
+        )
+        yield Problem(setting, message, refused=False)
 
 
 def _text(setting: Setting) -> str:

@@ -175,7 +175,17 @@ def _lacking(tree: Mapping[str, Any]) -> list[tuple[str, ...]]:
     plain = isinstance(http, dict) and (http.get("plaintext") is True or is_unix(str(http.get("listen"))))
     if plain and tree.keys().isdisjoint({"grpc", "admin"}):
         return []
-    return [keys for keys in _FOR_TLS if not _is_set(tree, keys)]
+    delivered = _delivered(tree.get("workload_api"))
+    return [keys for keys in _FOR_TLS if not _is_set(tree, keys) and keys not in delivered]
+
+
+def _delivered(agent: object) -> tuple[tuple[str, ...], ...]:
+    """What TLS needs and an agent delivers."""
+    if not isinstance(agent, dict):
+        return ()
+    *credentials, trust = _FOR_TLS
+    ours = tuple(credentials) if agent.get("certificate") is True else ()
+    return (*ours, trust) if agent.get("trust_domains") else ours
 
 
 def _is_set(tree: object, keys: tuple[str, ...]) -> bool:

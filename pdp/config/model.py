@@ -31,6 +31,7 @@ from pdp.config.values import (
     Uid,
     file_name,
 )
+from pdp.config.workload_api import WorkloadApiSettings
 from pdp.limits import (
     DEFAULT_CONNECTION_SECONDS,
     DEFAULT_GRACE_SECONDS,
@@ -202,6 +203,7 @@ class IdentitySettings(TokenSettings):
 
     trust: dict[TrustDomain, FilePath] = Field(default={}, min_length=1)
     quarantine: QuarantineSettings | None = None
+    workload_api: WorkloadApiSettings | None = None
 
 
 @final

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from pdp.config.freshness import SHORT_SECONDS
-from pdp.config.live_sources import live_domains, live_problems
+from pdp.config.live_sources import live_domains, live_problems, workload_api_problems
 from pdp.config.local import local_problems
 from pdp.config.model import Settings
 from pdp.config.problem import Problem
@@ -37,6 +37,7 @@ def problems(settings: Settings) -> list[Problem]:
     for domain, roots in settings.trust.items():
         found += _readable(("trust", domain), roots)
     found += live_problems(settings)
+    found += workload_api_problems(settings)
     found += token_trust(settings, live=LiveBundles(live_domains(settings)).keys())[1]
     found += _quarantine(settings)
     found += _decision_log(settings)

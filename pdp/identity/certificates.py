@@ -23,6 +23,7 @@ __all__ = [
     "fingerprint",
     "presented_chain",
     "read_der",
+    "read_ders",
     "read_pem",
     "serial_text",
     "shown",
@@ -79,6 +80,37 @@ def read_der(data: bytes, number: int) -> x509.Certificate:
         CertificateTextError: It is malformed.
     """
     return _read(x509.load_der_x509_certificate, data, number)
+
+
+def read_ders(data: bytes, most: int) -> tuple[x509.Certificate, ...]:
+    """Certificates in DER, one right behind the other, each fully parsed.
+
+    Args:
+        data: The certificates; there may be none.
+        most: How many there may be.
+
+    Raises:
+        CertificateTextError: There are more, one is malformed, or something else lies between them.
+    """
+    found: list[x509.Certificate] = []
+    at = 0
+    while at < len(data):
+        if len(found) == most:  # before it is parsed
+            msg = f"there are more than {most} certificates in it"
+            raise CertificateTextError(msg)
+        end = at + _der_length(data[at : at + 6], len(found) + 1)
+        found.append(read_der(data[at:end], len(found) + 1))
+        at = end
+    return tuple(found)
+
+
+def _der_length(head: bytes, number: int) -> int:
+    """How long a SEQUENCE is that begins like this, tag and length included (X.690, section 8.1.3)."""
+    long = head[1] - 0x80 if len(head) > 1 and head[1] > 0x80 else 0
+    if len(head) < 2 + long or head[0] != 0x30 or head[1] == 0x80 or long > 4:
+        msg = f"certificate {number} in it is malformed"
+        raise CertificateTextError(msg)
+    return 2 + long + (int.from_bytes(head[2 : 2 + long]) if long else head[1])
 
 
 def _read_block(block: bytes, number: int) -> x509.Certificate:

@@ -27,7 +27,7 @@ from pdp.identity.trust import TrustStore
 from pdp.limits import MAX_CERTIFICATE_BYTES, MAX_CHAIN_CERTIFICATES
 from pdp.principals import InvalidIdentityError, Principal, dns_principal, spiffe_principal
 
-__all__ = ["Refusal", "UntrustedCertificateError", "verify_caller"]
+__all__ = ["Refusal", "UntrustedCertificateError", "svid_identity", "verify_caller"]
 
 
 def verify_caller(
@@ -105,22 +105,44 @@ def _parse(der: bytes, which: str) -> x509.Certificate:
 
 def _identity(leaf: x509.Certificate, trust: TrustStore) -> tuple[Principal, tuple[x509.Certificate, ...]]:
     """The name on the leaf, as yet unproven, and the only roots that can prove it."""
-    names = uris(leaf)
-    if len(names) > 1:  # X509-SVID, section 2: MUST be rejected
-        msg = f"the certificate has {len(names)} URIs: an identity is exactly one"
-        raise UntrustedCertificateError(Refusal.SEVERAL_URIS, msg)
-    if not names:
+    identity = _spiffe_identity(leaf)
+    if identity is None:
         return _dns_identity(leaf, trust)
-    try:
-        identity = spiffe_principal(names[0])  # X509-SVID, sections 3.1 and 5.2: with a path
-    except InvalidIdentityError as error:
-        msg = f"the certificate's URI is not the SPIFFE ID of a workload: {error}"
-        raise UntrustedCertificateError(Refusal.NOT_A_SPIFFE_ID, msg) from error
     roots = trust.domains.get(identity.trust_domain)
     if roots is None:
         msg = f"nobody is trusted for the trust domain `{identity.trust_domain}`"
         raise UntrustedCertificateError(Refusal.UNKNOWN_TRUST_DOMAIN, msg)
     return identity, roots
+
+
+def _spiffe_identity(leaf: x509.Certificate) -> Principal | None:
+    """The SPIFFE ID on the leaf, as yet unproven, if there is a URI on it."""
+    names = uris(leaf)
+    if len(names) > 1:  # X509-SVID, section 2: MUST be rejected
+        msg = f"the certificate has {len(names)} URIs: an identity is exactly one"
+        raise UntrustedCertificateError(Refusal.SEVERAL_URIS, msg)
+    if not names:
+        return None
+    try:
+        return spiffe_principal(names[0])  # X509-SVID, sections 3.1 and 5.2: with a path
+    except InvalidIdentityError as error:
+        msg = f"the certificate's URI is not the SPIFFE ID of a workload: {error}"
+        raise UntrustedCertificateError(Refusal.NOT_A_SPIFFE_ID, msg) from error
+
+
+def svid_identity(leaf: x509.Certificate) -> Principal:
+    """Whose X.509-SVID a certificate is by what it says of itself; nothing is proven of it.
+
+    Raises:
+        UntrustedCertificateError: It is none (X509-SVID, sections 2 to 4).
+    """
+    identity = _spiffe_identity(leaf)
+    if identity is None:
+        raise UntrustedCertificateError(
+            Refusal.NO_URI, "the certificate has no URI, and an X.509-SVID has one"
+        )
+    _check_leaf(leaf)
+    return identity
 
 
 def _dns_identity(

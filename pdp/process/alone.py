@@ -38,6 +38,7 @@ from pdp.process.quarantine import QuarantineList
 from pdp.process.renewal import follow_files
 from pdp.process.retune import retune
 from pdp.process.token_keys import TokenKeys
+from pdp.process.workload_api import WorkloadApi
 from pdp.service.decision_service import DecisionService
 from pdp.service.health import Health
 from pdp.service.metrics import Metrics
@@ -48,17 +49,18 @@ from pdp.store.versions import Versions
 __all__ = ["serve_alone"]
 
 
-def serve_alone(
+def serve_alone(  # noqa: PLR0913 -- all by keyword but three
     settings: Settings,
     trust: TrustStore,
     live: LiveBundles,
     *,
+    agent: WorkloadApi | None,
     ready: Callable[[str, Versions], None],
     say: Say,
     edited: Callable[[Event], None],
     hangups: Hangups,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; the arguments are those of `start()`, bundles and SIGHUP as they come.
+    """Serve until SIGINT or SIGTERM; the arguments are those of `start()`, with what it made.
 
     Raises:
         CannotStartError: A setting or the policy set keeps the service from starting.
@@ -69,7 +71,7 @@ def serve_alone(
         if settings.grpc is not None:
             # grpcio binds for itself, and much later: whether it can is found out here.
             take_address(parse_address(settings.grpc.listen), "--grpc HOST:PORT").close()
-        tls = make_tls(settings, trust)
+        tls = make_tls(settings, trust, None if agent is None else agent.credential)
         bundle = read_bundle(settings.policies.path)
         told: list[Callable[[Event], None]] = []
         kept = None if settings.policies.compiled is None else Kept(settings.policies.compiled, say)
@@ -102,6 +104,7 @@ def serve_alone(
                 settings,
                 tls,
                 live,
+                agent,
                 keys,
                 quarantine,
                 circumstances,
@@ -165,6 +168,7 @@ def _follow(  # noqa: PLR0913 -- what is followed, and who is told
     settings: Settings,
     tls: ServerTls | None,
     live: LiveBundles,
+    agent: WorkloadApi | None,
     keys: TokenKeys,
     quarantine: QuarantineList,
     circumstances: Circumstances,
@@ -187,6 +191,8 @@ def _follow(  # noqa: PLR0913 -- what is followed, and who is told
             say=say,
         )
         following.enter_context(renewal)
+    if agent is not None:
+        following.enter_context(agent.follow(tls, lambda: None, service.metrics))
     following.enter_context(
         keys.follow(lambda: circumstances.of_tokens(lambda: keys.trust.digest, publisher.restate))
     )

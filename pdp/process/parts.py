@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from pdp.adapters.binding import AddressInUseError, bind
 from pdp.adapters.local import Local
-from pdp.adapters.tls import ServerCredentialError, ServerTls, read_credential
+from pdp.adapters.tls import Credential, ServerCredentialError, ServerTls, read_credential
 from pdp.config.address import Address
 from pdp.config.model import Settings
 from pdp.config.unix import UnixAddress
@@ -69,16 +69,21 @@ def take_http(settings: Settings, held: ExitStack) -> socket.socket:
     return held.enter_context(closing(take_address(where, "--http HOST:PORT")))
 
 
-def make_tls(settings: Settings, trust: TrustStore) -> ServerTls | None:
+def make_tls(settings: Settings, trust: TrustStore, ours: Credential | None = None) -> ServerTls | None:
     """Our certificate, and the roots of callers; None where nothing listens over TLS.
+
+    Args:
+        settings: They name the files of our certificate, if there are any.
+        trust: The roots.
+        ours: What we present where no file holds it.
 
     Raises:
         CannotStartError: Certificate and key cannot be used.
     """
-    if settings.http.certificate is None:
+    if ours is None and settings.http.certificate is None:
         return None
     try:
-        return ServerTls(read_credential(*settings.http.credentials), trust)
+        return ServerTls(ours or read_credential(*settings.http.credentials), trust)
     except ServerCredentialError as error:
         raise CannotStartError(str(error)) from error
 

@@ -6,17 +6,16 @@ sources as well.
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import final
 
-from pdp.adapters.tls import Credential, ServerCredentialError, ServerTls
+from pdp.adapters.tls import ServerCredentialError, ServerTls
 from pdp.config.model import Settings
 from pdp.config.unsafe import secret_problems
 from pdp.diagnostics import escape
 from pdp.identity.bundle import LiveBundles
-from pdp.identity.expiry import end
 from pdp.process.parts import Say
+from pdp.process.presented import Presented
 from pdp.process.roots import Roots
 from pdp.service.metrics import Metrics
 from pdp.store.file_watch import Contents, FileWatcher
@@ -52,18 +51,22 @@ def follow_files(  # noqa: PLR0913 -- all by keyword but three
         tls, settings.trust, live,
         renewed=renewed, restate=restate, metrics=metrics, clock=clock, say=say,
     )  # fmt: skip
-    ours = _Certificate(*settings.http.credentials, tls, renewed, metrics, clock=clock, say=say)
-    watchers = (
+    watchers = [
         FileWatcher(
             name="trust-watch", paths=list(settings.trust.values()), consider=roots.consider, tell=roots.tell
-        ),
-        FileWatcher(
-            name="certificate-watch",
-            paths=[ours.certificate, ours.key],
-            consider=ours.consider,
-            tell=ours.tell,
-        ),
-    )
+        )
+    ]
+    if settings.http.certificate is not None:
+        presented = Presented(tls, renewed, metrics, clock=clock, say=say)
+        ours = _Certificate(*settings.http.credentials, presented, metrics, say)
+        watchers.append(
+            FileWatcher(
+                name="certificate-watch",
+                paths=[ours.certificate, ours.key],
+                consider=ours.consider,
+                tell=ours.tell,
+            )
+        )
     following = ExitStack()
     following.callback(live.on_change(roots.delivered))
     for watcher in watchers:
@@ -74,23 +77,13 @@ def follow_files(  # noqa: PLR0913 -- all by keyword but three
 
 @final
 class _Certificate:
-    """Our certificate and its key."""
+    """The files of our certificate and its key."""
 
     def __init__(
-        self,
-        certificate: Path,
-        key: Path,
-        tls: ServerTls,
-        renewed: Callable[[], None],
-        metrics: Metrics,
-        *,
-        clock: Callable[[], Millis],
-        say: Say,
+        self, certificate: Path, key: Path, presented: Presented, metrics: Metrics, say: Say
     ) -> None:
         self.certificate, self.key = certificate, key
-        self._tls, self._renewed = tls, renewed
-        self._metrics, self._clock, self._say = metrics, clock, say
-        self._handed_on = True
+        self._presented, self._metrics, self._say = presented, metrics, say
 
     def consider(self, contents: Contents) -> str | None:
         """Present what the files hold from now on, if nothing is wrong with it."""
@@ -100,8 +93,7 @@ class _Certificate:
                 return f"{escape(str(path))}: {found}"
         assert isinstance(chain, bytes)  # noqa: S101 -- looked at above, which the type checker does not follow
         assert isinstance(key, bytes)  # noqa: S101 -- the same
-        serving = self._tls.current.credential
-        if (chain, key) == (serving.chain, serving.key) and self._handed_on:
+        if self._presented.has(chain, key):
             return None
         # As at the start (`pdp.config.unsafe`), and in the same words.
         problems = tuple(secret_problems(("http", "key"), self.key))
@@ -109,17 +101,9 @@ class _Certificate:
             if problem.refused:
                 return escape(f"`http.key`: {problem.message}: {problem.help}")
         try:
-            new = Credential(chain=chain, key=key)
+            self._presented.present(chain, key)
         except ServerCredentialError as error:
             return f"{escape(str(self.certificate))} and {escape(str(self.key))}: {error}"
-        if end(chain) < self._clock():
-            return f"{escape(str(self.certificate))}: it expired at {_date(end(chain))}"
-        self._handed_on = False  # until others have it: else it is tried again
-        self._tls.replace_credential(new)
-        self._renewed()
-        self._handed_on = True
-        self._metrics.renewed("certificate")
-        self._say(f"our certificate was renewed: it ends at {_date(end(chain))}")
         for problem in problems:
             self._say(escape(f"warning: `http.key`: {problem.message}"))
         return None
@@ -130,9 +114,5 @@ class _Certificate:
         if wrong is None:
             self._say("our certificate is as its files are again")
             return
-        ends = _date(end(self._tls.current.credential.chain))
+        ends = self._presented.until
         self._say(f"our certificate is not renewed: {wrong}\nstill presenting the one that ends at {ends}")
-
-
-def _date(instant: Millis) -> str:
-    return f"{datetime.fromtimestamp(instant / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -11,6 +11,7 @@ from pdp.process.forks import Forks
 from pdp.process.hangup import Hangups, Read
 from pdp.process.parts import Say
 from pdp.process.settings_read import SettingsEvent, describe_settings
+from pdp.process.workload_api import asking
 from pdp.store.publish import Event
 from pdp.store.versions import Versions
 
@@ -46,16 +47,22 @@ def start(  # noqa: PLR0913 -- all by keyword but two
     tell = edited or (lambda event: say(describe(event)))
     tell_settings = reread or (lambda event: say(describe_settings(event)))
     live = LiveBundles(live_domains(settings))
-    trust = with_live(trust, live)
-    with Hangups(settings, read, tell_settings) as hangups:
+    with (
+        Hangups(settings, read, tell_settings) as hangups,
+        asking(settings, live, say) as agent,
+    ):
+        trust = with_live(trust, live)
         # Each imports much that the other does not.
         if settings.process.workers == 1:
             from pdp.process.alone import serve_alone  # noqa: PLC0415
 
-            serve_alone(settings, trust, live, ready=ready, say=say, edited=tell, hangups=hangups)
+            serve_alone(
+                settings, trust, live, agent=agent, ready=ready, say=say, edited=tell, hangups=hangups
+            )
         else:
             from pdp.process.together import serve_together  # noqa: PLC0415
 
             serve_together(
-                settings, trust, live, forks=forks, ready=ready, say=say, edited=tell, hangups=hangups
-            )
+                settings, trust, live, agent=agent, forks=forks, ready=ready, say=say, edited=tell,
+                hangups=hangups,
+            )  # fmt: skip

@@ -49,6 +49,7 @@ from pdp.process.quarantine import QuarantineList
 from pdp.process.renewal import follow_files
 from pdp.process.token_keys import TokenKeys
 from pdp.process.workers import Version, Workers
+from pdp.process.workload_api import WorkloadApi
 from pdp.service.metrics import Metrics
 from pdp.store.bundle import PolicyBundle, read_bundle
 from pdp.store.publish import Event
@@ -65,20 +66,30 @@ def serve_together(  # noqa: PLR0913 -- all by keyword but three
     trust: TrustStore,
     live: LiveBundles,
     *,
+    agent: WorkloadApi | None,
     forks: Forks,
     ready: Callable[[str, Versions], None],
     say: Say,
     edited: Callable[[Event], None],
     hangups: Hangups,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; the arguments are those of `start()`, bundles and SIGHUP as they come.
+    """Serve until SIGINT or SIGTERM; the arguments are those of `start()`, with what it made.
 
     Raises:
         CannotStartError: A setting or the policy set keeps the service from starting.
     """
     with ExitStack() as held, asyncio.Runner() as runner:
         supervisor = _Supervisor(
-            settings, trust, live, held, forks=forks, ready=ready, say=say, edited=edited, hangups=hangups
+            settings,
+            trust,
+            live,
+            held,
+            agent=agent,
+            forks=forks,
+            ready=ready,
+            say=say,
+            edited=edited,
+            hangups=hangups,
         )
         runner.run(supervisor.run())
 
@@ -92,6 +103,7 @@ class _Supervisor:
         live: LiveBundles,
         held: ExitStack,
         *,
+        agent: WorkloadApi | None,
         forks: Forks,
         ready: Callable[[str, Versions], None],
         say: Say,
@@ -99,7 +111,7 @@ class _Supervisor:
         hangups: Hangups,
     ) -> None:
         self._settings, self._held, self._ready, self._say = settings, held, ready, say
-        self._live = live
+        self._live, self._agent = live, agent
         self._hangups = hangups
         self._forks = forks
         self._listener = take_http(settings, held)
@@ -109,7 +121,9 @@ class _Supervisor:
         )
         self._grpc = None if settings.grpc is None else self._reserve(settings.grpc.listen)
         self._digest_key = make_digest_key(settings)
-        self._tls = make_tls(settings, trust)  # answers nobody: its files are followed, and told of
+        self._tls = make_tls(
+            settings, trust, None if agent is None else agent.credential
+        )  # answers nobody: its files are followed, and told of
         peers_of(self._local, self._tls)
         self._panel = Panel.make(settings.process.workers + 1)
         self._metrics = Metrics(self._panel.counters(settings.process.workers))
@@ -236,6 +250,8 @@ class _Supervisor:
             following.enter_context(renewal)
         following.enter_context(self._keys.follow(self._renew_keys))
         following.enter_context(self._quarantine.follow(hand_on=self._renew, name=self._name_quarantine))
+        if self._agent is not None:
+            following.enter_context(self._agent.follow(self._tls, self._renew, self._metrics))
         path = self._settings.policies.path
         following.callback(follow_policies(path, self._bundle, self._publisher, self._say).stop)
         if self._kept is not None:

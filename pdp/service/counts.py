@@ -17,8 +17,8 @@ LATENCY_SECONDS: Final = (
     0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 1.0,
 )  # fmt: skip
 
-#: Files that are renewed while the service runs.
-FILES: Final = ("trust", "certificate", "keys", "quarantine")
+#: What is renewed while the service runs: from files, and by sources that are asked.
+FILES: Final = ("trust", "certificate", "keys", "quarantine", "workload-api")
 
 # The first part of the names of cells; the others are labels.
 DECISIONS: Final = "decisions"

@@ -218,6 +218,16 @@ def test_the_examples_without_tls_would_start(folder: Path, number: int) -> None
     assert check(folder).exit_code == 0
 
 
+def test_the_example_with_an_agent_would_start(folder: Path) -> None:
+    (example,) = re.findall(r"^```toml agent\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (folder / "pdp.toml").write_text(example)
+
+    found = check(folder)
+
+    assert found.exit_code == 0
+    assert "/run/spire/agent.sock: No such file or directory: the agent is not there yet" in found.output
+
+
 def test_the_example_of_the_page_would_start(folder: Path) -> None:
     (example,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     (folder / "pdp.toml").write_text(example)

@@ -5,19 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from pdp.diagnostics import render
+from pdp.config.load import load_settings
+from pdp.config.unsafe import problems
+from pdp.diagnostics import Source, render
 from pdp.vocabulary import EvidenceKind
 from tests.docs.sets import Block, blocks, load
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "identity.md").read_text(encoding="utf-8")
-ENTRIES = blocks(PAGE)
+ENTRIES = [block for block in blocks(PAGE) if block.info != "toml"]
+SETTINGS = [block for block in blocks(PAGE) if block.info == "toml"]
 SET = """language 1
 trust domain prod = "prod.example.org"
 service payments {}
 """
 
 assert len(ENTRIES) > 4, "no entries found: this would pass by testing nothing"
+assert SETTINGS, "no settings found: this would pass by testing nothing"
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"line-{entry.line}")
@@ -28,6 +32,14 @@ def test_an_entry_loads_and_gives_rights(entry: Block) -> None:
 
     assert result.snapshot is not None, "\n".join(render(d, result.sources) for d in result.diagnostics)
     assert all(each.presents or each.itself or each.asserts for each in result.snapshot.callers)
+
+
+@pytest.mark.parametrize("block", SETTINGS, ids=lambda block: f"line-{block.line}")
+def test_settings_can_be_pasted(block: Block) -> None:
+    found = load_settings(Source(path="pdp.toml", text=block.text), {}, {})
+
+    assert found.settings is not None, found.diagnostics
+    assert [each for each in problems(found.settings) if each.refused] == []
 
 
 @pytest.mark.parametrize("page", ["identity.md", "api.md"])

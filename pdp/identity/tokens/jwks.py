@@ -31,11 +31,21 @@ class KeySetKind(Enum):
 
     ISSUER = "issuer"  # RFC 7517
     BUNDLE = "bundle"  # of a SPIFFE trust domain, with those of its certificates among them
+    DELIVERED = (
+        "delivered"  # of the same, as the Workload API has it: tokens' alone, as RFC 7517 alone has it
+    )
 
     @property
     def use(self) -> str:
         """The `use` of keys that verify tokens."""
-        return "jwt-svid" if self is KeySetKind.BUNDLE else "sig"
+        return "sig" if self is KeySetKind.ISSUER else "jwt-svid"
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """What has to be said of each key (SPIFFE Trust Domain and Bundle, section 4.2.2; JWT-SVID)."""
+        return {KeySetKind.ISSUER: (), KeySetKind.BUNDLE: ("use", "kid"), KeySetKind.DELIVERED: ("kid",)}[
+            self
+        ]
 
 
 @final
@@ -102,6 +112,8 @@ def key_set(value: object, kind: KeySetKind = KeySetKind.ISSUER) -> KeySet:
     if not isinstance(value, dict):
         raise KeySetError("a key set is an object with a list `keys`")
     entries = value.get("keys")
+    if kind is KeySetKind.DELIVERED and entries is None and "keys" in value:
+        entries = []  # SPIRE writes an empty list in this way
     if not isinstance(entries, list):
         raise KeySetError("the key set has no list `keys`")
     if len(entries) > MAX_KEY_SET_KEYS:
@@ -156,11 +168,10 @@ def _key(entry: Mapping[str, Any], kind: KeySetKind) -> VerificationKey:
     if "use" in entry and entry["use"] != kind.use:
         message = f"its `use` is {_said(entry['use'])}, not `{kind.use}`"
         raise UnusableKeyError(message)
-    if kind is KeySetKind.BUNDLE:  # SPIFFE Trust Domain and Bundle, section 4.2.2
-        for name in ("use", "kid"):
-            if name not in entry:
-                message = f"it has no `{name}`"
-                raise UnusableKeyError(message)
+    for name in kind.required:
+        if name not in entry:
+            message = f"it has no `{name}`"
+            raise UnusableKeyError(message)
     return read_key(entry)
 
 

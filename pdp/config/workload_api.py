@@ -1,0 +1,50 @@
+"""Settings of the SPIFFE Workload API: where the agent is, and what is taken from it.
+
+What goes with other settings is in `pdp.config.live_sources`, how the agent is asked in
+`pdp.process.workload_api`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Final, final
+
+from pydantic import AfterValidator, Field
+
+from pdp.config.section import Section
+from pdp.config.unix import parse_unix
+from pdp.config.values import SpiffeId, TrustDomainName
+
+__all__ = ["WorkloadApiSettings"]
+
+_SCHEME: Final = "unix:"
+
+
+def _socket(text: str) -> str:
+    """The address of an agent, in the one spelling of `pdp.config.unix` (Workload Endpoint, section 4).
+
+    Raises:
+        ValueError: It is something else; TCP proves nothing about who we are.
+    """
+    try:
+        return str(parse_unix(text.replace("unix:///", "unix:/", 1)))
+    except ValueError as error:
+        raise ValueError(
+            f"{error}".replace("unix:/PATH, such as unix:/run/pdp/pdp.sock", _EXAMPLE)
+        ) from error
+
+
+_EXAMPLE: Final = "unix:///PATH, such as unix:///run/spire/agent.sock"
+
+
+@final
+class WorkloadApiSettings(Section):
+    """An agent on this machine, and what comes from it."""
+
+    socket: Annotated[str, AfterValidator(_socket)]
+    trust_domains: frozenset[TrustDomainName] = Field(default=frozenset(), strict=False)
+    certificate: bool = False
+    spiffe_id: SpiffeId | None = None
+
+    @property
+    def path(self) -> Path:
+        """The agent's socket."""
+        return parse_unix(self.socket).path
