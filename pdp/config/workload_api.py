@@ -5,7 +5,7 @@ What goes with other settings is in `pdp.config.live_sources`, how the agent is 
 """
 
 from pathlib import Path
-from typing import Annotated, Final, final
+from typing import Annotated, final
 
 from pydantic import AfterValidator, Field
 
@@ -15,24 +15,17 @@ from pdp.config.values import SpiffeId, TrustDomainName
 
 __all__ = ["WorkloadApiSettings"]
 
-_SCHEME: Final = "unix:"
-
 
 def _socket(text: str) -> str:
     """The address of an agent, in the one spelling of `pdp.config.unix` (Workload Endpoint, section 4).
 
     Raises:
-        ValueError: It is something else; TCP proves nothing about who we are.
+        ValueError: It is something else; TCP proves nothing about who asks.
     """
     try:
         return str(parse_unix(text.replace("unix:///", "unix:/", 1)))
     except ValueError as error:
-        raise ValueError(
-            f"{error}".replace("unix:/PATH, such as unix:/run/pdp/pdp.sock", _EXAMPLE)
-        ) from error
-
-
-_EXAMPLE: Final = "unix:///PATH, such as unix:///run/spire/agent.sock"
+        raise ValueError(f"{error}; of an agent also unix:///run/spire/agent.sock") from error
 
 
 @final

@@ -118,7 +118,8 @@ class Deliveries:
         try:
             given = by_domain(bundles)
         except BadDeliveryError as error:
-            self._refused.update(self._keyed)
+            with self._bundles:
+                self._refused.update(self._keyed)
             return str(error)
         found, wrong = dict[str, KeySet](), list[str]()
         for domain in self._keyed:
@@ -126,8 +127,11 @@ class Deliveries:
                 found[domain] = read_keys(domain, given[domain]) if domain in given else KeySet(keys=())
             except BadDeliveryError as error:
                 wrong.append(str(error))
-        self._refused = set(self._keyed) - found.keys()
-        self._put_keys(found)
+        with self._bundles:
+            self._refused = set(self._keyed) - found.keys()
+            for domain in found:
+                self._confirmed.pop(domain, None)
+            self._put_keys(found)
         return "; ".join(wrong)
 
     def confirm_keys(self, seconds: float, *, streaming: bool) -> None:
@@ -137,17 +141,17 @@ class Deliveries:
             seconds: By a clock that is never set back.
             streaming: Whether the agent would have told of others.
         """
-        for domain in self._keyed:
-            if (streaming and domain not in self._refused) or domain not in self._confirmed:
-                self._confirmed[domain] = seconds
-        stale = [name for name, at in self._confirmed.items() if seconds - at >= MAX_KEYS_SECONDS]
-        if any(self._live.now()[name].keys != _STALE for name in stale):
-            self._put_keys(dict.fromkeys(stale, _STALE))
+        with self._bundles:  # for all of it: keys that come meanwhile are newer
+            for domain in self._keyed:
+                if (streaming and domain not in self._refused) or domain not in self._confirmed:
+                    self._confirmed[domain] = seconds
+            stale = [name for name, at in self._confirmed.items() if seconds - at >= MAX_KEYS_SECONDS]
+            if any(self._live.now()[name].keys != _STALE for name in stale):
+                self._put_keys(dict.fromkeys(stale, _STALE))
 
     def _put_keys(self, found: Mapping[str, KeySet]) -> None:
-        with self._bundles:
-            now = self._live.now()
-            self._live.put([replace(now[domain], keys=keys) for domain, keys in found.items()])
+        now = self._live.now()
+        self._live.put([replace(now[domain], keys=keys) for domain, keys in found.items()])
 
     def _tell_ignored(self, domains: Iterable[str]) -> None:
         for domain in sorted(set(domains) - self._ignored)[: MAX_TOLD_DOMAINS - len(self._ignored)]:

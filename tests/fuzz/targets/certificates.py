@@ -15,10 +15,12 @@ from pdp.diagnostics import escape
 from pdp.identity.caller import Caller
 from pdp.identity.certificates import CertificateTextError, read_pem
 from pdp.identity.trust import TrustError, TrustStore, trust_warnings
+from pdp.identity.workload_api import BadDeliveryError, DeliveredSvid, read_roots, read_svid
 from pdp.identity.x509 import UntrustedCertificateError, verify_caller
 from tests.fuzz.der import Node, NotDerError, change, read_all
 from tests.fuzz.engine import Target, wording
 from tests.fuzz.mutate import ODD_BYTES, Mutator
+from tests.identity.agent import pkcs8
 from tests.identity.mint import DAY, DOMAIN, NOW, WEB, Party, authority, leaf, usage
 
 __all__ = ["TARGETS"]
@@ -188,6 +190,66 @@ def _pem(der: bytes) -> bytes:
     return b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
 
 
+# -- what an agent delivers --------------------------------------------------------------
+
+
+def _delivered(data: bytes) -> Hashable:
+    """Certificates one behind the other: taken apart as a second reader does, all of them, or refused."""
+    return _delivered_roots(data), _delivered_svid(data)
+
+
+def _delivered_roots(data: bytes) -> Hashable:
+    try:
+        roots = read_roots(DOMAIN, data).roots
+    except BadDeliveryError as error:
+        assert str(error) == escape(str(error))
+        return wording(str(error))
+    assert {root.public_bytes(Encoding.DER) for root in roots} == set(_elements(data))
+    for root in roots:
+        _require_delivered_signer(root.tbs_certificate_bytes)
+    return len(roots)
+
+
+def _require_delivered_signer(tbs: bytes) -> None:
+    """X509-SVID, sections 3.2, 4.1 and 4.3, from the bytes; dates are looked at with each caller."""
+    extensions = _extensions(tbs)
+    assert _is_authority(extensions)
+    assert "sign certificates" in _key_usage(extensions)
+
+
+def _delivered_svid(data: bytes) -> Hashable:
+    ours = DeliveredSvid(spiffe_id=WEB, chain=data, key=_SECRET)
+    try:
+        svid = read_svid([ours], None)
+    except BadDeliveryError as error:
+        assert str(error) == escape(str(error))
+        return wording(str(error))
+    chain = read_pem(svid.chain)
+    assert [each.public_bytes(Encoding.DER) for each in chain] == _elements(data)
+    extensions = _extensions(chain[0].tbs_certificate_bytes)
+    (names,) = read_all(extensions["551d11"])
+    assert [name.content.decode("ascii") for name in names.children or () if name.tag == 0x86] == [WEB]
+    assert not _is_authority(extensions)
+    return len(chain)
+
+
+def _elements(data: bytes) -> list[bytes]:
+    """What stands one behind the other, cut where the lengths say, whatever the contents."""
+    found = []
+    while data:
+        lead = 2 + (data[1] & 0x7F if data[1] & 0x80 else 0)
+        size = lead + (int.from_bytes(data[2:lead]) if data[1] & 0x80 else data[1])
+        found.append(data[:size])
+        data = data[size:]
+    return found
+
+
+def _unproven(*parties: Party) -> bytes:
+    """Certificates with a signature that is the same in every run; nobody looks at it."""
+    bits = Node(0x03, b"\0" + b"\x30\x06\x02\x01\x01\x02\x01\x01").encode()
+    return b"".join(Node(0x30, _to_be_signed(each) + _ECDSA_WITH_SHA256 + bits).encode() for each in parties)
+
+
 # -- targets ---------------------------------------------------------------------------
 
 
@@ -221,6 +283,13 @@ _CHAINS: Final = tuple(
     for number, below in enumerate(_leaves())
     for above in (_signers() if number < 2 else (_MIDDLE,))
 )
+_SECRET: Final = pkcs8(Party(certificate=_MIDDLE.certificate, key=_KEYS[2]))
+_DELIVERED: Final = (
+    _unproven(_ROOT, _MIDDLE),
+    *(_unproven(each, _MIDDLE) for each in _leaves()),
+    *map(_unproven, _signers()),
+    _unproven(*[_ROOT] * 9),
+)
 _TEXTS: Final = (
     _ROOT.certificate.public_bytes(Encoding.PEM),
     b"# why\r\n" + _MIDDLE.pem.replace(b"\n", b"\r\n") + _ROOT.pem,
@@ -242,6 +311,13 @@ class _InStructure:
 TARGETS: Final = (
     Target(name="chains", seeds=_CHAINS, mutate=_InStructure(_CHAINS), check=_chain, examples=5000, weight=2),
     Target(name="roots", seeds=(*_SEEDS, *_CHAINS), mutate=_InStructure(_SEEDS), check=_roots, examples=1000),
+    Target(
+        name="delivered",
+        seeds=_DELIVERED,
+        mutate=_InStructure(_DELIVERED),
+        check=_delivered,
+        examples=2000,
+    ),
     Target(
         name="pem",
         seeds=_TEXTS,
