@@ -24,9 +24,16 @@ from pdp.service.metrics import Metrics
 from pdp.store.file_watch import Contents
 from pdp.vocabulary import Millis
 
-__all__ = ["Roots"]
+__all__ = ["Roots", "new_warnings"]
 
 _WHAT: Final = "trust"
+
+
+def new_warnings(before: TrustStore, after: TrustStore, now: Millis) -> tuple[str, ...]:
+    """What is doubtful about a trust store, and was not about the one before."""
+    instant = datetime.fromtimestamp(now / 1000, UTC)
+    known = set(trust_warnings(before, instant))
+    return tuple(warning for warning in trust_warnings(after, instant) if warning not in known)
 
 
 @final
@@ -87,10 +94,7 @@ class Roots:
             self._renewed()
         before, self._handed_on = self._handed_on, after  # not before: else it is not tried again
         self._metrics.renewed(_WHAT)
-        now = datetime.fromtimestamp(self._clock() / 1000, UTC)
-        known = set(trust_warnings(before, now))
         for phrase in trust_changes(before, after):
             self._say(f"trust changed: {phrase}")
-        for warning in trust_warnings(after, now):
-            if warning not in known:
-                self._say(f"warning: {warning}")
+        for warning in new_warnings(before, after, self._clock()):
+            self._say(f"warning: {warning}")

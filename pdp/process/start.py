@@ -9,7 +9,8 @@ from pdp.identity.trust import TrustStore
 from pdp.process.edits import describe
 from pdp.process.forks import Forks
 from pdp.process.hangup import Hangups, Read
-from pdp.process.parts import Say
+from pdp.process.parts import Say, clock
+from pdp.process.roots import new_warnings
 from pdp.process.settings_read import SettingsEvent, describe_settings
 from pdp.process.workload_api import asking
 from pdp.store.publish import Event
@@ -51,7 +52,9 @@ def start(  # noqa: PLR0913 -- all by keyword but two
         Hangups(settings, read, tell_settings) as hangups,
         asking(settings, live, say) as agent,
     ):
-        trust = with_live(trust, live)
+        of_files, trust = trust, with_live(trust, live)
+        for warning in new_warnings(of_files, trust, clock()):
+            say(f"warning: {warning}")
         # Each imports much that the other does not.
         if settings.process.workers == 1:
             from pdp.process.alone import serve_alone  # noqa: PLC0415

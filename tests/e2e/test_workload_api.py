@@ -1,12 +1,14 @@
 """The service beside an agent of the Workload API: certificate, roots and keys are as the agent has them."""
 
+import http.client
+import json
 import socket
 import ssl
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -411,11 +413,41 @@ def test_with_a_certificate_of_files_nobody_is_believed_until_the_agent_comes(wo
     with world.serving(settings=f"[http]\n{files}") as at:
         at.service.wait_line("does not deliver roots: unavailable: ")
         at.service.wait_line("there is none yet")
+        at.service.wait_line(f"warning: no root is trusted for `{PROD}`: nothing verifies")
         assert not at.asks("pep")
 
         world.agent.start()
         until(lambda: at.asks("pep"))
         until(lambda: at.shows(svid()).status == 200)
+
+
+def test_without_tls_tokens_are_verified_by_the_agents_keys(world: World) -> None:
+    file = world.folder / "plain.toml"
+    file.write_text(
+        f'[http]\nplaintext = true\n[local]\ncaller = "{EDGE}"\n'
+        f'[workload_api]\nsocket = "unix://{world.agent.socket}"\ntrust_domains = ["{PROD}"]\n'
+        f'[jwt_bundles."{PROD}"]\naudiences = ["{AUDIENCE}"]\n'
+    )
+    command = [
+        sys.executable, "-m", "pdp.cli.main", "serve", str(world.policies), "--http", "127.0.0.1:0",
+        "--config", str(file),
+    ]  # fmt: skip
+    service = Service(world.pki, world.policies, command=command, started="http://127.0.0.1:")
+
+    def status(token: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=15)
+        with closing(connection):
+            body = json.dumps(question(principal={"jwt": token}))
+            connection.request("POST", "/v1/decide", body, {"content-type": "application/json"})
+            return connection.getresponse().status
+
+    try:
+        assert status(svid()) == 200
+        world.agent.publish(keys=world.keys(("new", 8)))
+        until(lambda: status(svid()) == 400)
+        assert status(svid("new", 8)) == 200
+    finally:
+        assert service.stop() == 0, service.log
 
 
 @pytest.mark.slow
