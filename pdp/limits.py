@@ -44,6 +44,11 @@ LAST_PAUSE_SECONDS: Final = 5.0  # the longest: so long an agent that is back go
 AGENT_TRY_SECONDS: Final = 5.0  # for the first answers; a socket that nobody listens on costs nothing
 AGENT_START_SECONDS: Final = 30.0  # for our certificate: agents on a machine that starts take a while
 AGENT_PATIENCE_SECONDS: Final = 2.0  # an agent that is restarted is back by then
+# -- bundles of other trust domains -------------------------------------------------------
+BUNDLE_DUE_SECONDS: Final = 300.0  # where its publisher says nothing: SPIFFE Federation section 4.1
+MIN_BUNDLE_DUE_SECONDS: Final = 1.0  # the shortest that can be said: the load of it is the publisher's own
+MAX_BUNDLE_DUE_SECONDS: Final = 3600.0  # whatever is said: what is revoked is believed no longer than that
+FIRST_BUNDLE_SECONDS: Final = 10.0  # between two tries until there is one: nobody of it is believed so long
 
 # -- the development certificate authority -------------------------------------------
 MAX_PKI_NAME_CHARS: Final = 64  # the name is also the common name: RFC 5280 ub-common-name

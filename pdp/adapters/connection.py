@@ -6,7 +6,6 @@ a way to ask for the caller, or why there is none. No request reaches a handler 
 """
 
 import asyncio
-import ssl
 from typing import Any, Final, TypeAlias
 
 from uvicorn.config import Config
@@ -14,6 +13,7 @@ from uvicorn.server import ServerState
 
 from pdp.adapters.bounded import BoundedProtocol
 from pdp.identity.caller import Caller
+from pdp.identity.peer import peer_chain
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
 from pdp.service.known_callers import KnownCallers
 
@@ -76,26 +76,10 @@ def protocol_class(known: KnownCallers, age_seconds: float) -> type[CallerProtoc
 def authenticated(transport: asyncio.BaseTransport, known: KnownCallers) -> _Identified:
     """The caller at the other end of a connection, or why it cannot be told."""
     tls = transport.get_extra_info("ssl_object")
-    leaf = tls.getpeercert(binary_form=True) if tls is not None else None
-    if leaf is None:
+    chain = () if tls is None else peer_chain(tls)
+    if not chain:
         return _NOBODY
-    rest = _intermediates(tls)
     try:
-        return known.find((leaf, *rest), lambda: (leaf, rest))
+        return known.find(chain, lambda: (chain[0], chain[1:]))
     except UntrustedCertificateError as error:
         return error
-
-
-def _intermediates(tls: ssl.SSLObject) -> tuple[bytes, ...]:
-    """The certificates that the peer sent after its own.
-
-    Public as `SSLObject.get_unverified_chain` from Python 3.13; before, the method stands on the
-    object inside and yields certificates that encode themselves. None on a resumed session, which
-    `pdp.adapters.tls` does not allow.
-    """
-    inside: Any = getattr(tls, "_sslobj", tls)
-    chain = inside.get_unverified_chain() or ()
-    return tuple(
-        cert if isinstance(cert, bytes) else ssl.PEM_cert_to_DER_cert(cert.public_bytes())
-        for cert in chain[1:]
-    )

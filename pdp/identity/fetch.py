@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias, final
@@ -70,17 +71,28 @@ def parse_source_url(text: str) -> SourceUrl:
     return SourceUrl(text=text, host=match["host"].strip("[]"), port=port, target=match["target"] or "/")
 
 
-def fetch(url: SourceUrl, context: ssl.SSLContext, *, seconds: float = FETCH_SECONDS) -> bytes:
+def fetch(
+    url: SourceUrl,
+    context: ssl.SSLContext,
+    *,
+    verify: Callable[[ssl.SSLSocket], None] | None = None,
+    seconds: float = FETCH_SECONDS,
+) -> bytes:
     """The document at a URL, once.
 
     Args:
         url: Where it is.
         context: Whom its server is verified to, by name.
+        verify: Verifies the server in another way, where its name says nothing: called once the handshake is
+            over, and before anything is sent. Raises FetchError where it is somebody else.
         seconds: How long it may take once the name is resolved.
 
     Raises:
         FetchError: It is not there, too large or too slow, or may not be asked for.
+        ValueError: Nothing would verify the server: a defect of whoever calls.
     """
+    if verify is None and not (context.check_hostname and context.verify_mode is ssl.CERT_REQUIRED):
+        raise ValueError("nothing verifies the server")
     address = _address(url)
     try:
         plain = socket.create_connection((address, url.port), timeout=seconds)
@@ -91,18 +103,22 @@ def fetch(url: SourceUrl, context: ssl.SSLContext, *, seconds: float = FETCH_SEC
             do_handshake_on_connect=False,
             suppress_ragged_eofs=False,  # whoever cuts the connection, we included, has not ended a document
         ) as tls:
-            return _within(tls, url, seconds)
+            return _within(tls, url, verify, seconds)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise FetchError(f"{url.text}: {_said(error)}") from error
 
 
-def _within(tls: ssl.SSLSocket, url: SourceUrl, seconds: float) -> bytes:
+def _within(
+    tls: ssl.SSLSocket, url: SourceUrl, verify: Callable[[ssl.SSLSocket], None] | None, seconds: float
+) -> bytes:
     # A time-out of a socket is for one read: who sends an octet a second is stopped by this alone.
     stop = threading.Timer(seconds, _end, (tls,))
     stop.daemon = True
     stop.start()
     try:
         tls.do_handshake()
+        if verify is not None:
+            verify(tls)
         return _get(tls, url)
     finally:
         stop.cancel()

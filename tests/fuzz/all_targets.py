@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from tests.fuzz.engine import Target
 from tests.fuzz.targets import (
+    bundles,
     certificates,
     forwarded,
     http,
@@ -19,6 +20,6 @@ from tests.fuzz.targets import (
 __all__ = ["ALL"]
 
 _MODULES: Final = (
-    policies, questions, requests, settings, certificates, tokens, quarantine, forwarded, http, local,
+    policies, questions, requests, settings, certificates, tokens, quarantine, bundles, forwarded, http, local,
 )  # fmt: skip
 ALL: Final[dict[str, Target[Any]]] = {target.name: target for each in _MODULES for target in each.TARGETS}

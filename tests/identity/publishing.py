@@ -26,16 +26,21 @@ class Publisher:
         asked: The request lines, with the headers of each.
     """
 
-    def __init__(self, port: int, roots: Path) -> None:
+    def __init__(self, port: int, roots: Path, context: ssl.SSLContext) -> None:
         self.url = f"https://localhost:{port}/keys"
         self.port = port
         self.roots = roots
+        self.server_context = context
         self.document = b""
         self.answer: Callable[[Any], None] = self.publish
         self.asked: list[tuple[str, dict[str, str]]] = []
 
     def publish(self, handler: Any) -> None:
         send(handler, self.document)
+
+    def present(self, pair_file: Path) -> None:
+        """Have another certificate from the next handshake on."""
+        self.server_context.load_cert_chain(pair_file)
 
     def context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.roots))
@@ -71,12 +76,12 @@ def pair(folder: Path, issuer: Party, **names: Any) -> Path:
 
 
 @contextmanager
-def publishing(folder: Path, **names: Any) -> Iterator[Publisher]:
-    """A server until the end of the block."""
+def publishing(folder: Path, *, pair_file: Path | None = None, **names: Any) -> Iterator[Publisher]:
+    """A server until the end of the block, with a certificate for `names`, or the one in a file."""
     root = authority("root", **_SPAN)
     (folder / "roots.pem").write_bytes(root.pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair(folder, root, **names))
+    context.load_cert_chain(pair_file or pair(folder, root, **names))
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -99,7 +104,7 @@ def publishing(folder: Path, **names: Any) -> Iterator[Publisher]:
             pass  # a client that goes away
 
     server = Server(("127.0.0.1", 0), Handler)
-    publisher = Publisher(server.server_address[1], folder / "roots.pem")
+    publisher = Publisher(server.server_address[1], folder / "roots.pem", context)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
