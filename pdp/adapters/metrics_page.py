@@ -93,13 +93,15 @@ class _Collected(Collector):
 
     def _certificates(self, counts: Counts) -> Iterator[Metric]:
         renewals = CounterMetricFamily(
-            "pdp_renewals", "New content of the files of trust or certificate.", labels=["files", "outcome"]
+            "pdp_renewals", "New content of files, and of bundles that are told.", labels=["files", "outcome"]
         )
         for (files, outcome), count in counts.renewals.items():
             renewals.add_metric([files, outcome], count)
         yield renewals
         refused = GaugeMetricFamily(
-            "pdp_renewal_refused", "Whether what lies in the files is not in force.", labels=["files"]
+            "pdp_renewal_refused",
+            "Whether what lies in the files, or is told, is not in force.",
+            labels=["files"],
         )
         for files, is_refused in counts.refused_files.items():
             refused.add_metric([files], is_refused)

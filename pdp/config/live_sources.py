@@ -45,6 +45,8 @@ def _named(settings: IdentitySettings) -> Iterator[tuple[str, Setting]]:
     if settings.workload_api is not None:
         for domain in sorted(settings.workload_api.trust_domains):
             yield domain, ("workload_api", "trust_domains")
+    for domain in settings.federation:
+        yield domain, ("federation", domain)
 
 
 def workload_api_problems(settings: Settings) -> Iterator[Problem]:

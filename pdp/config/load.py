@@ -68,6 +68,8 @@ _TABLE_PATHS: Final = (
     ("issuers", "jwks_ca_file"),
     ("jwt_bundles", "bundle_file"),
     ("jwt_bundles", "bundle_ca_file"),
+    ("federation", "bootstrap_file"),
+    ("federation", "ca_file"),
 )
 
 

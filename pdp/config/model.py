@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pdp.audit.log_mode import LogMode
 from pdp.config.address import Address, parse_address, parse_http_address
 from pdp.config.evidence import EvidenceSettings
+from pdp.config.federation import FederationSettings
 from pdp.config.freshness import FreshnessSettings
 from pdp.config.quarantine import AdminSettings, QuarantineSettings
 from pdp.config.section import DAY_SECONDS, Seconds
@@ -28,6 +29,7 @@ from pdp.config.values import (
     Listen,
     SpiffeId,
     TrustDomain,
+    TrustDomainName,
     Uid,
     file_name,
 )
@@ -204,6 +206,7 @@ class IdentitySettings(TokenSettings):
     trust: dict[TrustDomain, FilePath] = Field(default={}, min_length=1)
     quarantine: QuarantineSettings | None = None
     workload_api: WorkloadApiSettings | None = None
+    federation: dict[TrustDomainName, FederationSettings] = Field(default={})
 
 
 @final

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from pdp.config.federation import federation_problems
 from pdp.config.freshness import SHORT_SECONDS
 from pdp.config.live_sources import live_domains, live_problems, workload_api_problems
 from pdp.config.local import local_problems
@@ -38,6 +39,7 @@ def problems(settings: Settings) -> list[Problem]:
         found += _readable(("trust", domain), roots)
     found += live_problems(settings)
     found += workload_api_problems(settings)
+    found += federation_problems(settings.federation, {*settings.trust, *live_domains(settings)})
     found += token_trust(settings, live=LiveBundles(live_domains(settings)).keys())[1]
     found += _quarantine(settings)
     found += _decision_log(settings)

@@ -19,6 +19,7 @@ from pdp.process.answering import make_grpc, make_listener, make_log, make_servi
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.circumstances import Circumstances
 from pdp.process.edits import outcome
+from pdp.process.federation import Federation
 from pdp.process.hangup import Hangups
 from pdp.process.kept import Kept
 from pdp.process.local import local_of, require_entry, shown_at
@@ -112,6 +113,9 @@ def serve_alone(  # noqa: PLR0913 -- all by keyword but three
                 service=service,
                 say=say,
             )
+        )
+        held.enter_context(
+            Federation(settings.federation, tls, trust, live, metrics=metrics, say=say).follow()
         )
         held.callback(follow_policies(settings.policies.path, bundle, publisher, say).stop)
         where = shown_at(listener, plaintext=local is not None)

@@ -25,6 +25,7 @@ from pdp.process.cannot_start import CannotStartError
 from pdp.process.circumstances import Circumstances
 from pdp.process.colleague import Colleague, start
 from pdp.process.edits import outcome
+from pdp.process.federation import Federation
 from pdp.process.forks import Forks
 from pdp.process.hangup import Hangups
 from pdp.process.images import ImageShelf, Parcel
@@ -128,6 +129,9 @@ class _Supervisor:
         self._panel = Panel.make(settings.process.workers + 1)
         self._metrics = Metrics(self._panel.counters(settings.process.workers))
         self._keys = TokenKeys(settings, self._metrics, say, self._live)
+        self._federation = Federation(
+            settings.federation, self._tls, trust, live, metrics=self._metrics, say=say
+        )
         self._quarantine = QuarantineList(settings.quarantine, self._metrics, say)
         self._circumstances = Circumstances(
             trust.digest, self._keys.trust.digest, self._quarantine.current.digest
@@ -252,6 +256,7 @@ class _Supervisor:
         following.enter_context(self._quarantine.follow(hand_on=self._renew, name=self._name_quarantine))
         if self._agent is not None:
             following.enter_context(self._agent.follow(self._tls, self._renew, self._metrics))
+        following.enter_context(self._federation.follow())
         path = self._settings.policies.path
         following.callback(follow_policies(path, self._bundle, self._publisher, self._say).stop)
         if self._kept is not None:

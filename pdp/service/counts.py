@@ -18,7 +18,7 @@ LATENCY_SECONDS: Final = (
 )  # fmt: skip
 
 #: What is renewed while the service runs: from files, and by sources that are asked.
-FILES: Final = ("trust", "certificate", "keys", "quarantine", "workload-api")
+FILES: Final = ("trust", "certificate", "keys", "quarantine", "workload-api", "federation")
 
 # The first part of the names of cells; the others are labels.
 DECISIONS: Final = "decisions"

@@ -30,6 +30,15 @@ BEFORE: dict[str, Any] = {
         "b": {"audiences": ["x"], "bundle": "{}"},
         "c": {"audiences": ["x"], "bundle_url": "https://c/", "bundle_ca_file": "r"},
     },
+    "federation": {
+        "d": {"endpoint_url": "https://d/", "profile": "https_web", "ca_file": "r"},
+        "e": {
+            "endpoint_url": "https://e/",
+            "profile": "https_spiffe",
+            "endpoint_spiffe_id": "spiffe://e/x",
+            "bootstrap_file": "b",
+        },
+    },
 }
 #: Tables among equals, each by one of them in which the setting stands.
 TABLES = {
@@ -44,6 +53,8 @@ TABLES = {
     "jwt_bundles.bundle_url": "jwt_bundles.c.bundle_url",
     "jwt_bundles.bundle_ca_file": "jwt_bundles.c.bundle_ca_file",
     "jwt_bundles.": "jwt_bundles.a.",
+    "federation.ca_file": "federation.d.ca_file",
+    "federation.": "federation.e.",
 }
 #: What settings are beside, where they do not go with what stands in `BEFORE`.
 _AT_URL = {"quarantine": {"url": "https://c/", "ca_file": "r", "kept": "k"}, "admin": None}
@@ -115,6 +126,11 @@ OTHER: dict[str, Any] = {
     "jwt_bundles.bundle_ca_file": "s",
     "jwt_bundles.leeway_seconds": 7,
     "jwt_bundles.max_lifetime_seconds": 7,
+    "federation.endpoint_url": "https://g/",
+    "federation.profile": "https_web",
+    "federation.endpoint_spiffe_id": "spiffe://e/y",
+    "federation.bootstrap_file": "c",
+    "federation.ca_file": "s",
 }
 AT_ONCE = set(
     re.findall(r"`([a-z_.]+)`", PAGE.partition("\n## Settings that change\n")[2].partition("\nAll others")[0])

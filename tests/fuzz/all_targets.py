@@ -20,6 +20,7 @@ from tests.fuzz.targets import (
 __all__ = ["ALL"]
 
 _MODULES: Final = (
-    policies, questions, requests, settings, certificates, tokens, quarantine, bundles, forwarded, http, local,
+    policies, questions, requests, settings, certificates, tokens, quarantine, bundles, forwarded, http,
+    local,
 )  # fmt: skip
 ALL: Final[dict[str, Target[Any]]] = {target.name: target for each in _MODULES for target in each.TARGETS}

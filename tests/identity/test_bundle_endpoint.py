@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from pdp.identity.federation.bundle import TrustBundle, read_trust_bundle
+from pdp.identity.federation.document import BundleDocument, read_bundle_document
 from pdp.identity.federation.endpoint import SpiffeEndpoint, WebEndpoint
 from pdp.identity.fetch import FetchError, fetch, parse_source_url
 from pdp.limits import MAX_TRUST_FILE_BYTES
@@ -36,8 +36,8 @@ ROOT, OTHER = root(), root("other root")
 HUB = "hub.example"
 
 
-def bundle(*roots: Party, domain: str = PARTNER) -> TrustBundle:
-    return read_trust_bundle(document(*map(root_entry, roots)), domain)
+def bundle(*roots: Party, domain: str = PARTNER) -> BundleDocument:
+    return read_bundle_document(document(*map(root_entry, roots)), domain)
 
 
 def no_others(domain: str) -> Any:
@@ -51,7 +51,7 @@ def asking(publisher: Publisher, spiffe_id: str = ENDPOINT, **more: Any) -> Spif
     )
 
 
-def refused(publisher: Publisher, latest: TrustBundle | None = None, **more: Any) -> str:
+def refused(publisher: Publisher, latest: BundleDocument | None = None, **more: Any) -> str:
     with pytest.raises(FetchError) as caught:
         asking(publisher, **more)(latest or bundle(ROOT))
     return str(caught.value)

@@ -3,7 +3,6 @@
 An endpoint on a real socket tells real bundles; only the seconds are the test's.
 """
 
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from pdp.identity.federation.bundle import TrustBundle, read_trust_bundle
+from pdp.identity.federation.document import BundleDocument, read_bundle_document
 from pdp.identity.federation.endpoint import Endpoint, SpiffeEndpoint, WebEndpoint
 from pdp.identity.federation.followed import FollowedBundle
 from pdp.identity.fetch import parse_source_url
 from pdp.limits import (
     BUNDLE_DUE_SECONDS,
     FIRST_BUNDLE_SECONDS,
-    KEYS_PAUSE_SECONDS,
     MAX_BUNDLE_DUE_SECONDS,
     MAX_KEYS_SECONDS,
     MIN_BUNDLE_DUE_SECONDS,
@@ -47,11 +45,15 @@ class Partner:
 
     def __init__(self, publisher: Publisher, folder: Path, *, bootstrap: bytes | None = None) -> None:
         self.publisher, self.folder, self.seconds = publisher, folder, 0.0
-        known = None if bootstrap is None else read_trust_bundle(bootstrap, PARTNER)
+        known = None if bootstrap is None else read_bundle_document(bootstrap, PARTNER)
         self.followed = FollowedBundle(PARTNER, self._source(), lambda: self.seconds, bootstrap=known)
 
     def _source(self) -> Endpoint:
         return WebEndpoint(parse_source_url(self.publisher.url), self.publisher.context(), seconds=30)
+
+    @property
+    def roots(self) -> tuple[Any, ...]:
+        return had(self.followed)
 
     @property
     def looks(self) -> int:
@@ -60,9 +62,9 @@ class Partner:
     def publish(self, *entries: Any, **more: Any) -> None:
         self.publisher.document = document(*entries, **more)
 
-    def after(self, seconds: float, key_id: str | None = None) -> FollowedBundle:
+    def after(self, seconds: float) -> FollowedBundle:
         self.seconds += seconds
-        self.followed.look(key_id)
+        self.followed.look()
         return self.followed
 
 
@@ -94,6 +96,15 @@ def roots(*parties: Any) -> tuple[Any, ...]:
     return tuple(each.certificate for each in parties)
 
 
+def had(found: FollowedBundle) -> tuple[Any, ...]:
+    bundle = found.in_force()
+    return () if bundle is None else bundle.roots
+
+
+def keys(found: FollowedBundle) -> list[str | None]:
+    return [key.key_id for key in found.in_force().keys.keys]
+
+
 def broken(handler: Any) -> None:
     send(handler, b"", 503)
 
@@ -104,12 +115,12 @@ def broken(handler: Any) -> None:
 def test_nothing_is_fetched_until_somebody_asks(partner: Partner) -> None:
     found = partner.followed
 
-    assert (found.current(), found.roots(), partner.looks) == (None, (), 0)
-    assert found.keys().fault == found.problem == "its bundle has not been fetched yet"
+    assert (found.in_force(), partner.looks) == (None, 0)
+    assert found.problem == "its bundle has not been fetched yet"
 
     found.look()
-    assert (found.roots(), found.problem, found.doubts) == (roots(ROOT), "", ())
-    assert [key.key_id for key in found.keys().keys] == ["a"]
+    assert (had(found), found.problem, found.doubts) == (roots(ROOT), "", ())
+    assert keys(found) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -162,46 +173,17 @@ def test_after_a_failure_it_is_asked_at_the_next_interval(partner: Partner) -> N
     assert partner.looks == 3
 
 
-def test_a_key_that_is_new_is_looked_for_once(partner: Partner) -> None:
-    partner.after(0)
-    partner.publish(root_entry(ROOT), KEY, key_entry(ec_key(which=1), "b"), sequence=6)
-
-    partner.after(KEYS_PAUSE_SECONDS - 0.1, "b")
-    assert partner.looks == 1
-    assert [key.key_id for key in partner.after(0.2, "b").keys().keys] == ["a", "b"]
-    partner.after(KEYS_PAUSE_SECONDS, "b")
-    assert partner.looks == 2
-    partner.after(0, "c")
-    partner.after(0, "d")
-    assert partner.looks == 3
-
-
-def test_many_at_once_ask_once(partner: Partner) -> None:
-    def slow(handler: Any) -> None:
-        time.sleep(0.3)
-        partner.publisher.publish(handler)
-
-    partner.publisher.answer = slow
-    threads = [threading.Thread(target=partner.followed.look) for _ in range(8)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-
-    assert (partner.looks, partner.followed.roots()) == (1, roots(ROOT))
-
-
 # -- what is taken ---------------------------------------------------------------------
 
 
 def test_roots_and_keys_are_those_of_the_endpoint(partner: Partner) -> None:
     partner.after(0)
     partner.publish(root_entry(ROOT), root_entry(NEXT), sequence=6)
-    assert partner.after(BUNDLE_DUE_SECONDS).roots() == roots(ROOT, NEXT)
-    assert partner.followed.keys().keys == ()
+    assert had(partner.after(BUNDLE_DUE_SECONDS)) == roots(ROOT, NEXT)
+    assert keys(partner.followed) == []
 
     partner.publish(root_entry(NEXT), sequence=7)
-    assert partner.after(BUNDLE_DUE_SECONDS).roots() == roots(NEXT)
+    assert had(partner.after(BUNDLE_DUE_SECONDS)) == roots(NEXT)
 
 
 def test_an_empty_bundle_revokes_all(partner: Partner) -> None:
@@ -210,7 +192,7 @@ def test_an_empty_bundle_revokes_all(partner: Partner) -> None:
 
     found = partner.after(BUNDLE_DUE_SECONDS)
 
-    assert (found.roots(), found.keys().keys, found.keys().fault, found.problem) == ((), (), "", "")
+    assert (had(found), keys(found), found.in_force().keys.fault, found.problem) == ((), [], "", "")
     assert found.doubts == ("its bundle is empty: all that it vouched for is revoked",)
 
 
@@ -221,11 +203,11 @@ def test_an_older_bundle_is_not_taken(partner: Partner) -> None:
     for entries in ([root_entry(NEXT)], []):
         partner.publish(*entries, sequence=4)
         found = partner.after(BUNDLE_DUE_SECONDS)
-        assert found.roots() == roots(ROOT)
+        assert had(found) == roots(ROOT)
         assert found.problem == "the bundle goes back: its sequence is 4, after 5"
 
     partner.publish(root_entry(NEXT), sequence=5)
-    assert partner.after(BUNDLE_DUE_SECONDS).roots() == roots(NEXT)
+    assert had(partner.after(BUNDLE_DUE_SECONDS)) == roots(NEXT)
 
 
 def test_the_same_sequence_with_another_content_is_taken_and_told(partner: Partner) -> None:
@@ -235,7 +217,7 @@ def test_the_same_sequence_with_another_content_is_taken_and_told(partner: Partn
 
     found = partner.after(BUNDLE_DUE_SECONDS)
 
-    assert (found.roots(), found.problem) == (roots(NEXT), "")
+    assert (had(found), found.problem) == (roots(NEXT), "")
     assert found.doubts == ("its bundle changed, and its sequence did not: 5",)
     assert partner.after(BUNDLE_DUE_SECONDS).doubts == ()
 
@@ -244,12 +226,12 @@ def test_without_a_sequence_the_last_one_told_is_the_newest(partner: Partner) ->
     partner.after(0)
     partner.publish(root_entry(NEXT))
     found = partner.after(BUNDLE_DUE_SECONDS)
-    assert (found.roots(), found.problem) == (roots(NEXT), "")
+    assert (had(found), found.problem) == (roots(NEXT), "")
     assert found.doubts == ("its bundle has no sequence any more",)
 
     partner.publish(root_entry(ROOT), sequence=4)
     assert "goes back" in partner.after(BUNDLE_DUE_SECONDS).problem
-    assert partner.followed.roots() == roots(NEXT)
+    assert partner.roots == roots(NEXT)
 
 
 def test_a_bundle_that_never_had_a_sequence_needs_none(partner: Partner) -> None:
@@ -259,7 +241,7 @@ def test_a_bundle_that_never_had_a_sequence_needs_none(partner: Partner) -> None
 
     found = partner.after(BUNDLE_DUE_SECONDS)
 
-    assert (found.roots(), found.doubts) == (roots(NEXT), ())
+    assert (had(found), found.doubts) == (roots(NEXT), ())
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"keys": [{"kty": "oct", "k": "AA"}]}', b"<html>"])
@@ -269,7 +251,7 @@ def test_what_is_no_bundle_changes_nothing(partner: Partner, data: bytes) -> Non
 
     found = partner.after(BUNDLE_DUE_SECONDS)
 
-    assert found.roots() == roots(ROOT)
+    assert had(found) == roots(ROOT)
     assert found.problem
 
 
@@ -286,30 +268,33 @@ def test_keys_that_nobody_confirms_are_believed_no_more_and_roots_are(partner: P
     partner.after(0)
     partner.publisher.answer = broken
 
-    assert partner.after(MAX_KEYS_SECONDS - 1).keys().keys
+    assert keys(partner.after(MAX_KEYS_SECONDS - 1)) == ["a"]
     found = partner.after(1)
 
-    assert found.keys().keys == ()
-    assert "too long" in found.keys().fault
-    assert "503" in found.keys().fault
-    assert found.roots() == roots(ROOT)
+    assert (keys(found), had(found)) == ([], roots(ROOT))
+    assert found.in_force().keys.fault == "nobody has confirmed the bundle for too long"
+    assert found.problem.endswith(
+        "503; nobody has confirmed the bundle for too long: "
+        "keys of tokens are believed no more, and roots until they end"
+    )
+    partner.publisher.answer = partner.publisher.publish
+    assert keys(partner.after(BUNDLE_DUE_SECONDS)) == ["a"]
 
 
 # -- an endpoint that serves its own trust domain --------------------------------------
 
 
 def test_the_bootstrap_bundle_proves_the_endpoint_and_nobody_else(spiffe: SpiffePartner) -> None:
-    assert (spiffe.followed.roots(), spiffe.followed.current()) == ((), None)
-    assert spiffe.followed.keys().fault
+    assert spiffe.followed.in_force() is None
 
-    assert spiffe.after(0).roots() == roots(ROOT)
+    assert had(spiffe.after(0)) == roots(ROOT)
 
 
 def test_a_bundle_older_than_the_bootstrap_is_not_taken(spiffe: SpiffePartner) -> None:
     spiffe.publish(root_entry(ROOT), sequence=2)
 
     assert spiffe.after(0).problem == "the bundle goes back: its sequence is 2, after 3"
-    assert spiffe.followed.roots() == ()
+    assert spiffe.roots == ()
 
 
 def test_the_endpoint_renews_its_roots_and_its_certificate(spiffe: SpiffePartner, tmp_path: Path) -> None:
@@ -317,13 +302,13 @@ def test_the_endpoint_renews_its_roots_and_its_certificate(spiffe: SpiffePartner
     spiffe.after(0)
     spiffe.publisher.present(write_pair(tmp_path / "next.pem", server_of(NEXT)))
     spiffe.publish(root_entry(NEXT), sequence=7)
-    assert (spiffe.after(BUNDLE_DUE_SECONDS).roots(), spiffe.followed.problem) == (roots(NEXT), "")
+    assert (had(spiffe.after(BUNDLE_DUE_SECONDS)), spiffe.followed.problem) == (roots(NEXT), "")
 
     # The root that it began with, and its bootstrap bundle still holds, proves nothing any more.
     spiffe.publisher.present(write_pair(tmp_path / "old.pem", server_of(ROOT)))
     spiffe.publish(root_entry(ROOT), sequence=8)
     assert "not who it should be" in spiffe.after(BUNDLE_DUE_SECONDS).problem
-    assert spiffe.followed.roots() == roots(NEXT)
+    assert spiffe.roots == roots(NEXT)
 
 
 def test_a_certificate_of_a_root_that_was_not_told_is_refused(spiffe: SpiffePartner, tmp_path: Path) -> None:
@@ -332,7 +317,7 @@ def test_a_certificate_of_a_root_that_was_not_told_is_refused(spiffe: SpiffePart
     spiffe.publish(root_entry(NEXT), sequence=6)
 
     assert "not who it should be" in spiffe.after(BUNDLE_DUE_SECONDS).problem
-    assert (spiffe.followed.roots(), spiffe.looks) == (roots(ROOT), 1)
+    assert (spiffe.roots, spiffe.looks) == (roots(ROOT), 1)
 
 
 def test_who_has_revoked_all_can_tell_nothing_more(spiffe: SpiffePartner) -> None:
@@ -341,10 +326,10 @@ def test_who_has_revoked_all_can_tell_nothing_more(spiffe: SpiffePartner) -> Non
     spiffe.publish(root_entry(ROOT), sequence=7)
 
     assert "not who it should be" in spiffe.after(BUNDLE_DUE_SECONDS).problem
-    assert spiffe.followed.roots() == ()
+    assert spiffe.roots == ()
 
 
 def test_a_bootstrap_bundle_of_somebody_else_is_refused() -> None:
-    theirs: TrustBundle = read_trust_bundle(document(), "other.example")
+    theirs: BundleDocument = read_bundle_document(document(), "other.example")
     with pytest.raises(ValueError, match="another trust domain"):
         FollowedBundle(PARTNER, lambda _: b"", time.monotonic, bootstrap=theirs)

@@ -1,4 +1,4 @@
 """Other trust domains, as their bundle endpoints tell of them (SPIFFE Federation).
 
-`bundle` reads a bundle document, `endpoint` asks for one, `followed` keeps the last good one.
+`document` reads what one tells, `endpoint` asks for one, `followed` keeps the last good one.
 """

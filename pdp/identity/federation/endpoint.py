@@ -3,7 +3,7 @@
 SPIFFE Federation, section 5.2. A server is known by its name (`https_web`), or by its SPIFFE ID
 and the bundle of its own trust domain (`https_spiffe`). Either way a document says nothing of whose it is:
 that is what the settings say of the endpoint. Redirects, which clients should follow, are refused as by
-every fetch of ours; what is fetched is read in `pdp.identity.federation.bundle`.
+every fetch of ours; what is fetched is read in `pdp.identity.federation.document`.
 """
 
 import ssl
@@ -15,7 +15,7 @@ from typing import TypeAlias, final
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from pdp.identity.federation.bundle import TrustBundle
+from pdp.identity.federation.document import BundleDocument
 from pdp.identity.fetch import FetchError, SourceUrl, fetch
 from pdp.identity.peer import peer_chain
 from pdp.identity.refusal import UntrustedCertificateError
@@ -28,7 +28,7 @@ __all__ = ["Endpoint", "EndpointProfile", "SpiffeEndpoint", "WebEndpoint"]
 
 #: Gives the document, or FetchError. Is given the latest bundle that is known of the trust domain it
 #: tells of.
-Endpoint: TypeAlias = Callable[[TrustBundle | None], bytes]
+Endpoint: TypeAlias = Callable[[BundleDocument | None], bytes]
 
 
 @final
@@ -47,7 +47,7 @@ class WebEndpoint:
         """Ask at a URL, whose server `context` verifies, for so long at most."""
         self._url, self._context, self._seconds = url, context, seconds
 
-    def __call__(self, _latest: TrustBundle | None) -> bytes:
+    def __call__(self, _latest: BundleDocument | None) -> bytes:
         """As `Endpoint`."""
         return fetch(self._url, self._context, seconds=self._seconds)
 
@@ -81,20 +81,20 @@ class SpiffeEndpoint:
         self._url, self._clock, self._roots, self._seconds = url, clock, roots, seconds
         self._server = spiffe_principal(spiffe_id)
 
-    def __call__(self, latest: TrustBundle | None) -> bytes:
+    def __call__(self, latest: BundleDocument | None) -> bytes:
         """As `Endpoint`."""
         trust = self._trust(latest)
         return fetch(
             self._url, _unverified(), verify=lambda tls: self._require(tls, trust), seconds=self._seconds
         )
 
-    def _trust(self, latest: TrustBundle | None) -> TrustStore:
+    def _trust(self, latest: BundleDocument | None) -> TrustStore:
         """The roots of the server's own trust domain, the latest that are known, and no others.
 
         INVARIANT: they are asked for at each fetch. What a bundle has revoked vouches for no later one.
         """
         domain = self._server.trust_domain
-        if latest is not None and latest.trust_domain == domain:
+        if latest is not None and latest.bundle.trust_domain == domain:
             return latest.trust
         return TrustStore(domains={domain: self._roots(domain)})
 

@@ -8,20 +8,18 @@ INVARIANT: the bundle that we were given to begin with proves who the endpoint i
 have lain there for months: whom it vouches for is believed once the endpoint has said the same.
 """
 
-import threading
 from collections.abc import Callable
-from typing import final
+from dataclasses import replace
+from typing import Final, final
 
-from cryptography import x509
-
-from pdp.identity.federation.bundle import TrustBundle, TrustBundleError, read_trust_bundle
+from pdp.identity.bundle import SpiffeBundle
+from pdp.identity.federation.document import BundleDocument, BundleDocumentError, read_bundle_document
 from pdp.identity.federation.endpoint import Endpoint
 from pdp.identity.fetch import FetchError
 from pdp.identity.tokens.jwks import KeySet
 from pdp.limits import (
     BUNDLE_DUE_SECONDS,
     FIRST_BUNDLE_SECONDS,
-    KEYS_PAUSE_SECONDS,
     MAX_BUNDLE_DUE_SECONDS,
     MAX_KEYS_SECONDS,
     MIN_BUNDLE_DUE_SECONDS,
@@ -29,10 +27,12 @@ from pdp.limits import (
 
 __all__ = ["FollowedBundle"]
 
+_TOO_LONG: Final = "nobody has confirmed the bundle for too long"
+
 
 @final
 class FollowedBundle:
-    """The bundle of one trust domain. May be used by several threads."""
+    """The bundle of one trust domain. One thread looks; others may read what is in force."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class FollowedBundle:
         endpoint: Endpoint,
         clock: Callable[[], float],
         *,
-        bootstrap: TrustBundle | None = None,
+        bootstrap: BundleDocument | None = None,
     ) -> None:
         """Nothing is fetched until somebody asks.
 
@@ -53,12 +53,11 @@ class FollowedBundle:
         Raises:
             ValueError: `bootstrap` is that of another trust domain.
         """
-        if bootstrap is not None and bootstrap.trust_domain != trust_domain:
+        if bootstrap is not None and bootstrap.bundle.trust_domain != trust_domain:
             raise ValueError("the bootstrap bundle is that of another trust domain")
         self._trust_domain, self._endpoint, self._clock = trust_domain, endpoint, clock
         self._bootstrap = bootstrap
-        self._looking = threading.Lock()
-        self._good: TrustBundle | None = None
+        self._good: BundleDocument | None = None
         self._newest = -1 if bootstrap is None or bootstrap.sequence is None else bootstrap.sequence
         self._confirmed = 0.0
         self._tried: float | None = None
@@ -72,52 +71,32 @@ class FollowedBundle:
 
     @property
     def problem(self) -> str:
-        """Why the last look brought nothing; empty where it did."""
-        return self._problem
+        """Why the last look brought nothing, and what has come of that; empty where it brought one."""
+        if self._good is None or not self._is_unconfirmed():
+            return self._problem
+        return f"{self._problem}; {_TOO_LONG}: keys of tokens are believed no more, and roots until they end"
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """What was strange about the bundle in force when it was last confirmed, one sentence each."""
         return self._doubts
 
-    def current(self) -> TrustBundle | None:
+    def in_force(self) -> SpiffeBundle | None:
         """The last good one; None until the endpoint has told one."""
-        return self._good
-
-    def roots(self) -> tuple[x509.Certificate, ...]:
-        """The roots in force; none until the endpoint has told some."""
-        good = self._good
-        return () if good is None else good.roots
-
-    def keys(self) -> KeySet:
-        """The keys of tokens in force."""
         good = self._good
         if good is None:
-            return KeySet(keys=(), fault=self._problem)
-        if self._clock() - self._confirmed >= MAX_KEYS_SECONDS:
-            return KeySet(keys=(), fault=f"nobody has confirmed them for too long: {self._problem}")
-        return good.keys
+            return None
+        if not self._is_unconfirmed():
+            return good.bundle
+        return replace(good.bundle, keys=KeySet(keys=(), fault=_TOO_LONG))
 
-    def look(self, key_id: str | None = None) -> None:
-        """Ask the endpoint, if that is due, or if a token names a key that the bundle does not have.
+    def look(self) -> None:
+        """Ask the endpoint, if that is due."""
+        if self._tried is None or self._clock() - self._tried >= self._interval():
+            self._look()
 
-        Of several that come at once one asks, and the others wait for what it finds.
-        """
-        if self._is_wanted(key_id):
-            with self._looking:
-                if self._is_wanted(key_id):  # perhaps somebody has just asked
-                    self._look()
-
-    def _is_wanted(self, key_id: str | None) -> bool:
-        if self._tried is None:
-            return True
-        waited = self._clock() - self._tried
-        if waited >= self._interval():
-            return True
-        if key_id is None or waited < KEYS_PAUSE_SECONDS:
-            return False
-        good = self._good
-        return good is None or all(key.key_id != key_id for key in good.keys.keys)
+    def _is_unconfirmed(self) -> bool:
+        return self._clock() - self._confirmed >= MAX_KEYS_SECONDS
 
     def _interval(self) -> float:
         """Between two looks, whether or not the last one failed: section 6.2."""
@@ -130,9 +109,9 @@ class FollowedBundle:
     def _look(self) -> None:
         try:
             # Section 5.2.2.4: the latest bundle MUST prove who the endpoint is, though it be empty.
-            found = read_trust_bundle(self._endpoint(self._good or self._bootstrap), self._trust_domain)
+            found = read_bundle_document(self._endpoint(self._good or self._bootstrap), self._trust_domain)
             self._refuse_older(found)
-        except (FetchError, TrustBundleError) as error:
+        except (FetchError, BundleDocumentError) as error:
             self._problem = str(error)
         else:
             self._doubts = tuple(self._doubts_of(found))
@@ -143,15 +122,15 @@ class FollowedBundle:
         finally:
             self._tried = self._clock()
 
-    def _refuse_older(self, found: TrustBundle) -> None:
+    def _refuse_older(self, found: BundleDocument) -> None:
         """Section 4.2: the sequence says which of two is newer. Without one it is what was told last."""
         if found.sequence is not None and found.sequence < self._newest:
             msg = f"the bundle goes back: its sequence is {found.sequence}, after {self._newest}"
-            raise TrustBundleError(msg)
+            raise BundleDocumentError(msg)
 
-    def _doubts_of(self, found: TrustBundle) -> list[str]:
+    def _doubts_of(self, found: BundleDocument) -> list[str]:
         doubts = [f"key {each.number} of its bundle is not used: {each.why}" for each in found.ignored]
-        if not found.roots and not found.keys.keys:
+        if not found.bundle.roots and not found.bundle.keys.keys:
             doubts.append("its bundle is empty: all that it vouched for is revoked")
         if found.sequence is None:
             if self._newest >= 0:

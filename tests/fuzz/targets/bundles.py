@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pdp.diagnostics import escape
-from pdp.identity.federation.bundle import TrustBundleError, read_trust_bundle
+from pdp.identity.federation.document import BundleDocumentError, read_bundle_document
 from tests.fuzz.engine import Target, wording
 from tests.fuzz.mutate import ODD_TEXT, Mutator
 from tests.identity.federating import PARTNER, document, root_entry
@@ -34,24 +34,28 @@ _KEY: Final = {**root_entry(_NEXT, x5c=None), "use": "jwt-svid", "kid": "a"}
 def _bundle(text: str) -> Hashable:
     data = text.encode("utf-8", "surrogatepass")
     try:
-        found = read_trust_bundle(data, PARTNER)
-    except TrustBundleError as error:
+        found = read_bundle_document(data, PARTNER)
+    except BundleDocumentError as error:
         assert str(error) == escape(str(error))
         assert str(error)
         return wording(str(error))
-    value = json.loads(data)
+    value, bundle = json.loads(data), found.bundle
     ignored = {each.number for each in found.ignored}
     used = [entry for number, entry in enumerate(value["keys"], 1) if number not in ignored]
     assert not any({"d", "p", "q", "dp", "dq", "qi", "oth", "k"} & entry.keys() for entry in value["keys"])
     roots = [entry for entry in used if entry["use"] == "x509-svid"]
-    assert len(found.keys.keys) <= len(used) - len(roots)
-    assert {each.public_bytes(Encoding.DER) for each in found.roots} == {_der(entry) for entry in roots}
+    assert len(bundle.keys.keys) <= len(used) - len(roots)
+    assert {each.public_bytes(Encoding.DER) for each in bundle.roots} == {_der(entry) for entry in roots}
     for entry in roots:
         _require_key(entry)
     for name, said in (("spiffe_sequence", found.sequence), ("spiffe_refresh_hint", found.refresh_hint)):
         assert value.get(name) == said
         assert said is None or said >= 0
-    return len(roots), len(found.keys.keys), tuple(sorted({wording(each.why) for each in found.ignored}))
+    return (
+        len(roots),
+        len(bundle.keys.keys),
+        tuple(sorted({wording(each.why) for each in found.ignored})),
+    )
 
 
 def _der(entry: dict[str, Any]) -> bytes:
@@ -82,7 +86,7 @@ _WORDS: Final = (
 
 TARGETS: Final = (
     Target(
-        name="trust-bundles",
+        name="bundle-documents",
         seeds=_SEEDS,
         mutate=Mutator(
             _SEEDS, r'"(?:[^"\\]|\\.)*"|[\[\]{}:,]|[\w.+-]+', ODD_TEXT, extra=_WORDS, largest=40_000

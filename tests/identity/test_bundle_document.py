@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdp.identity.federation.bundle import TrustBundle, TrustBundleError, read_trust_bundle
+from pdp.identity.federation.document import BundleDocument, BundleDocumentError, read_bundle_document
 from pdp.limits import MAX_CERTIFICATE_BYTES, MAX_KEY_SET_KEYS, MAX_TRUST_FILE_BYTES
 from tests.identity.federating import PARTNER, document, key_entry, root, root_entry
 from tests.identity.mint import BOTH_ENDS, leaf, usage
@@ -22,12 +22,12 @@ ROOT, OTHER = root(), root("other")
 KEY = ec_key()
 
 
-def read(*entries: Any, **more: Any) -> TrustBundle:
-    return read_trust_bundle(document(*entries, **more), PARTNER)
+def read(*entries: Any, **more: Any) -> BundleDocument:
+    return read_bundle_document(document(*entries, **more), PARTNER)
 
 
 def refusal(*entries: Any, **more: Any) -> str:
-    with pytest.raises(TrustBundleError) as caught:
+    with pytest.raises(BundleDocumentError) as caught:
         read(*entries, **more)
     return str(caught.value)
 
@@ -38,41 +38,41 @@ def refusal(*entries: Any, **more: Any) -> str:
 def test_roots_and_keys_are_told_apart() -> None:
     found = read(root_entry(ROOT), key_entry(KEY, "a"), root_entry(OTHER), sequence=7, hint=60)
 
-    assert found.trust_domain == PARTNER
-    assert found.roots == (ROOT.certificate, OTHER.certificate)
-    assert dict(found.trust.domains) == {PARTNER: found.roots}
-    assert [key.key_id for key in found.keys.keys] == ["a"]
+    assert found.bundle.trust_domain == PARTNER
+    assert found.bundle.roots == (ROOT.certificate, OTHER.certificate)
+    assert dict(found.trust.domains) == {PARTNER: found.bundle.roots}
+    assert [key.key_id for key in found.bundle.keys.keys] == ["a"]
     assert (found.sequence, found.refresh_hint, found.ignored) == (7, 60, ())
 
 
 def test_nothing_but_the_keys_has_to_be_there() -> None:
     found = read(root_entry(ROOT))
 
-    assert (found.sequence, found.refresh_hint, found.keys.keys) == (None, None, ())
+    assert (found.sequence, found.refresh_hint, found.bundle.keys.keys) == (None, None, ())
 
 
 def test_an_empty_bundle_is_one_and_vouches_for_nobody() -> None:
     found = read(sequence=2)
 
-    assert (found.roots, found.keys.keys, found.keys.fault) == ((), (), "")
+    assert (found.bundle.roots, found.bundle.keys.keys, found.bundle.keys.fault) == ((), (), "")
     assert dict(found.trust.domains) == {PARTNER: ()}
 
 
 def test_a_root_that_stands_there_twice_is_one() -> None:
-    assert read(root_entry(ROOT), root_entry(ROOT, kid="again")).roots == (ROOT.certificate,)
+    assert read(root_entry(ROOT), root_entry(ROOT, kid="again")).bundle.roots == (ROOT.certificate,)
 
 
 @pytest.mark.parametrize("crv", ["P-384", "P-521"])
 def test_roots_of_other_curves_are_taken(crv: str) -> None:
     party = root(key=ec_key(crv).private)
 
-    assert read(root_entry(party)).roots == (party.certificate,)
+    assert read(root_entry(party)).bundle.roots == (party.certificate,)
 
 
 def test_roots_with_rsa_keys_are_taken() -> None:
     party = root(key=rsa_key().private)
 
-    assert read(root_entry(party)).roots == (party.certificate,)
+    assert read(root_entry(party)).bundle.roots == (party.certificate,)
 
 
 def test_the_digest_is_that_of_what_is_vouched_by() -> None:
@@ -91,7 +91,7 @@ def test_the_digest_is_that_of_what_is_vouched_by() -> None:
 def test_members_that_nobody_knows_are_ignored() -> None:
     found = read(root_entry(ROOT, kid=5, x="y", extra=1) | {"x": root_entry(ROOT)["x"]}, anything={"a": 1})
 
-    assert found.roots == (ROOT.certificate,)
+    assert found.bundle.roots == (ROOT.certificate,)
 
 
 # -- entries that are not used ---------------------------------------------------------
@@ -116,8 +116,8 @@ def test_members_that_nobody_knows_are_ignored() -> None:
 def test_an_entry_of_an_unknown_kind_is_ignored_with_the_reason(entry: dict[str, Any], why: str) -> None:
     found = read(root_entry(OTHER), entry, key_entry(KEY))
 
-    assert found.roots == (OTHER.certificate,)
-    assert len(found.keys.keys) == 1
+    assert found.bundle.roots == (OTHER.certificate,)
+    assert len(found.bundle.keys.keys) == 1
     assert [(each.number, each.why) for each in found.ignored] == [(2, why)]
 
 
@@ -150,8 +150,8 @@ def test_an_entry_of_an_unknown_kind_is_ignored_with_the_reason(entry: dict[str,
     ],
 )  # fmt: skip
 def test_what_is_no_bundle_is_refused(data: bytes, why: str) -> None:
-    with pytest.raises(TrustBundleError, match=why):
-        read_trust_bundle(data, PARTNER)
+    with pytest.raises(BundleDocumentError, match=why):
+        read_bundle_document(data, PARTNER)
 
 
 @pytest.mark.parametrize("member", ["d", "p", "q", "dp", "dq", "qi", "oth", "k"])
@@ -165,8 +165,8 @@ def test_a_symmetric_key_refuses_all() -> None:
 
 
 def test_a_trust_domain_that_is_none_refuses_all() -> None:
-    with pytest.raises(TrustBundleError, match="not a trust domain"):
-        read_trust_bundle(document(), "Partner.example")
+    with pytest.raises(BundleDocumentError, match="not a trust domain"):
+        read_bundle_document(document(), "Partner.example")
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_certificate_has_a_bound() -> None:
         return root(extra=[(extra, False)])
 
     spare = MAX_CERTIFICATE_BYTES - len(padded(MAX_CERTIFICATE_BYTES // 2).der) + MAX_CERTIFICATE_BYTES // 2
-    assert read(root_entry(padded(spare - 8))).roots
+    assert read(root_entry(padded(spare - 8))).bundle.roots
     assert "more than 16384 bytes" in refusal(root_entry(padded(spare + 8)))
 
 
@@ -222,7 +222,7 @@ def test_a_root_has_to_be_fit_to_sign_for_its_trust_domain(party: Any, why: str)
 
 
 def test_a_root_may_name_its_own_trust_domain() -> None:
-    assert read(root_entry(root(uris=(f"spiffe://{PARTNER}",)))).roots
+    assert read(root_entry(root(uris=(f"spiffe://{PARTNER}",)))).bundle.roots
 
 
 @pytest.mark.parametrize("name", ["crv", "x", "y"])
@@ -253,12 +253,12 @@ def test_a_certificate_with_another_kind_of_key_is_no_root(curve: type[ec.Ellipt
 
 def test_bounds() -> None:
     keys = [key_entry(KEY, f"{n}") for n in range(MAX_KEY_SET_KEYS)]
-    assert len(read(*keys).keys.keys) == MAX_KEY_SET_KEYS
+    assert len(read(*keys).bundle.keys.keys) == MAX_KEY_SET_KEYS
     assert "at most 64" in refusal(*keys, root_entry(ROOT))
     data = document(root_entry(ROOT))
-    assert read_trust_bundle(data + b" " * (MAX_TRUST_FILE_BYTES - len(data)), PARTNER).roots
-    with pytest.raises(TrustBundleError, match="more than 1048576 bytes"):
-        read_trust_bundle(data + b" " * (MAX_TRUST_FILE_BYTES - len(data) + 1), PARTNER)
+    assert read_bundle_document(data + b" " * (MAX_TRUST_FILE_BYTES - len(data)), PARTNER).bundle.roots
+    with pytest.raises(BundleDocumentError, match="more than 1048576 bytes"):
+        read_bundle_document(data + b" " * (MAX_TRUST_FILE_BYTES - len(data) + 1), PARTNER)
 
 
 # -- whatever is sent ------------------------------------------------------------------
@@ -281,15 +281,15 @@ _entries = st.builds(lambda entry, change: entry | change, st.sampled_from(_GOOD
 def test_what_is_taken_was_said_and_what_was_said_is_taken_or_told(entries: list[Any], more: Any) -> None:
     """Each entry is a root, a key or ignored; no root is there but those of entries that say so."""
     try:
-        found = read_trust_bundle(json.dumps({"keys": entries, **more}).encode(), PARTNER)
-    except TrustBundleError:
+        found = read_bundle_document(json.dumps({"keys": entries, **more}).encode(), PARTNER)
+    except BundleDocumentError:
         return
     ignored = {each.number for each in found.ignored}
     used = [entry for number, entry in enumerate(entries, 1) if number not in ignored]
     said = {entry["x5c"][0] for entry in used if entry["use"] == "x509-svid"}
-    assert {base64.b64encode(each.public_bytes(Encoding.DER)).decode() for each in found.roots} == said
+    assert {base64.b64encode(each.public_bytes(Encoding.DER)).decode() for each in found.bundle.roots} == said
     assert {entry["kid"] for entry in used if entry["use"] == "jwt-svid"} == {
-        key.key_id for key in found.keys.keys
+        key.key_id for key in found.bundle.keys.keys
     }
     assert all(entry["use"] in {"x509-svid", "jwt-svid"} and "d" not in entry for entry in used)
 
@@ -298,5 +298,5 @@ def test_what_is_taken_was_said_and_what_was_said_is_taken_or_told(entries: list
 def test_any_bytes_are_a_bundle_or_refused(data: bytes, at: int) -> None:
     good = document(*_GOOD, sequence=1)
     for each in (data, good[:at] + data + good[at:], good[:at] + data + good[at + len(data) :]):
-        with contextlib.suppress(TrustBundleError):
-            read_trust_bundle(each, PARTNER)
+        with contextlib.suppress(BundleDocumentError):
+            read_bundle_document(each, PARTNER)

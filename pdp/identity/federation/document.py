@@ -1,8 +1,8 @@
 """A trust domain's bundle as a document: the roots of its certificates and the keys of its tokens.
 
-SPIFFE Trust Domain and Bundle, section 4; X509-SVID and JWT-SVID, section 6. The keys of tokens are read by
-`pdp.identity.tokens.jwks`, what a root has to be is said by `pdp.identity.trust`. Who says that a document is
-that of a trust domain is the business of `pdp.identity.federation.endpoint`: it does not say so itself.
+SPIFFE Trust Domain and Bundle, section 4; X509-SVID and JWT-SVID, section 6. The keys of tokens are read
+by `pdp.identity.tokens.jwks`, what a root has to be is said by `pdp.identity.bundle`. Whose a document is
+does not stand in it: that is the business of `pdp.identity.federation.endpoint`.
 
 An entry of a kind that we do not know is ignored, as the standard has it. A root that is broken refuses the
 document: without it we would serve half of what its publisher means.
@@ -19,6 +19,7 @@ from typing import Any, Final, final
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from pdp.identity.bundle import SpiffeBundle
 from pdp.identity.certificates import CertificateTextError, read_der
 from pdp.identity.tokens.base64url import encode_base64url
 from pdp.identity.tokens.jwks import IgnoredKey, KeySet, KeySetError, KeySetKind, key_set
@@ -26,51 +27,47 @@ from pdp.identity.trust import TrustError, TrustStore
 from pdp.limits import MAX_CERTIFICATE_BYTES, MAX_TRUST_FILE_BYTES
 from pdp.strictness import BadJsonError, quoted, strict_value
 
-__all__ = ["TrustBundle", "TrustBundleError", "read_trust_bundle"]
+__all__ = ["BundleDocument", "BundleDocumentError", "read_bundle_document"]
 
 _USE: Final = "x509-svid"
 _KEY_TYPES: Final = frozenset({"RSA", "EC"})  # of authorities: the path builder takes no others
 _CURVES: Final = MappingProxyType({"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"})
 
 
-class TrustBundleError(ValueError):
+class BundleDocumentError(ValueError):
     """A bundle that is refused as a whole; the message says which rule it breaks."""
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrustBundle:
-    """What one trust domain vouches by. Immutable; of the same digest exactly when that is the same.
+class BundleDocument:
+    """A bundle, and what is said about it. Immutable.
 
     Attributes:
-        trust_domain: Whose it is, as we were told.
-        trust: Its roots, and nobody else's.
-        keys: The keys of its tokens.
+        bundle: What proves the identities of its trust domain.
         sequence: Which edition it is; None where it does not say.
         refresh_hint: After how many seconds it should be looked at again; None where it does not say.
         ignored: What else was in it.
-        digest: SHA-256 of roots and keys, hexadecimal.
+        digest: SHA-256 of roots and keys, hexadecimal: the same exactly when both are.
     """
 
-    trust_domain: str
-    trust: TrustStore = field(compare=False)
-    keys: KeySet = field(compare=False)
+    bundle: SpiffeBundle
     sequence: int | None = None
     refresh_hint: int | None = None
     ignored: tuple[IgnoredKey, ...] = ()
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
-        said = f"{self.trust.digest}\n{self.keys.digest}"
+        said = f"{self.trust.digest}\n{self.bundle.keys.digest}"
         object.__setattr__(self, "digest", hashlib.sha256(said.encode()).hexdigest())
 
     @property
-    def roots(self) -> tuple[x509.Certificate, ...]:
-        """Its roots. With none, nothing verifies: a bundle that has become empty revokes all."""
-        return self.trust.domains[self.trust_domain]
+    def trust(self) -> TrustStore:
+        """The roots of its trust domain, and nobody else's."""
+        return TrustStore(domains={self.bundle.trust_domain: self.bundle.roots})
 
 
-def read_trust_bundle(data: bytes, trust_domain: str) -> TrustBundle:
+def read_bundle_document(data: bytes, trust_domain: str) -> BundleDocument:
     """Read a bundle document.
 
     Args:
@@ -78,24 +75,22 @@ def read_trust_bundle(data: bytes, trust_domain: str) -> TrustBundle:
         trust_domain: Whose it is; nothing in it says so.
 
     Raises:
-        TrustBundleError: It is not strict JSON or no bundle, holds a secret, or a root that may not sign.
+        BundleDocumentError: It is not strict JSON or no bundle, holds a secret, or a root that may not sign.
     """
     if len(data) > MAX_TRUST_FILE_BYTES:
         msg = f"the bundle has more than {MAX_TRUST_FILE_BYTES} bytes"
-        raise TrustBundleError(msg)
+        raise BundleDocumentError(msg)
     try:
         value = strict_value(data, "the bundle")
         keys = key_set(value, KeySetKind.BUNDLE)
         roots, strange = _roots(value["keys"])
-        trust = TrustStore(domains={trust_domain: roots})  # which refuses what may not sign for it
+        bundle = SpiffeBundle(trust_domain=trust_domain, roots=roots, keys=keys)
     except BadJsonError as error:
-        raise TrustBundleError(error.message) from error
+        raise BundleDocumentError(error.message) from error
     except (KeySetError, TrustError) as error:
-        raise TrustBundleError(str(error)) from error
-    return TrustBundle(
-        trust_domain=trust_domain,
-        trust=trust,
-        keys=keys,
+        raise BundleDocumentError(str(error)) from error
+    return BundleDocument(
+        bundle=bundle,
         sequence=value.get("spiffe_sequence"),
         refresh_hint=value.get("spiffe_refresh_hint"),
         ignored=_ignored(value["keys"], keys, strange),
@@ -131,7 +126,7 @@ def _roots(entries: list[dict[str, Any]]) -> tuple[tuple[x509.Certificate, ...],
             roots.append(_root(entry))
         except ValueError as error:
             msg = f"key {number} of the bundle cannot be a root: {error}"
-            raise TrustBundleError(msg) from error
+            raise BundleDocumentError(msg) from error
     return tuple(roots), strange
 
 

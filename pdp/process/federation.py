@@ -1,0 +1,123 @@
+"""Bundles of other trust domains, kept as their endpoints have them while the service runs.
+
+One process does this for all that answer: it asks each endpoint when that is due, and delivers what it tells
+(`pdp.identity.bundle`). When that is, and what is taken, is the business of `pdp.identity.federation`.
+"""
+
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Final, final
+
+from pdp.adapters.tls import ServerTls
+from pdp.config.federation import FederationSettings, followed_bundle
+from pdp.diagnostics import escape
+from pdp.identity.bundle import LiveBundles, SpiffeBundle, with_live
+from pdp.identity.federation.followed import FollowedBundle
+from pdp.identity.trust import TrustStore
+from pdp.process.cannot_start import CannotStartError
+from pdp.process.parts import Say
+from pdp.service.metrics import Metrics
+
+__all__ = ["Federation"]
+
+_LOOK_SECONDS: Final = 1.0  # between two looks at whether an endpoint is due
+_WHAT: Final = "federation"
+
+
+@final
+class Federation:
+    """Trust domains that endpoints tell of. May be used by several threads."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, FederationSettings],
+        tls: ServerTls | None,
+        trust: TrustStore,
+        live: LiveBundles,
+        *,
+        metrics: Metrics,
+        say: Say,
+    ) -> None:
+        """Nothing is fetched yet.
+
+        Args:
+            settings: What is said of each trust domain, by its name.
+            tls: Has the roots in force, if callers come over TLS.
+            trust: The roots at the start, if they do not.
+            live: Where bundles are delivered.
+            metrics: Where it is counted.
+            say: Told of what changes, and of what is wrong.
+
+        Raises:
+            CannotStartError: A file that the settings name cannot be used.
+        """
+
+        def in_force() -> TrustStore:
+            return with_live(trust, live) if tls is None else tls.trust()
+
+        try:
+            self._followed = [followed_bundle(name, given, in_force) for name, given in settings.items()]
+        except (ValueError, OSError) as error:
+            raise CannotStartError(f"`federation`: {error}") from error
+        self._live, self._metrics, self._say = live, metrics, say
+        self._lock = threading.Lock()
+        self._failing: set[str] = set()
+        self._stop = threading.Event()
+
+    def follow(self) -> ExitStack:
+        """Keep the bundles as their endpoints have them, until what is returned is closed."""
+        following = ExitStack()
+        for each in self._followed:
+            threading.Thread(target=self._keep, args=(each,), name="bundle-fetch", daemon=True).start()
+        following.callback(self._stop.set)
+        return following
+
+    def _keep(self, followed: FollowedBundle) -> None:
+        """Ask an endpoint whenever it is due, deliver what it tells, and say what keeps it from that."""
+        delivered: SpiffeBundle | None = None
+        told = ""
+        doubts: tuple[str, ...] = ()
+        while not self._stop.is_set():
+            try:
+                followed.look()
+                delivered = self._deliver(followed, delivered)
+                problem = followed.problem
+            except Exception as error:  # noqa: BLE001 -- one that ends leaves revoked roots in force for ever
+                if self._stop.is_set():
+                    return
+                problem = f"a defect of pdp: {type(error).__name__}: {error}"
+            if problem != told:
+                self._tell(followed.trust_domain, problem)
+                told = problem
+            for doubt in followed.doubts:
+                if doubt not in doubts:
+                    self._say(f"warning: {escape(followed.trust_domain)}: {escape(doubt)}")
+            doubts = followed.doubts
+            self._stop.wait(_LOOK_SECONDS)
+
+    def _deliver(self, followed: FollowedBundle, delivered: SpiffeBundle | None) -> SpiffeBundle | None:
+        """Put the bundle in force, here and with all others; what was delivered is handed back."""
+        bundle = followed.in_force()
+        if bundle is None or bundle == delivered:
+            return delivered
+        self._live.put([bundle])  # what fails is tried again: nothing is taken for delivered before
+        with self._lock:
+            self._metrics.renewed(_WHAT)
+        return bundle
+
+    def _tell(self, trust_domain: str, problem: str) -> None:
+        name = escape(trust_domain)
+        with self._lock:
+            if problem:
+                self._failing.add(trust_domain)
+                self._metrics.renewal_refused(_WHAT, refused=True)
+            else:
+                self._failing.discard(trust_domain)
+                if not self._failing:
+                    self._metrics.renewal_refused(_WHAT, refused=False)
+        self._say(
+            f"the bundle of {name} is not as its endpoint has it: {escape(problem)}"
+            if problem
+            else f"the bundle of {name} is as its endpoint has it again"
+        )
