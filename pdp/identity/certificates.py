@@ -121,7 +121,11 @@ def _read(load: Callable[[bytes], x509.Certificate], data: bytes, number: int) -
     try:
         certificate = load(data)
         _parse_all(certificate)
-    except Exception as error:  # whatever the parsers raise, and several are not even a `ValueError`
+    except BaseException as error:
+        # Whatever the parsers raise: several are not even a `ValueError`, and a panic in the library's Rust
+        # half is not even an `Exception`.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         msg = f"certificate {number} in it is malformed"
         raise CertificateTextError(msg) from error
     return certificate

@@ -5,6 +5,7 @@ One process does this for all that answer: it asks each endpoint when that is du
 """
 
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Final, final
@@ -22,6 +23,7 @@ from pdp.service.metrics import Metrics
 __all__ = ["Federation"]
 
 _LOOK_SECONDS: Final = 1.0  # between two looks at whether an endpoint is due
+_AGAIN_SECONDS: Final = 60.0  # until another trouble is told, where there was one already
 _WHAT: Final = "federation"
 
 
@@ -76,7 +78,7 @@ class Federation:
     def _keep(self, followed: FollowedBundle) -> None:
         """Ask an endpoint whenever it is due, deliver what it tells, and say what keeps it from that."""
         delivered: SpiffeBundle | None = None
-        told = ""
+        told, again = "", 0.0
         doubts: tuple[str, ...] = ()
         while not self._stop.is_set():
             try:
@@ -87,9 +89,10 @@ class Federation:
                 if self._stop.is_set():
                     return
                 problem = f"a defect of pdp: {type(error).__name__}: {error}"
-            if problem != told:
+            # What fails now in this way and now in that is told now and then.
+            if problem != told and (not problem or not told or time.monotonic() >= again):
                 self._tell(followed.trust_domain, problem)
-                told = problem
+                told, again = problem, time.monotonic() + _AGAIN_SECONDS
             for doubt in followed.doubts:
                 if doubt not in doubts:
                     self._say(f"warning: {escape(followed.trust_domain)}: {escape(doubt)}")

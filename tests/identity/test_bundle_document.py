@@ -194,14 +194,46 @@ def test_a_certificate_is_canonical_base64_and_whole() -> None:
         assert "malformed" in refusal(root_entry(ROOT, x5c=[base64.b64encode(data).decode()]))
 
 
+class PanicException(BaseException):
+    """What PyO3 raises, and does not let anybody import."""
+
+
+@pytest.mark.parametrize(
+    "problem", [RuntimeError("x"), x509.UnsupportedGeneralNameType("x"), PanicException()]
+)
+def test_a_certificate_that_breaks_its_parser_is_malformed(
+    monkeypatch: pytest.MonkeyPatch, problem: BaseException
+) -> None:
+    def broken(_: bytes) -> None:
+        raise problem
+
+    monkeypatch.setattr(x509, "load_der_x509_certificate", broken)
+
+    assert "malformed" in refusal(root_entry(ROOT))
+
+
+def test_a_request_to_stop_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(_: bytes) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(x509, "load_der_x509_certificate", stopped)
+
+    with pytest.raises(KeyboardInterrupt):
+        read(root_entry(ROOT))
+
+
 def test_a_certificate_has_a_bound() -> None:
     def padded(size: int) -> Any:
         extra = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.55555.1"), b"x" * size)
         return root(extra=[(extra, False)])
 
-    spare = MAX_CERTIFICATE_BYTES - len(padded(MAX_CERTIFICATE_BYTES // 2).der) + MAX_CERTIFICATE_BYTES // 2
-    assert read(root_entry(padded(spare - 8))).bundle.roots
-    assert "more than 16384 bytes" in refusal(root_entry(padded(spare + 8)))
+    def of_size(size: int) -> Any:
+        # The length of a signature, and with it that of the rest, is up to chance.
+        spare = size - len(padded(size - 1000).der)
+        return next(found for _ in range(500) if len((found := padded(size - 1000 + spare)).der) == size)
+
+    assert read(root_entry(of_size(MAX_CERTIFICATE_BYTES))).bundle.roots
+    assert "more than 16384 bytes" in refusal(root_entry(of_size(MAX_CERTIFICATE_BYTES + 1)))
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def broken(handler: Any) -> None:
 def test_nothing_is_fetched_until_somebody_asks(partner: Partner) -> None:
     found = partner.followed
 
-    assert (found.in_force(), partner.looks) == (None, 0)
+    assert (found.trust_domain, found.in_force(), partner.looks) == (PARTNER, None, 0)
     assert found.problem == "its bundle has not been fetched yet"
 
     found.look()

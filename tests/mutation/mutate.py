@@ -44,6 +44,7 @@ TARGETS = (
     "pdp/index",
     "pdp/identity/x509.py",
     "pdp/identity/chain.py",
+    "pdp/identity/federation",
     "pdp/identity/forwarded",
     "pdp/identity/tokens",
     "pdp/compiler",
@@ -160,6 +161,11 @@ TESTS = {
         "tests/identity/test_x509.py",
         "tests/identity/test_chain.py",
         "tests/identity/test_x509_fuzz.py",
+    ),
+    "pdp/identity/federation": (
+        "tests/identity/test_bundle_document.py",
+        "tests/identity/test_bundle_endpoint.py",
+        "tests/identity/test_followed_bundle.py",
     ),
     "pdp/identity/forwarded": (
         "tests/identity/test_structured.py",

@@ -1,5 +1,6 @@
 """Bundles that endpoints tell: delivered again and again until all have them, and failures told once."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +111,19 @@ def test_a_failure_is_told_once_and_counts_until_the_last_one_is_mended(world: W
             "as its endpoint has it again",
         )
     }
+
+
+def test_what_fails_now_in_this_way_and_now_in_that_is_told_now_and_then(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statuses = itertools.cycle([500, 500, 503, 503])
+    world.publisher.answer = lambda handler: send(handler, b"", next(statuses))
+    with monkeypatch.context() as patched:
+        patched.setattr("pdp.identity.federation.followed.FIRST_BUNDLE_SECONDS", 1)
+        with world.federation.follow():
+            until(lambda: len(world.publisher.asked) > 7)
+            assert len(world.said) == 2
+    assert world.metrics.counts().renewals["federation", "rejected"] == 2
 
 
 def test_what_is_strange_about_a_bundle_is_told_once(world: World) -> None:

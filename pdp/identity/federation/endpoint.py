@@ -100,14 +100,12 @@ class SpiffeEndpoint:
 
     def _require(self, tls: ssl.SSLSocket, trust: TrustStore) -> None:
         """Raise FetchError unless the server is the workload that it should be."""
-        chain = peer_chain(tls)
-        if not chain:
-            raise self._somebody_else("it presented no certificate")
+        leaf, *others = peer_chain(tls)  # a server of TLS presents one, or the handshake fails
         try:
-            found = verify_caller(chain[0], chain[1:], trust, self._clock())
+            found = verify_caller(leaf, others, trust, self._clock())
         except UntrustedCertificateError as error:
             raise self._somebody_else(error.message) from error
-        if not _may_serve(chain[0]):
+        if not _may_serve(leaf):
             raise self._somebody_else("the certificate's extended key usage leaves out serverAuth")
         if found.id != self._server.id:
             raise self._somebody_else(f"it is `{found.id}`, not `{self._server.id}`")
@@ -126,6 +124,7 @@ def _unverified() -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    context.options |= ssl.OP_NO_RENEGOTIATION  # to another certificate, after it was looked at
     return context
 
 

@@ -58,7 +58,7 @@ class FollowedBundle:
         self._trust_domain, self._endpoint, self._clock = trust_domain, endpoint, clock
         self._bootstrap = bootstrap
         self._good: BundleDocument | None = None
-        self._newest = -1 if bootstrap is None or bootstrap.sequence is None else bootstrap.sequence
+        self._newest = None if bootstrap is None else bootstrap.sequence
         self._confirmed = 0.0
         self._tried: float | None = None
         self._problem = "its bundle has not been fetched yet"
@@ -116,7 +116,7 @@ class FollowedBundle:
         else:
             self._doubts = tuple(self._doubts_of(found))
             self._problem = ""
-            self._newest = max(self._newest, found.sequence if found.sequence is not None else -1)
+            self._newest = self._newest if found.sequence is None else found.sequence
             self._confirmed = self._clock()
             self._good = found
         finally:
@@ -124,7 +124,7 @@ class FollowedBundle:
 
     def _refuse_older(self, found: BundleDocument) -> None:
         """Section 4.2: the sequence says which of two is newer. Without one it is what was told last."""
-        if found.sequence is not None and found.sequence < self._newest:
+        if found.sequence is not None and self._newest is not None and found.sequence < self._newest:
             msg = f"the bundle goes back: its sequence is {found.sequence}, after {self._newest}"
             raise BundleDocumentError(msg)
 
@@ -133,7 +133,7 @@ class FollowedBundle:
         if not found.bundle.roots and not found.bundle.keys.keys:
             doubts.append("its bundle is empty: all that it vouched for is revoked")
         if found.sequence is None:
-            if self._newest >= 0:
+            if self._newest is not None:
                 doubts.append("its bundle has no sequence any more")
             return doubts
         before = self._good
