@@ -34,6 +34,14 @@ KEYS_DUE_SECONDS: Final = 300.0  # after which a set is looked at again; SPIFFE 
 KEY_LOOK_SECONDS: Final = 6.0  # how long a question waits for that: a little longer than a fetch may take
 MAX_WAITING_FOR_KEYS: Final = 1024  # questions at a time; others are refused by the keys that there are
 KEYS_PAUSE_SECONDS: Final = 10.0  # between two looks, whatever names of keys tokens make up
+REVIEW_SECONDS: Final = 2.0  # how long an API server may take to review a token
+REVIEW_WAIT_SECONDS: Final = 2.5  # how long a question waits for that: a little longer
+MAX_REVIEWS_AT_ONCE: Final = 4  # of one cluster: each takes it some milliseconds
+MAX_WAITING_FOR_REVIEWS: Final = 256  # questions at a time; others are refused
+REVIEW_FAILURES: Final = 3  # one after the other: then an API server has a pause
+REVIEW_PAUSE_SECONDS: Final = 5.0  # in which it is not asked, and after which it is asked once
+MAX_REVIEWS_KEPT: Final = 10_000  # of each kind, good and bad; a digest and two instants each
+REFUSED_REVIEW_SECONDS: Final = 2.0  # in which a token that was not taken is not asked about again
 MAX_KEYS_SECONDS: Final = 86_400.0  # without a confirmation; a source that is away is mended within a day
 
 # -- agents of the Workload API ----------------------------------------------------------

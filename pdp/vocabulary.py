@@ -66,6 +66,7 @@ class EvidenceKind(Enum):
     """By what a question proves whom it is about, instead of saying so."""
 
     JWT_SVID = "jwt-svid"  # a token of a workload, verified here
+    SERVICE_ACCOUNT_TOKEN = "service-account-token"  # noqa: S105 -- a token of a pod, verified here
     CERTIFICATE = "certificate"  # a chain of certificates, verified here
     # What a proxy has put into headers: who called it, by its word, or with the certificate.
     XFCC = "xfcc"

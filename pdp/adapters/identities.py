@@ -47,7 +47,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         spiffe: A SPIFFE ID.
         dns: A host name.
         anonymous: True for a request without an identity.
-        jwt: A JWT-SVID, verified here.
+        jwt: A JWT-SVID or a service account token, verified here.
         certificate: A chain of certificates in PEM, the leaf first, verified here.
         forwarded: What the proxy that asks has put into headers.
     """

@@ -86,7 +86,7 @@ class Explainer:
             return explain_xfcc(given.xfcc, self._hops)
         if given.jwt is not None:
             tokens = self._believed.tokens
-            return explain_jwt(given.jwt, tokens.now(), self._now, tokens.latest)
+            return explain_jwt(given.jwt, tokens.now(), self._now, tokens.latest, self._believed.ask)
         roots = self._believed.roots or TrustStore(domains={})
         now = _EPOCH + timedelta(milliseconds=self._now)
         if given.forwarded is not None:

@@ -78,7 +78,7 @@ def identity() -> None:
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Settings that say whom we believe: `issuers`, `jwt_bundles` and `trust`.",
+    help="Settings that say whom we believe: `issuers`, `jwt_bundles`, `clusters` and `trust`.",
 )
 @click.option("--at", type=INSTANT, metavar="INSTANT", help="When. Default: now.")
 @click.option(
@@ -107,7 +107,8 @@ def explain(  # noqa: PLR0913 - one for each option
     """Say what an ID, headers, a certificate or a token come to, and why.
 
     Nothing is read but the files that are named. Nobody is asked for anything but the keys of a token's own
-    issuer, where the settings name a URL for them.
+    issuer, where the settings name a URL for them, and a cluster about its own token, where they have it
+    reviewed.
     """
     given = [each for each in (spiffe_id, xfcc, cert, forwarded, jwt, batch) if each is not None]
     if len(given) != 1:

@@ -4,17 +4,21 @@ The same settings as the service's; of those that stand in the file, the ones ab
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from pdp.cli.output import CannotError
 from pdp.cli.trust_options import by_domain
+from pdp.config.clusters import ClusterSettings, reviewers
 from pdp.config.live_sources import live_domains
 from pdp.config.load import load_identity_settings, read_file
 from pdp.config.model import IdentitySettings
 from pdp.config.tokens import token_trust
 from pdp.diagnostics import render
 from pdp.identity.bundle import LiveBundles
+from pdp.identity.fetch import FetchError
+from pdp.identity.tokens.explained import Ask
 from pdp.identity.tokens.live_trust import LiveTrust
 from pdp.identity.trust import TrustError, TrustStore, load_trust
 from pdp.store.problems import reason
@@ -27,11 +31,13 @@ class Believed(NamedTuple):
 
     Attributes:
         roots: The roots of each trust domain, for certificates; None where none are named.
-        tokens: Issuers and trust domains, for tokens.
+        tokens: Issuers, trust domains and clusters, for tokens.
+        ask: Asks clusters about tokens.
     """
 
     roots: TrustStore | None
     tokens: LiveTrust
+    ask: Ask
 
 
 def believed(trust: tuple[str, ...], config: Path | None) -> Believed:
@@ -51,7 +57,20 @@ def believed(trust: tuple[str, ...], config: Path | None) -> Believed:
         raise CannotError("no_trust", str(error)) from error
     # This command asks no live source: what one would deliver is not there, and is told as that.
     live = LiveBundles(live_domains(settings))
-    return Believed(roots, token_trust(settings, live=live.keys())[0])
+    return Believed(roots, token_trust(settings, live=live.keys())[0], _ask(settings.clusters))
+
+
+def _ask(clusters: Mapping[str, ClusterSettings]) -> Ask:
+    """What asks clusters; nothing of theirs is read before one is asked."""
+
+    def ask(name: str, token: str, subject: str) -> str:
+        try:
+            found = reviewers({name: clusters[name]})
+        except OSError as error:
+            raise FetchError(f"`review_ca_file` cannot be used: {error.strerror}") from error
+        return found[name](token, subject)
+
+    return ask
 
 
 def settings_of(config: Path) -> IdentitySettings:

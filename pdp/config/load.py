@@ -70,6 +70,11 @@ _TABLE_PATHS: Final = (
     ("jwt_bundles", "bundle_ca_file"),
     ("federation", "bootstrap_file"),
     ("federation", "ca_file"),
+    ("clusters", "jwks_file"),
+    ("clusters", "jwks_ca_file"),
+    ("clusters", "jwks_token_file"),
+    ("clusters", "review_ca_file"),
+    ("clusters", "review_token_file"),
 )
 
 

@@ -20,13 +20,16 @@ _KEY = re.compile(r"^([ \t]*+)((?:[A-Za-z0-9_-]++|\"[^\"\n]*+\"|'[^'\n]*+'|[ \t]
 
 
 def locate(source: Source, path: Sequence[str | int]) -> Span:
-    """The place of the setting with this path of keys, or of the nearest table around it."""
+    """The place of the setting with this path of keys, or of the nearest table around it, or within."""
     wanted = tuple(str(part) for part in path)
     best, depth = Span(file=source.path, start=0, end=0), 0
+    within: Span | None = None
     for keys, span in _places(source):
         if keys == wanted[: len(keys)] and len(keys) > depth:
             best, depth = span, len(keys)
-    return best
+        elif within is None and keys[: len(wanted)] == wanted != ():
+            within = span
+    return best if depth or within is None else within
 
 
 def _places(source: Source) -> Iterator[tuple[tuple[str, ...], Span]]:

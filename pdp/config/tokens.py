@@ -7,69 +7,38 @@ Types and bounds are here, and what the settings come to: a `LiveTrust`. What a 
 import os
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, NamedTuple, Self, final
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, Self, TypeAlias, final
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from pdp.config.clusters import ClusterIssuer, ClusterSettings, key_source, require_apart, rules_of
 from pdp.config.problem import Problem
 from pdp.config.section import Section
+from pdp.config.token_values import Believed, Document, among
 from pdp.config.values import FilePath, IssuerUrl, SourceUrlText, TrustDomainName
 from pdp.identity.fetch import fetch, parse_source_url
+from pdp.identity.tokens.discovery import discovery_url
 from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
 from pdp.identity.tokens.jwks import KeySet, KeySetError, KeySetKind, key_set, read_key_set
 from pdp.identity.tokens.live_trust import KeySource, LiveTrust
 from pdp.identity.tokens.remote_keys import RemoteKeys
 from pdp.identity.tokens.signature import ALGORITHMS, JWT_SVID_ALGORITHMS
-from pdp.limits import MAX_LEEWAY_SECONDS, MAX_TRUST_FILE_BYTES
+from pdp.limits import MAX_TRUST_FILE_BYTES
 
 __all__ = ["BundleSettings", "IssuerSettings", "TokenSettings", "key_files", "token_trust"]
 
-_MAX_LIFETIME_SECONDS: Final = 366 * 86_400
 _NOT_NAMED: Final = (
     "no live source delivers the keys: name them by one of `bundle`, `bundle_file` and `bundle_url`"
 )
-_OWN: Final = "it should be a table, or a text that holds JSON"
 
 
-def _document(value: Any) -> Any:
-    if value is not None and not isinstance(value, dict | str):
-        raise ValueError(_OWN)
-    return value
-
-
-def _among(names: frozenset[str], known: frozenset[str]) -> frozenset[str]:
-    if unknown := sorted(names - known):
-        raise ValueError(f"`{unknown[0]}` is not accepted: algorithms are some of {', '.join(sorted(known))}")
-    return names
-
-
-def _of_issuer(names: frozenset[str]) -> frozenset[str]:
-    return _among(names, frozenset(ALGORITHMS))
-
-
-def _of_bundle(names: frozenset[str]) -> frozenset[str]:
-    return _among(names, JWT_SVID_ALGORITHMS)
-
-
-_Document = Annotated[Any, AfterValidator(_document)]
-_Audiences = Annotated[
-    frozenset[Annotated[str, Field(min_length=1, max_length=2048)]], Field(strict=False, min_length=1)
-]
-_Leeway = Annotated[float, Field(ge=0, le=MAX_LEEWAY_SECONDS, allow_inf_nan=False)]
-_Lifetime = Annotated[int, Field(ge=1, le=_MAX_LIFETIME_SECONDS)]
-
-
-class _Believed(Section):
-    """What is said of each, whoever it is. Where the keys are is said under the name of what holds them."""
+class _Keyed(Believed):
+    """An issuer or a trust domain. Where the keys are is said under the name of what holds them."""
 
     keys_in: ClassVar[str]
     least_sources: ClassVar[int] = 1
-
-    audiences: _Audiences
-    leeway_seconds: _Leeway = 10
-    max_lifetime_seconds: _Lifetime | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -88,31 +57,31 @@ class _Believed(Section):
 
 
 @final
-class IssuerSettings(_Believed):
+class IssuerSettings(_Keyed):
     """An issuer whose tokens name users."""
 
     keys_in: ClassVar[str] = "jwks"
 
-    algorithms: Annotated[frozenset[str], AfterValidator(_of_issuer)] = Field(
+    algorithms: Annotated[frozenset[str], AfterValidator(among(frozenset(ALGORITHMS)))] = Field(
         default=frozenset(ALGORITHMS), strict=False, min_length=1
     )
-    jwks: _Document = None
+    jwks: Document = None
     jwks_file: FilePath | None = None
     jwks_url: SourceUrlText | None = None
     jwks_ca_file: FilePath | None = None
 
 
 @final
-class BundleSettings(_Believed):
+class BundleSettings(_Keyed):
     """A trust domain whose JWT-SVIDs name workloads."""
 
     keys_in: ClassVar[str] = "bundle"
     least_sources: ClassVar[int] = 0  # none where a live source delivers them: pdp.config.live_sources
 
-    algorithms: Annotated[frozenset[str], AfterValidator(_of_bundle)] = Field(
+    algorithms: Annotated[frozenset[str], AfterValidator(among(JWT_SVID_ALGORITHMS))] = Field(
         default=JWT_SVID_ALGORITHMS, strict=False, min_length=1
     )
-    bundle: _Document = None
+    bundle: Document = None
     bundle_file: FilePath | None = None
     bundle_url: SourceUrlText | None = None
     bundle_ca_file: FilePath | None = None
@@ -128,6 +97,13 @@ class TokenSettings(Section):
 
     issuers: dict[IssuerUrl, IssuerSettings] = Field(default={})
     jwt_bundles: dict[TrustDomainName, BundleSettings] = Field(default={})
+    clusters: dict[ClusterIssuer, ClusterSettings] = Field(default={})
+
+    @field_validator("clusters")
+    @classmethod
+    def _apart(cls, given: dict[str, ClusterSettings], info: ValidationInfo) -> dict[str, ClusterSettings]:
+        require_apart(given, info.data.get("issuers", {}).keys())
+        return given
 
 
 # -- what they come to -----------------------------------------------------------------
@@ -148,11 +124,20 @@ class _Source(NamedTuple):
         return any(each is not None for each in (self.document, self.file, self.url))
 
 
+_Given: TypeAlias = IssuerSettings | BundleSettings | ClusterSettings
+_PROFILES: Final[Mapping[type[Believed], TokenProfile]] = {
+    IssuerSettings: TokenProfile.OIDC,
+    BundleSettings: TokenProfile.SPIFFE,
+    ClusterSettings: TokenProfile.KUBERNETES,
+}
+
+
 def key_files(settings: TokenSettings) -> tuple[Path, ...]:
     """The files that hold keys."""
     given = (
         *(each.jwks_file for each in settings.issuers.values()),
         *(each.bundle_file for each in settings.jwt_bundles.values()),
+        *(each.jwks_file for each in settings.clusters.values()),
     )
     return tuple(dict.fromkeys(file for file in given if file is not None))
 
@@ -175,28 +160,39 @@ def token_trust(
     found: list[Problem] = []
     remote: dict[tuple[TokenProfile, str], KeySource] = {}
     issuers: dict[TokenProfile, dict[str, TokenIssuer]] = {profile: {} for profile in TokenProfile}
-    given: list[tuple[str, IssuerSettings | BundleSettings]] = [
-        *settings.issuers.items(), *settings.jwt_bundles.items(),
+    given: list[tuple[str, _Given]] = [
+        *settings.issuers.items(), *settings.jwt_bundles.items(), *settings.clusters.items(),
     ]  # fmt: skip
     for name, each in given:
-        profile = TokenProfile.OIDC if isinstance(each, IssuerSettings) else TokenProfile.SPIFFE
+        profile = _PROFILES[type(each)]
         source = _source(name, each)
-        delivered = None if source.is_named else (live or {}).get(name)
-        keys = _keys(source, contents) if delivered is None else delivered.current()
+        delivered = None
+        if isinstance(each, BundleSettings) and source is not None and not source.is_named:
+            delivered = (live or {}).get(name)
+        keys = _at_hand(source, delivered, contents)
         if delivered is not None:
             remote[profile, name] = delivered
+        elif source is None:
+            pass  # the cluster itself is asked
         elif source.url is not None and not keys.fault:
-            remote[profile, name] = _remote(source)
+            read = key_source(name, each) if isinstance(each, ClusterSettings) else _reader(source)
+            remote[profile, name] = RemoteKeys(read, source.kind, time.monotonic)
         else:
             found += _doubts(source, keys)
         issuers[profile][name] = _issuer(name, each, profile, keys)
-    trust = TokenTrust(issuers=issuers[TokenProfile.OIDC], bundles=issuers[TokenProfile.SPIFFE])
-    return LiveTrust(trust, remote), found
+    return LiveTrust(TokenTrust.of(issuers), remote), found
 
 
-def _issuer(
-    name: str, given: IssuerSettings | BundleSettings, profile: TokenProfile, keys: KeySet
-) -> TokenIssuer:
+def _at_hand(
+    source: _Source | None, delivered: KeySource | None, contents: Mapping[Path, bytes | str] | None
+) -> KeySet:
+    """The keys that are there now."""
+    if delivered is not None:
+        return delivered.current()
+    return KeySet(keys=()) if source is None else _keys(source, contents)
+
+
+def _issuer(name: str, given: _Given, profile: TokenProfile, keys: KeySet) -> TokenIssuer:
     lifetime = given.max_lifetime_seconds
     return TokenIssuer(
         profile=profile,
@@ -206,12 +202,20 @@ def _issuer(
         keys=keys,
         leeway=int(given.leeway_seconds * 1000),
         max_lifetime=None if lifetime is None else lifetime * 1000,
+        cluster=rules_of(given) if isinstance(given, ClusterSettings) else None,
     )
 
 
-def _source(name: str, given: IssuerSettings | BundleSettings) -> _Source:
-    if isinstance(given, IssuerSettings):
-        table, key, kind = ("issuers", name), "jwks", KeySetKind.ISSUER
+def _source(name: str, given: _Given) -> _Source | None:
+    if isinstance(given, ClusterSettings) and not given.signed:
+        return None
+    if isinstance(given, ClusterSettings) and given.jwks_discovery:
+        setting = "jwks_discovery" if given.jwks_ca_file is None else "jwks_ca_file"
+        where = ("clusters", name, setting)
+        return _Source(where, KeySetKind.ISSUER, url=discovery_url(name), ca_file=given.jwks_ca_file)
+    if isinstance(given, IssuerSettings | ClusterSettings):
+        section = "issuers" if isinstance(given, IssuerSettings) else "clusters"
+        table, key, kind = (section, name), "jwks", KeySetKind.ISSUER
         document, file, url, ca_file = given.jwks, given.jwks_file, given.jwks_url, given.jwks_ca_file
     else:
         table, key, kind = ("jwt_bundles", name), "bundle", KeySetKind.BUNDLE
@@ -259,9 +263,9 @@ def _context(source: _Source) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=None if source.ca_file is None else str(source.ca_file))
 
 
-def _remote(source: _Source) -> RemoteKeys:
+def _reader(source: _Source) -> Callable[[], bytes]:
     url, context = parse_source_url(str(source.url)), _context(source)
-    return RemoteKeys(lambda: fetch(url, context), source.kind, time.monotonic)
+    return lambda: fetch(url, context)
 
 
 def _doubts(source: _Source, keys: KeySet) -> Iterator[Problem]:

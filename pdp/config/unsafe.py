@@ -42,6 +42,7 @@ def problems(settings: Settings) -> list[Problem]:
     found += federation_problems(settings.federation, {*settings.trust, *live_domains(settings)})
     found += token_trust(settings, live=LiveBundles(live_domains(settings)).keys())[1]
     found += _quarantine(settings)
+    found += _clusters(settings)
     found += _decision_log(settings)
     found += _freshness(settings)
     return found
@@ -89,6 +90,25 @@ def _quarantine(settings: Settings) -> Iterator[Problem]:
     if not settings.admin.may_quarantine | settings.admin.may_lift:
         message = "nobody may change the list: `admin.may_quarantine` and `admin.may_lift` are empty"
         yield Problem(("admin",), message, refused=False)
+
+
+def _clusters(settings: Settings) -> Iterator[Problem]:
+    for name, each in settings.clusters.items():
+        if each.review_ca_file is not None:
+            yield from _readable(("clusters", name, "review_ca_file"), each.review_ca_file)
+        for key, file in (
+            ("jwks_token_file", each.jwks_token_file),
+            ("review_token_file", each.review_token_file),
+        ):
+            if file is not None:  # Kubernetes lets everybody in a container read what it projects into it
+                found = secret_problems(("clusters", name, key), file)
+                yield from (problem for problem in found if problem.refused)
+        if each.trust_domain in {*settings.trust, *settings.jwt_bundles, *live_domains(settings)}:
+            message = (
+                f"who runs this cluster can name any workload of `{each.trust_domain}` whose ID is like "
+                f"`{each.path}`, besides the authority of that trust domain"
+            )
+            yield Problem(("clusters", name, "trust_domain"), message, refused=False)
 
 
 def _decision_log(settings: Settings) -> Iterator[Problem]:

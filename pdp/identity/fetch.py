@@ -77,6 +77,8 @@ def fetch(
     *,
     verify: Callable[[ssl.SSLSocket], None] | None = None,
     seconds: float = FETCH_SECONDS,
+    bearer: str = "",
+    body: bytes | None = None,
 ) -> bytes:
     """The document at a URL, once.
 
@@ -86,6 +88,8 @@ def fetch(
         verify: Verifies the server in another way, where its name says nothing: called once the handshake is
             over, and before anything is sent. Raises FetchError where it is somebody else.
         seconds: How long it may take once the name is resolved.
+        bearer: By what we prove who we are (RFC 6750 section 2.1), if we do.
+        body: JSON that is posted there, if it is not merely got.
 
     Raises:
         FetchError: It is not there, too large or too slow, or may not be asked for.
@@ -103,13 +107,16 @@ def fetch(
             do_handshake_on_connect=False,
             suppress_ragged_eofs=False,  # whoever cuts the connection, we included, has not ended a document
         ) as tls:
-            return _within(tls, url, verify, seconds)
+            return _within(tls, seconds, verify, lambda: _ask(tls, url, bearer, body))
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise FetchError(f"{url.text}: {_said(error)}") from error
 
 
 def _within(
-    tls: ssl.SSLSocket, url: SourceUrl, verify: Callable[[ssl.SSLSocket], None] | None, seconds: float
+    tls: ssl.SSLSocket,
+    seconds: float,
+    verify: Callable[[ssl.SSLSocket], None] | None,
+    ask: Callable[[], bytes],
 ) -> bytes:
     # A time-out of a socket is for one read: who sends an octet a second is stopped by this alone.
     stop = threading.Timer(seconds, _end, (tls,))
@@ -119,7 +126,7 @@ def _within(
         tls.do_handshake()
         if verify is not None:
             verify(tls)
-        return _get(tls, url)
+        return ask()
     finally:
         stop.cancel()
 
@@ -130,17 +137,22 @@ def _end(tls: ssl.SSLSocket) -> None:
         socket.socket.shutdown(tls, socket.SHUT_RDWR)
 
 
-def _get(tls: ssl.SSLSocket, url: SourceUrl) -> bytes:
+def _ask(tls: ssl.SSLSocket, url: SourceUrl, bearer: str, body: bytes | None) -> bytes:
     connection = http.client.HTTPConnection(url.host, url.port)
     connection.sock = tls
     headers = {"accept": "application/json", "accept-encoding": "identity", "connection": "close"}
-    connection.request("GET", url.target, headers=headers)
+    if bearer:
+        headers["authorization"] = f"Bearer {bearer}"
+    if body is not None:
+        headers["content-type"] = "application/json"
+    connection.request("GET" if body is None else "POST", url.target, body=body, headers=headers)
     with connection.getresponse() as response:
-        return _read(response, url)
+        made = body is not None and response.status == http.HTTPStatus.CREATED
+        return _read(response, url, http.HTTPStatus.CREATED if made else http.HTTPStatus.OK)
 
 
-def _read(response: http.client.HTTPResponse, url: SourceUrl) -> bytes:
-    if response.status != http.HTTPStatus.OK:
+def _read(response: http.client.HTTPResponse, url: SourceUrl, good: int) -> bytes:
+    if response.status != good:
         raise FetchError(f"{url.text}: it is answered with {response.status}")
     if response.getheader("content-encoding", "identity") != "identity":
         raise FetchError(f"{url.text}: it is compressed")

@@ -17,12 +17,14 @@ from pdp.audit.decision_log import DecisionLog
 from pdp.audit.record import Recorder
 from pdp.audit.sinks import FileSink, StreamSink
 from pdp.config.address import Address
+from pdp.config.clusters import reviewers
 from pdp.config.model import LogTarget, Settings
 from pdp.counters import Counters
 from pdp.diagnostics import escape
 from pdp.identity.expiry import ends
 from pdp.identity.quarantine.lists import Quarantine
 from pdp.identity.tokens.issuer import TokenTrust
+from pdp.process.cannot_start import CannotStartError
 from pdp.process.parts import Say, clock, no_log
 from pdp.service.admission import Admission
 from pdp.service.decision_service import DecisionService
@@ -32,6 +34,7 @@ from pdp.service.key_looks import KeyLooks, Look
 from pdp.service.known_callers import KnownCallers
 from pdp.service.known_tokens import KnownTokens
 from pdp.service.metrics import Metrics
+from pdp.service.reviews import Reviewing, Reviews
 from pdp.store.versions import Versions
 
 __all__ = [
@@ -48,7 +51,7 @@ _STDOUT: Final = 1
 
 
 def make_verifier(
-    settings: Settings, tls: ServerTls | None, tokens: Callable[[], TokenTrust], look: Look
+    settings: Settings, tls: ServerTls | None, tokens: Callable[[], TokenTrust], look: Look, say: Say
 ) -> Verifier:
     """What looks at evidence.
 
@@ -57,15 +60,31 @@ def make_verifier(
         tls: Has the roots that certificates are verified to; None where there are none.
         tokens: Gives those whose tokens are believed now.
         look: Looks for newer keys of theirs.
+        say: Told of clusters that do not review their tokens.
+
+    Raises:
+        CannotStartError: What a cluster is verified by cannot be read.
     """
+    reviews = _reviews(settings, say)
     return Verifier(
-        tokens=KnownTokens(tokens),
+        tokens=KnownTokens(tokens, reviews=reviews.find),
         looks=KeyLooks(look),
+        reviews=reviews,
         chains=None if tls is None else KnownCallers(tls.trust, clock),
         clock=clock,
         hops=settings.evidence.xfcc_hops,
         nginx=settings.evidence.nginx,
     )
+
+
+def _reviews(settings: Settings, say: Say) -> Reviews:
+    try:
+        asks = reviewers(settings.clusters)
+    except OSError as error:
+        raise CannotStartError(f"`review_ca_file` of a cluster cannot be used: {error.strerror}") from error
+    lifetimes = {name: each.review_seconds * 1000 for name, each in settings.clusters.items()}
+    clusters = {name: Reviewing(ask, lifetimes[name]) for name, ask in asks.items()}
+    return Reviews(clusters, clock=clock, say=say)
 
 
 def make_service(

@@ -137,8 +137,12 @@ class TokenKeys:
 
 def _differing(before: TokenTrust, after: TokenTrust) -> list[str]:
     """The names of those with other keys."""
-    pairs = ((before.issuers, after.issuers), (before.bundles, after.bundles))
-    return [name for old, new in pairs for name, each in new.items() if each.id != old[name].id]
+    return [
+        name
+        for profile in TokenProfile
+        for name, each in after.held(profile).items()
+        if each.id != before.held(profile)[name].id
+    ]
 
 
 def _sentence(problem: Problem) -> str:

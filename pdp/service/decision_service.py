@@ -32,12 +32,12 @@ from pdp.service.evidence import Verifier
 from pdp.service.gate import Gate
 from pdp.service.ids import RANDOM_BYTES, new_decision_id
 from pdp.service.metrics import Metrics
-from pdp.service.proof import NOTHING, Presented, Proof, claimed
+from pdp.service.proof import NOTHING, TOKENS, Presented, Proof, claimed
 from pdp.service.quarantined import DENIED, entry_about, entry_of_caller, narrowed
 from pdp.service.revisions import Revisions
 from pdp.store.freshness import UNLIMITED, Freshness
 from pdp.store.versions import Published, Versions
-from pdp.vocabulary import Decision, Effect, Millis, Reason, Request
+from pdp.vocabulary import Decision, Effect, EvidenceKind, Millis, Reason, Request
 
 __all__ = ["Answered", "DecisionService"]
 
@@ -196,15 +196,24 @@ class DecisionService:
             EvidenceRefusedError: It proves nothing.
         """
         rights = self.rights(caller, published, now)
-        if not rights.may_present(presented.kind, user_token=presented.user_token is not None):
+        kinds = self._kinds(presented, rights)
+        with_user = presented.user_token is not None
+        if not any(rights.may_present(kind, user_token=with_user) for kind in kinds):
             message = "this caller may not present this kind of evidence"
             raise NotPermittedError("evidence_not_permitted", message)
         if self._verifier is None:
             raise EvidenceRefusedError("no evidence is verified here")
         return self._verifier.prove(presented, caller, now)
 
+    def _kinds(self, presented: Presented, rights: Rights) -> frozenset[EvidenceKind | None]:
+        """As which kinds its evidence counts; of who may present no token none is taken apart."""
+        any_token = any(rights.may_present(kind, user_token=False) for kind in TOKENS)
+        if presented.kind not in TOKENS or self._verifier is None or not any_token:
+            return frozenset({presented.kind})
+        return self._verifier.kinds(presented)
+
     async def look(self, refused: Sequence[Presented]) -> list[bool]:
-        """Look for newer keys that evidence was refused for; for each, whether that was done."""
+        """Look for newer keys or ask clusters, where evidence was refused for that; for each, whether."""
         if self._verifier is None:
             return [False] * len(refused)
         with self.admission.aside(len(refused)):

@@ -9,7 +9,12 @@ is ever taken for the other, or for the caller.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import (
+    Callable,
+    Mapping,
+    Sequence,
+    Set,  # noqa: PYI025 -- as a type only
+)
 from typing import Final, NoReturn, TypeAlias, final
 
 from pdp.identity.caller import Caller
@@ -19,8 +24,8 @@ from pdp.identity.forwarded.lines import Headers
 from pdp.identity.forwarded.nginx import NGINX_HEADERS, NginxHeaders
 from pdp.identity.forwarded.refusal import ForwardedError, ForwardedFault
 from pdp.identity.refusal import UntrustedCertificateError
-from pdp.identity.tokens.issuer import TokenIssuer
-from pdp.identity.tokens.jws import parse_compact
+from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile
+from pdp.identity.tokens.jws import CompactToken, parse_compact
 from pdp.identity.tokens.jwt import VerifiedToken, issuer_of
 from pdp.identity.tokens.refusal import RefusedTokenError, TokenRefusal
 from pdp.principals import Principal
@@ -29,7 +34,8 @@ from pdp.service.errors import EvidenceRefusedError
 from pdp.service.key_looks import KeyLooks
 from pdp.service.known_callers import KnownCallers
 from pdp.service.known_tokens import KnownTokens
-from pdp.service.proof import NEVER, Presented, Proof
+from pdp.service.proof import NEVER, TOKENS, Presented, Proof
+from pdp.service.reviews import Reviews
 from pdp.vocabulary import EvidenceKind, Millis
 
 __all__ = ["Verifier"]
@@ -39,6 +45,13 @@ _Named: TypeAlias = tuple[Principal, Millis, str]
 _ELSEWHERE: Final = "a `By` of the header is not whom it should be for: the caller, or the proxy behind it"
 #: Newer keys may take such a token.
 _KEYS: Final = frozenset({TokenRefusal.UNKNOWN_KEY, TokenRefusal.KEY_SET})
+#: And so may whoever has to be asked about it.
+_LATER: Final = _KEYS | {TokenRefusal.NOT_REVIEWED}
+#: As what tokens of workloads are presented, by what they prove.
+_KINDS: Final[Mapping[TokenProfile, EvidenceKind]] = {
+    TokenProfile.SPIFFE: EvidenceKind.JWT_SVID,
+    TokenProfile.KUBERNETES: EvidenceKind.SERVICE_ACCOUNT_TOKEN,
+}
 
 
 @final
@@ -50,6 +63,7 @@ class Verifier:
         *,
         tokens: KnownTokens,
         looks: KeyLooks,
+        reviews: Reviews,
         chains: KnownCallers | None,
         clock: Callable[[], Millis],
         hops: int = 1,
@@ -60,21 +74,23 @@ class Verifier:
         Args:
             tokens: Verifies tokens.
             looks: Has newer keys looked for.
+            reviews: Has clusters asked about their tokens.
             chains: Verifies certificates; None where there are no roots.
             clock: The wall clock.
             hops: How many proxies are in `x-forwarded-client-cert`.
             nginx: How the operator names nginx's headers.
         """
-        self._tokens, self._looks, self._chains, self._clock = tokens, looks, chains, clock
+        self._tokens, self._looks, self._reviews = tokens, looks, reviews
+        self._chains, self._clock = chains, clock
         self._hops, self._nginx = hops, nginx
 
     async def look(self, presented: Sequence[Presented]) -> list[bool]:
-        """Look for keys that tokens name and nobody knows.
+        """Look for keys that tokens name and nobody knows, and ask clusters about tokens.
 
         Several are waited for together, and for a bounded time. Nothing is proven by it.
 
         Args:
-            presented: What was refused for its keys.
+            presented: What was refused for its keys, or for the lack of a review.
 
         Returns:
             For each whether there was a look: it may prove something now.
@@ -86,22 +102,53 @@ class Verifier:
                     wanted.setdefault(found, []).append(number)
         looks = [self._looks.wanted(*whom, len(numbers)) for whom, numbers in wanted.items()]
         looked = await asyncio.gather(*looks)
-        again = set[int]()
+        again = await self._reviewed(presented)
         for numbers, was in zip(wanted.values(), looked, strict=True):
             again.update(numbers if was else ())
         return [number in again for number in range(len(presented))]
 
+    async def _reviewed(self, presented: Sequence[Presented]) -> set[int]:
+        """Have clusters asked about their tokens; the places of those about which one has said something."""
+        wanted: dict[tuple[TokenIssuer, str, str], list[int]] = {}
+        for number, each in enumerate(presented):
+            text = each.text if each.kind in TOKENS else ""
+            if text and (found := self._refused(text, {TokenRefusal.NOT_REVIEWED})) is not None:
+                issuer, parsed = found
+                wanted.setdefault((issuer, text, str(parsed.claims["sub"])), []).append(number)
+        asked = [self._reviews.wanted(*whom, len(numbers)) for whom, numbers in wanted.items()]
+        said = await asyncio.gather(*asked)
+        return {
+            number for numbers, was in zip(wanted.values(), said, strict=True) if was for number in numbers
+        }
+
     def _unknown(self, text: str) -> tuple[TokenIssuer, str | None] | None:
         """The issuer of a token and its key, if newer keys may take it."""
+        found = self._refused(text, _KEYS)
+        return None if found is None else (found[0], found[1].key_id)
+
+    def _refused(self, text: str, codes: Set[TokenRefusal]) -> tuple[TokenIssuer, CompactToken] | None:
+        """A token and its issuer, if it is refused as one of these."""
         try:
             self._tokens.find(text, self._clock())
         except RefusedTokenError as error:
-            if error.code not in _KEYS:
+            if error.code not in codes:
                 return None
             parsed = parse_compact(text)
             issuer = issuer_of(parsed.claims.get("sub"), parsed.claims.get("iss"), self._tokens.trust)
-            return issuer, parsed.key_id
+            return issuer, parsed
         return None
+
+    def kinds(self, presented: Presented) -> frozenset[EvidenceKind | None]:
+        """As which kinds the principal's evidence counts: one, or, of a token that is nobody's, several.
+
+        Nothing is proven by it, and a token that is nobody's proves nothing.
+        """
+        if presented.kind not in TOKENS or not self._tokens.trust.clusters:
+            return frozenset({presented.kind})
+        issuer = self._tokens.issuer(presented.text)
+        if issuer is None or issuer.profile not in _KINDS:
+            return TOKENS
+        return frozenset({_KINDS[issuer.profile]})
 
     def prove(self, presented: Presented, caller: Caller, now: Millis) -> Proof:
         """What evidence proves at an instant, by the trust that is in force.
@@ -115,11 +162,12 @@ class Verifier:
         kind, text, headers, user_token = presented
         principal, expires, serial, tokens = None, NEVER, "", dict[str, VerifiedToken]()
         match kind:
-            case EvidenceKind.JWT_SVID:
+            case EvidenceKind.JWT_SVID | EvidenceKind.SERVICE_ACCOUNT_TOKEN:
                 token = tokens["principal"] = self._token("principal.jwt", text, now)
-                principal, expires = token.principal, token.times.expires
+                principal, expires = token.principal, token.ends
                 if principal is None:
                     _refuse("principal.jwt", "subject", "it names a user, and no workload")
+                kind = _KINDS[token.issuer.profile]
             case EvidenceKind.CERTIFICATE:
                 principal, expires, serial = self._certificate(text, now)
             case None:
@@ -129,7 +177,7 @@ class Verifier:
         user = None
         if user_token is not None:
             token = tokens["user"] = self._token("user.jwt", user_token, now)
-            user, expires = token.user, min(expires, token.times.expires)
+            user, expires = token.user, min(expires, token.ends)
             if user is None:
                 _refuse("user.jwt", "subject", "it names a workload, and no user")
         return Proof(
@@ -154,9 +202,11 @@ class Verifier:
             return self._tokens.find(text, now)
         except RefusedTokenError as error:
             # What keeps keys from being read or fetched is for those who run this service.
+            if error.code is TokenRefusal.NOT_REVIEWED and where == "user.jwt":
+                _refuse(where, "subject", "it names a workload, and no user")  # nobody is asked for that
             no_keys = error.code is TokenRefusal.KEY_SET
             message = "its issuer has no keys that can be used now" if no_keys else error.message
-            _refuse(where, error.code.value, message, by_keys=error.code in _KEYS)
+            _refuse(where, error.code.value, message, by_keys=error.code in _LATER)
 
     def _certificate(self, text: str, now: Millis) -> _Named:
         where = "principal.certificate"

@@ -13,14 +13,15 @@ from typing import NamedTuple, final
 from cachetools import LRUCache
 
 from pdp.identity.tokens.claims import check_times
-from pdp.identity.tokens.issuer import TokenTrust
+from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
 from pdp.identity.tokens.jws import parse_compact
 from pdp.identity.tokens.jwt import Latest, VerifiedToken, as_it_is, issuer_of, verify_token
 from pdp.identity.tokens.refusal import RefusedTokenError
+from pdp.identity.tokens.review import Review
 from pdp.limits import MAX_TOKEN_CACHE_BYTES
 from pdp.vocabulary import Millis
 
-__all__ = ["KnownTokens", "TokenCounts"]
+__all__ = ["KnownTokens", "TokenCounts", "digest_of"]
 
 
 class _Known(NamedTuple):
@@ -54,9 +55,14 @@ class KnownTokens:
         trust: Callable[[], TokenTrust],
         latest: Latest = as_it_is,
         *,
+        reviews: Callable[[bytes], Review | None] = lambda _: None,
         size: int = MAX_TOKEN_CACHE_BYTES,
     ) -> None:
-        """Verify by what `trust` and `latest` give at each time; keep `size` bytes of tokens."""
+        """Verify by what `trust` and `latest` give at each time; keep `size` bytes of tokens.
+
+        What clusters say of tokens is given by `reviews`, by digest of the token.
+        """
+        self._reviews = reviews
         self._trust = trust
         self._latest = latest
         # INVARIANT: what is found is used only while its issuer's configuration, by its id, is the one in
@@ -82,8 +88,7 @@ class KnownTokens:
         Raises:
             RefusedTokenError: Nothing.
         """
-        # A digest: of the same length whatever is sent, and no token lies in memory longer than its request.
-        key = sha256(text.encode("utf-8", "surrogatepass")).digest()
+        key = digest_of(text)
         trust = self._trust()
         found = self._kept(key, trust, now)
         if found is not None:
@@ -91,11 +96,23 @@ class KnownTokens:
             return found
         parsed = parse_compact(text)
         issuer = issuer_of(parsed.claims.get("sub"), parsed.claims.get("iss"), trust)
-        found = verify_token(parsed, self._latest(issuer, parsed.key_id), now)
+        found = verify_token(parsed, self._latest(issuer, parsed.key_id), now, self._reviews(key))
         with self._lock:
             if len(text) <= self._known.maxsize:
                 self._known[key] = _Known(found, len(text))
         return found
+
+    def issuer(self, text: str) -> TokenIssuer | None:
+        """By whose configuration a token would be verified; None if by nobody's. Nothing is proven by it."""
+        with self._lock:
+            known = self._known.get(digest_of(text))
+        if known is not None:
+            return known.token.issuer
+        try:
+            claims = parse_compact(text).claims
+            return issuer_of(claims.get("sub"), claims.get("iss"), self._trust())
+        except RefusedTokenError:
+            return None
 
     def _kept(self, key: bytes, trust: TokenTrust, now: Millis) -> VerifiedToken | None:
         with self._lock:
@@ -108,10 +125,18 @@ class KnownTokens:
             return None
 
 
+def digest_of(text: str) -> bytes:
+    """By what a token is known: of the same length whatever is sent, and no use to who finds it in memory."""
+    return sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
 def _holds(token: VerifiedToken, trust: TokenTrust, now: Millis) -> bool:
     """Whether a token verified by what is in force now, and has not expired, leeway or not."""
-    # A workload is found by its subject alone; were its token a user's now, that is another configuration.
-    named = None if token.user is None else token.user.issuer
+    # Of a trust domain a workload is found by its subject alone; were its token a user's now, that is another
+    # configuration.
+    named = None if token.issuer.profile is TokenProfile.SPIFFE else token.issuer.name
+    if token.review is not None and not token.review.holds(now):
+        return False
     try:
         return now < token.times.expires and issuer_of(token.subject, named, trust).id == token.issuer.id
     except RefusedTokenError:

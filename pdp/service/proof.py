@@ -13,17 +13,19 @@ from pdp.index.rule_index import RuleIndex
 from pdp.principals import Principal
 from pdp.vocabulary import AttributeValue, EvidenceKind, Millis, User
 
-__all__ = ["NEVER", "NOTHING", "Presented", "Proof", "claimed"]
+__all__ = ["NEVER", "NOTHING", "TOKENS", "Presented", "Proof", "claimed"]
 
 #: When what cannot expire expires: the end of 9999.
 NEVER: Final[Millis] = 253_402_300_799_999
+#: Kinds of evidence that are tokens of workloads; which of them one is, its issuer says.
+TOKENS: Final = frozenset({EvidenceKind.JWT_SVID, EvidenceKind.SERVICE_ACCOUNT_TOKEN})
 
 
 class Presented(NamedTuple):
     """The evidence in a question.
 
     Attributes:
-        kind: Of what kind the principal's is; None where the question says who it is.
+        kind: Of what kind the principal's is, any token being a `JWT_SVID`; None where the question says who.
         text: That evidence, where it is a text.
         headers: Lines of headers, where it is in these.
         user_token: The user's token, if there is one.
@@ -37,7 +39,7 @@ class Presented(NamedTuple):
     @property
     def tokens(self) -> Iterator[str]:
         """Those of it that are tokens."""
-        if self.kind is EvidenceKind.JWT_SVID:
+        if self.kind in TOKENS:
             yield self.text
         if self.user_token is not None:
             yield self.user_token
@@ -72,7 +74,7 @@ class Proof:
     def families(self) -> frozenset[str]:
         """The families of attributes that are known by it, whether they are there or not."""
         found = {"user"} if self.user is not None else set()
-        return frozenset(found | ({"principal"} if self.kind is EvidenceKind.JWT_SVID else set()))
+        return frozenset(found | ({"principal"} if self.kind in TOKENS else set()))
 
     @property
     def kinds(self) -> tuple[tuple[str, str], ...]:

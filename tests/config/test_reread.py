@@ -39,6 +39,35 @@ BEFORE: dict[str, Any] = {
             "bootstrap_file": "b",
         },
     },
+    "clusters": {
+        "a": {"audiences": ["x"], "trust_domain": "a", "jwks_file": "a.json"},
+        "b": {"audiences": ["x"], "trust_domain": "b", "jwks": "{}"},
+        "c": {
+            "audiences": ["x"],
+            "trust_domain": "c",
+            "jwks_url": "https://c/",
+            "jwks_ca_file": "r",
+            "jwks_token_file": "t",
+            "review_url": "https://c",
+            "review_ca_file": "r",
+            "review_token_file": "t",
+        },
+        "https://d": {
+            "audiences": ["x"],
+            "trust_domain": "d",
+            "jwks_discovery": True,
+            "jwks_origins": ["https://d"],
+            "review_url": "https://c",
+            "review_token_file": "t",
+        },
+        "https://e": {
+            "audiences": ["x"],
+            "trust_domain": "e",
+            "jwks_discovery": True,
+            "review_url": "https://c",
+            "review_token_file": "t",
+        },
+    },
 }
 #: Tables among equals, each by one of them in which the setting stands.
 TABLES = {
@@ -55,6 +84,15 @@ TABLES = {
     "jwt_bundles.": "jwt_bundles.a.",
     "federation.ca_file": "federation.d.ca_file",
     "federation.": "federation.e.",
+    "clusters.jwks": "clusters.b.jwks",
+    "clusters.jwks_file": "clusters.a.jwks_file",
+    "clusters.jwks_discovery": "clusters.https://e.jwks_discovery",
+    "clusters.jwks_origins": "clusters.https://d.jwks_origins",
+    "clusters.jwks_url": "clusters.c.jwks_url",
+    "clusters.jwks_ca_file": "clusters.c.jwks_ca_file",
+    "clusters.jwks_token_file": "clusters.c.jwks_token_file",
+    "clusters.review_": "clusters.c.review_",
+    "clusters.": "clusters.a.",
 }
 #: What settings are beside, where they do not go with what stands in `BEFORE`.
 _AT_URL = {"quarantine": {"url": "https://c/", "ca_file": "r", "kept": "k"}, "admin": None}
@@ -131,6 +169,24 @@ OTHER: dict[str, Any] = {
     "federation.endpoint_spiffe_id": "spiffe://e/y",
     "federation.bootstrap_file": "c",
     "federation.ca_file": "s",
+    "clusters.audiences": {"y"},
+    "clusters.trust_domain": "f",
+    "clusters.share_trust_domain": True,
+    "clusters.path": "/{namespace}/{name}",
+    "clusters.algorithms": {"ES256"},
+    "clusters.jwks": '{"keys": []}',
+    "clusters.jwks_file": "b.json",
+    "clusters.jwks_url": "https://d/",
+    "clusters.jwks_discovery": False,
+    "clusters.jwks_origins": {"https://e:443"},
+    "clusters.jwks_ca_file": "s",
+    "clusters.jwks_token_file": "u",
+    "clusters.review_url": "https://d",
+    "clusters.review_ca_file": "s",
+    "clusters.review_token_file": "u",
+    "clusters.review_seconds": 7,
+    "clusters.leeway_seconds": 7,
+    "clusters.max_lifetime_seconds": 7,
 }
 AT_ONCE = set(
     re.findall(r"`([a-z_.]+)`", PAGE.partition("\n## Settings that change\n")[2].partition("\nAll others")[0])

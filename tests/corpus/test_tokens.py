@@ -57,4 +57,5 @@ def test_the_command_says_the_same_of_all_of_them() -> None:
 def test_every_refusal_has_a_case() -> None:
     missed = {refusal.value for refusal in TokenRefusal} - {case["code"] for case in CASES}
 
-    assert missed == {"no_issuers"}, "which is nobody's who believes somebody"
+    # Nobody's who believes somebody; and what a cluster says itself.
+    assert missed == {"no_issuers", "review"}

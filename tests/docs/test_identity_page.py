@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pdp.config.load import load_settings
+from pdp.config.load import load_identity_settings, load_settings
 from pdp.config.unsafe import problems
 from pdp.diagnostics import Source, render
 from pdp.vocabulary import EvidenceKind
@@ -13,7 +13,7 @@ from tests.docs.sets import Block, blocks, load
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "identity.md").read_text(encoding="utf-8")
-ENTRIES = [block for block in blocks(PAGE) if block.info != "toml"]
+ENTRIES = [block for block in blocks(PAGE) if block.info.startswith("policy")]
 SETTINGS = [block for block in blocks(PAGE) if block.info == "toml"]
 SET = """language 1
 trust domain prod = "prod.example.org"
@@ -40,6 +40,20 @@ def test_settings_can_be_pasted(block: Block) -> None:
 
     assert found.settings is not None, found.diagnostics
     assert [each for each in problems(found.settings) if each.refused] == []
+
+
+def test_the_settings_of_clusters_are_for_the_audience_of_the_volume() -> None:
+    texts = [block.text for block in blocks(PAGE) if block.info == "toml fragment"]
+    found = [load_identity_settings(Source(path="pdp.toml", text=text), {}).settings for text in texts]
+    audience = re.search(r"audience: (\S+),", PAGE)
+
+    assert audience is not None
+    assert found
+    for settings in found:
+        assert settings is not None
+        (cluster,) = settings.clusters.values()
+        assert cluster.audiences == {audience[1]}
+    assert {block.info for block in blocks(PAGE)} == {"policy fragment", "toml", "toml fragment", "yaml"}
 
 
 @pytest.mark.parametrize("page", ["identity.md", "api.md"])

@@ -794,7 +794,7 @@ def test_what_the_library_reads_otherwise_is_told_from_a_wrong_signature(
     def disagrees(*_: object) -> bool:
         raise ValueError("two readers find two tokens in it")
 
-    monkeypatch.setattr("pdp.identity.tokens.jwt.signature_holds", disagrees)
+    monkeypatch.setattr("pdp.identity.tokens.signing_key.signature_holds", disagrees)
 
     assert refused(GOOD) == "header"
 

@@ -141,6 +141,7 @@ def bundle(*jwks: dict[str, Any], **more: Any) -> TokenIssuer:
 
 def trust(*issuers: TokenIssuer) -> TokenTrust:
     return TokenTrust(
+        clusters={each.name: each for each in issuers if each.profile is TokenProfile.KUBERNETES},
         issuers={each.name: each for each in issuers if each.profile is TokenProfile.OIDC},
         bundles={each.name: each for each in issuers if each.profile is TokenProfile.SPIFFE},
     )

@@ -34,7 +34,9 @@ Forwarded: TypeAlias = ForwardedChain | Principal
 
 #: The kinds of evidence that are such forms, by name.
 FORMS: Final[Mapping[str, EvidenceKind]] = {
-    kind.value: kind for kind in EvidenceKind if kind not in {EvidenceKind.JWT_SVID, EvidenceKind.CERTIFICATE}
+    kind.value: kind
+    for kind in EvidenceKind
+    if kind not in {EvidenceKind.JWT_SVID, EvidenceKind.SERVICE_ACCOUNT_TOKEN, EvidenceKind.CERTIFICATE}
 }
 #: The forms without certificates.
 VOUCHED_FOR: Final = frozenset({EvidenceKind.XFCC, EvidenceKind.LINKERD})

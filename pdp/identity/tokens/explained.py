@@ -5,25 +5,32 @@ also where it was refused, as far as it could be read; whatever stands there was
 only where the token is accepted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from pdp.identity.explained import Explained
+from pdp.identity.fetch import FetchError
 from pdp.identity.tokens.claims import times_of
 from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
 from pdp.identity.tokens.jws import CompactToken, parse_compact, read_part
 from pdp.identity.tokens.jwt import Latest, VerifiedToken, as_it_is, issuer_of, verify_token
-from pdp.identity.tokens.refusal import RefusedTokenError
+from pdp.identity.tokens.refusal import RefusedTokenError, TokenRefusal
+from pdp.identity.tokens.review import Review, ReviewError
 from pdp.limits import MAX_TOKEN_BYTES
 from pdp.vocabulary import Millis
 
-__all__ = ["explain_jwt"]
+__all__ = ["Ask", "explain_jwt"]
+
+#: Asks a cluster, by its issuer, about a token with a subject (or FetchError, or ReviewError).
+Ask: TypeAlias = Callable[[str, str, str], str]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def explain_jwt(text: str, trust: TokenTrust, now: Millis, latest: Latest = as_it_is) -> Explained:
+def explain_jwt(
+    text: str, trust: TokenTrust, now: Millis, latest: Latest = as_it_is, ask: Ask | None = None
+) -> Explained:
     """A token, as somebody would present it.
 
     Args:
@@ -31,6 +38,7 @@ def explain_jwt(text: str, trust: TokenTrust, now: Millis, latest: Latest = as_i
         trust: Whose tokens are believed.
         now: The instant.
         latest: Gives the issuer of the token with the keys in force.
+        ask: Asks clusters about their tokens, where these have to be reviewed; None if nobody is asked.
     """
     parts: dict[str, Any] = _as_far_as_read(text)
     try:
@@ -39,12 +47,29 @@ def explain_jwt(text: str, trust: TokenTrust, now: Millis, latest: Latest = as_i
         issuer = issuer_of(token.claims.get("sub"), token.claims.get("iss"), trust)
         issuer = latest(issuer, token.key_id)
         parts |= _expected(token, issuer)
-        found = verify_token(token, issuer, now)
+        found = _verified(token, issuer, now, ask, parts)
     except RefusedTokenError as error:
         return Explained(accepted=False, reason=error.message, parts={"code": error.code.value, **parts})
     parts |= _proven(found)
     whom = f"the user `{found.subject}` of {issuer.name}" if found.user is not None else found.subject
     return Explained(accepted=True, reason=f"the token verifies, and names {whom}", parts=parts)
+
+
+def _verified(
+    token: CompactToken, issuer: TokenIssuer, now: Millis, ask: Ask | None, parts: dict[str, Any]
+) -> VerifiedToken:
+    try:
+        return verify_token(token, issuer, now)
+    except RefusedTokenError as error:
+        if error.code is not TokenRefusal.NOT_REVIEWED or ask is None:
+            raise
+        try:
+            refusal = ask(issuer.name, token.text, str(token.claims["sub"]))
+        except (FetchError, ReviewError) as why:
+            parts["review"] = f"could not be had: {why}"
+            raise error from why
+    parts["review"] = refusal or "its cluster was asked just now, and takes the token"
+    return verify_token(token, issuer, now, Review(now, now + 1, refusal))
 
 
 def _as_far_as_read(text: str) -> dict[str, Any]:
@@ -71,6 +96,10 @@ def _times(claims: Mapping[str, Any]) -> dict[str, Any]:
 
 def _expected(token: CompactToken, issuer: TokenIssuer) -> dict[str, Any]:
     """By what the token is verified."""
+    rules = issuer.cluster
+    of_cluster = {} if rules is None else {"maps_to": f"spiffe://{rules.trust_domain}{rules.path}"}
+    if rules is not None and rules.reviewed:
+        of_cluster["review"] = "needed: its cluster is asked whether the token holds"
     keys = [key for key in issuer.keys.keys if token.key_id is None or key.key_id == token.key_id]
     return {
         "profile": issuer.profile.value,
@@ -81,6 +110,7 @@ def _expected(token: CompactToken, issuer: TokenIssuer) -> dict[str, Any]:
             if token.key_id is not None or token.algorithm in key.algorithms
         ],
         "expected_audiences": sorted(issuer.audiences),
+        **of_cluster,
     }
 
 

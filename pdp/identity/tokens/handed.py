@@ -11,6 +11,7 @@ import msgspec
 from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
 from pdp.identity.tokens.jwk import VerificationKey
 from pdp.identity.tokens.jwks import IgnoredKey, KeySet
+from pdp.identity.tokens.service_account import ClusterRules
 from pdp.identity.tokens.signature import import_key
 
 __all__ = ["read_token_trust", "write_token_trust"]
@@ -23,6 +24,7 @@ class _Issuer(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     algorithms: tuple[str, ...]
     leeway: int
     max_lifetime: int | None
+    cluster: tuple[str, str, bool, bool] | None
     keys: tuple[str, ...]
     ignored: tuple[tuple[int, str | None, str, bool], ...]
     fault: str
@@ -34,7 +36,7 @@ _decoder: Final = msgspec.msgpack.Decoder(tuple[_Issuer, ...])
 
 def write_token_trust(trust: TokenTrust) -> bytes:
     """Everybody whose tokens are believed, with their keys."""
-    return _encode(tuple(map(_flat, (*trust.issuers.values(), *trust.bundles.values()))))
+    return _encode(tuple(map(_flat, trust.everybody)))
 
 
 def read_token_trust(content: bytes) -> TokenTrust:
@@ -42,11 +44,11 @@ def read_token_trust(content: bytes) -> TokenTrust:
     held: dict[TokenProfile, dict[str, TokenIssuer]] = {profile: {} for profile in TokenProfile}
     for each in _decoder.decode(content):
         held[each.profile][each.name] = _whole(each)
-    return TokenTrust(issuers=held[TokenProfile.OIDC], bundles=held[TokenProfile.SPIFFE])
+    return TokenTrust.of(held)
 
 
 def _flat(issuer: TokenIssuer) -> _Issuer:
-    keys = issuer.keys
+    keys, rules = issuer.keys, issuer.cluster
     return _Issuer(
         profile=issuer.profile,
         name=issuer.name,
@@ -54,6 +56,7 @@ def _flat(issuer: TokenIssuer) -> _Issuer:
         algorithms=tuple(sorted(issuer.algorithms)),
         leeway=issuer.leeway,
         max_lifetime=issuer.max_lifetime,
+        cluster=None if rules is None else (rules.trust_domain, rules.path, rules.signed, rules.reviewed),
         keys=tuple(key.said for key in keys.keys),
         ignored=tuple((each.number, each.key_id, each.why, each.other_use) for each in keys.ignored),
         fault=keys.fault,
@@ -72,8 +75,14 @@ def _whole(flat: _Issuer) -> TokenIssuer:
         algorithms=frozenset(flat.algorithms),
         leeway=flat.leeway,
         max_lifetime=flat.max_lifetime,
+        cluster=None if flat.cluster is None else _rules(flat.cluster),
         keys=KeySet(keys=tuple(map(_key, flat.keys)), ignored=ignored, fault=flat.fault),
     )
+
+
+def _rules(flat: tuple[str, str, bool, bool]) -> ClusterRules:
+    trust_domain, path, signed, reviewed = flat
+    return ClusterRules(trust_domain=trust_domain, path=path, signed=signed, reviewed=reviewed)
 
 
 def _key(said: str) -> VerificationKey:

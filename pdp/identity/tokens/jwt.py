@@ -1,8 +1,8 @@
 """Tokens to identities: whose token it is, whether one of that issuer's keys signed it, what it proves.
 
-RFC 7519 section 7.2, RFC 8725, OpenID Connect Core and JWT-SVID. A token comes in as text,
-and what comes out is believed. The steps are in modules beside this one: `jws` reads the token, `issuer`
-says what is believed of whom, `signature` looks at the signature, `claims` at the claims. Nothing is
+RFC 7519 section 7.2, RFC 8725, OpenID Connect Core and JWT-SVID. A token comes in as text, and what comes
+out is believed. The steps are in modules beside this one: `jws` reads the token, `issuer` says what is
+believed of whom, `signing_key` looks for the key that signed it, `claims` at the claims. Nothing is
 fetched, and no clock is read.
 
 INVARIANT: a key is only ever looked for among those of the one issuer that the token names. Every
@@ -23,10 +23,11 @@ from pdp.identity.tokens.claims import (
     times_of,
 )
 from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
-from pdp.identity.tokens.jwk import VerificationKey
 from pdp.identity.tokens.jws import CompactToken, parse_compact
 from pdp.identity.tokens.refusal import RefusedTokenError, TokenRefusal
-from pdp.identity.tokens.signature import signature_holds
+from pdp.identity.tokens.review import Review, check_review
+from pdp.identity.tokens.service_account import LEGACY_ISSUER, refuse_legacy, service_account_of
+from pdp.identity.tokens.signing_key import signing_key
 from pdp.principals import InvalidIdentityError, Principal, parse_spiffe_id, spiffe_principal
 from pdp.strictness import quoted
 from pdp.vocabulary import AttributeValue, Millis, User
@@ -51,12 +52,13 @@ class VerifiedToken:
         audiences: Whom it is for.
         times: When it holds.
         token_id: Its own name, `jti`; None where it has none that is a text.
-        key_id: The `kid` of the key that signed it; None where that has none.
+        key_id: The `kid` of the key that signed it; None where that has none, or only its cluster knows.
         algorithm: By which algorithm.
         attributes: The claims that rules can read, by name.
         unreadable: The names of others, whose values are of no type that rules know.
         user: The user, of an issuer's token.
-        principal: The workload, of a JWT-SVID.
+        principal: The workload, of a JWT-SVID or a service account token.
+        review: What its cluster said of it, where that was asked.
     """
 
     issuer: TokenIssuer
@@ -70,6 +72,13 @@ class VerifiedToken:
     unreadable: frozenset[str] = field(compare=False, default=frozenset())
     user: User | None = None
     principal: Principal | None = None
+    review: Review | None = None
+
+    @property
+    def ends(self) -> Millis:
+        """The instant from which it proves nothing without another look."""
+        expires = self.times.expires
+        return expires if self.review is None else min(expires, self.review.ends)
 
 
 #: Gives an issuer with the keys in force, given the name of the key that is looked for.
@@ -96,14 +105,17 @@ def issuer_of(subject: object, issuer: object, trust: TokenTrust) -> TokenIssuer
     """By whose configuration a token is verified, by its claims `sub` and `iss`.
 
     The token says so itself, and the signature has to bear it out. A subject of a trust domain
-    that is believed makes it a JWT-SVID; then it is one or nothing, and never tried as a user's.
+    that is believed makes it a JWT-SVID; then it is one or nothing, and never tried as a user's. An issuer
+    that is a cluster's comes before both: its token is a service account token or nothing.
 
     Raises:
         RefusedTokenError: By nobody's.
     """
-    if not trust.issuers and not trust.bundles:
-        message = "nobody's tokens are believed: no issuer and no bundle is configured"
+    if not trust.everybody:
+        message = "nobody's tokens are believed: no issuer, no bundle and no cluster is configured"
         raise RefusedTokenError(TokenRefusal.NO_ISSUERS, message)
+    if isinstance(issuer, str) and issuer in trust.clusters:
+        return trust.clusters[issuer]
     trust_domain = _trust_domain(subject)
     if trust_domain is not None and trust_domain in trust.bundles:
         return trust.bundles[trust_domain]
@@ -116,14 +128,27 @@ def issuer_of(subject: object, issuer: object, trust: TokenTrust) -> TokenIssuer
         raise RefusedTokenError(TokenRefusal.MISSING_CLAIM, "the token has no `iss`: nobody issued it")
     if not isinstance(issuer, str):
         raise RefusedTokenError(TokenRefusal.INVALID_CLAIM, "the claim `iss` is refused: it is not a text")
+    if issuer == LEGACY_ISSUER:
+        refuse_legacy({"iss": issuer})
     # RFC 7519 section 4.1.1: compared as it stands. A slash at the end makes it another issuer.
     raise RefusedTokenError(
         TokenRefusal.UNKNOWN_ISSUER, f"{quoted(issuer)} is not an issuer that is configured"
     )
 
 
-def verify_token(token: CompactToken, issuer: TokenIssuer, now: Millis) -> VerifiedToken:
+def verify_token(
+    token: CompactToken, issuer: TokenIssuer, now: Millis, review: Review | None = None
+) -> VerifiedToken:
     """The same of a token that was read already, by the configuration of its issuer.
+
+    INVARIANT: the token of a cluster whose keys are not known here proves nothing without a review. One that
+    breaks any other rule is refused as that, so no cluster is ever asked about it.
+
+    Args:
+        token: The token.
+        issuer: The configuration.
+        now: The instant.
+        review: What the cluster says of this very token, if it was asked.
 
     Raises:
         RefusedTokenError: It proves nothing.
@@ -132,28 +157,40 @@ def verify_token(token: CompactToken, issuer: TokenIssuer, now: Millis) -> Verif
     if token.algorithm not in issuer.algorithms:
         message = f"the algorithm {quoted(token.algorithm)} is not among those that are accepted"
         raise RefusedTokenError(TokenRefusal.ALGORITHM, message)
-    key = _signing_key(token, issuer)
+    if issuer.cluster is not None:
+        refuse_legacy(token.claims)
+    signed = issuer.cluster is None or issuer.cluster.signed
+    key_id = signing_key(token, issuer).key_id if signed else None
     times = times_of(token.claims)
     audiences = audiences_of(token.claims, issuer)
     attributes = claim_attributes(token.claims)
     user, principal = None, None
     if issuer.profile is TokenProfile.OIDC:
         user = _user(token, issuer, attributes.get("groups"))
+    elif issuer.cluster is not None:
+        if times.issued is None:
+            raise RefusedTokenError(
+                TokenRefusal.MISSING_CLAIM, "the token has no `iat`, which its cluster states"
+            )
+        principal = issuer.cluster.principal(service_account_of(token.claims))
     else:
         principal = _workload(token, issuer)
     check_times(times, issuer, now)
+    if issuer.cluster is not None and issuer.cluster.reviewed:
+        check_review(review, now)
     return VerifiedToken(
         issuer=issuer,
         subject=str(token.claims["sub"]),
         audiences=audiences,
         times=times,
         token_id=token_id if isinstance(token_id := token.claims.get("jti"), str) else None,
-        key_id=key.key_id,
+        key_id=key_id,
         algorithm=token.algorithm,
         attributes=attributes,
         unreadable=unreadable_claims(token.claims, attributes),
         user=user,
         principal=principal,
+        review=review,
     )
 
 
@@ -175,70 +212,15 @@ def _check_type(token: CompactToken, profile: TokenProfile) -> None:
         for name in token.header.keys() - _SVID_HEADER:
             message = f"the header has {quoted(name)}: that of a JWT-SVID has `alg`, `kid` and `typ` only"
             raise RefusedTokenError(TokenRefusal.HEADER, message)
+    elif profile is TokenProfile.KUBERNETES:
+        if type_ is not None and type_ != "JWT":
+            message = (
+                f"the header's `typ` is {quoted(type_)}: that of a service account token is `JWT`, or none"
+            )
+            raise RefusedTokenError(TokenRefusal.TYPE, message)
     elif type_ is not None and type_.lower().removeprefix("application/") not in _TYPES:
         message = f"the header's `typ` is {quoted(type_)}: such tokens prove something else"
         raise RefusedTokenError(TokenRefusal.TYPE, message)
-
-
-# -- keys ------------------------------------------------------------------------------
-
-
-def _signing_key(token: CompactToken, issuer: TokenIssuer) -> VerificationKey:
-    """The key of the issuer that signed a token.
-
-    Raises:
-        RefusedTokenError: None did.
-    """
-    for key in _candidates(token, issuer):
-        try:
-            if signature_holds(token, key.key):
-                return key
-        except ValueError:
-            message = "the header is not as the standard has it"
-            raise RefusedTokenError(TokenRefusal.HEADER, message) from None
-    raise RefusedTokenError(TokenRefusal.SIGNATURE, "the signature is not by the issuer's key")
-
-
-def _candidates(token: CompactToken, issuer: TokenIssuer) -> list[VerificationKey]:
-    """The keys that a token may have been signed with: at least one."""
-    keys = issuer.keys
-    if keys.fault:
-        message = f"the issuer has no keys that can be used: {keys.fault}"
-        raise RefusedTokenError(TokenRefusal.KEY_SET, message)
-    if token.key_id is None:
-        return _only_key(token, issuer)
-    named = [key for key in keys.keys if key.key_id == token.key_id]
-    fitting = [key for key in named if token.algorithm in key.algorithms]
-    if fitting:
-        return fitting
-    if named:
-        message = f"the key {quoted(token.key_id)} is not for the algorithm {quoted(token.algorithm)}"
-        raise RefusedTokenError(TokenRefusal.UNSUITABLE_KEY, message)
-    for ignored in keys.ignored:
-        if ignored.key_id == token.key_id:
-            message = f"the key {quoted(token.key_id)} of the issuer cannot be used: {ignored.why}"
-            raise RefusedTokenError(TokenRefusal.UNSUITABLE_KEY, message)
-    message = f"the issuer has no key {quoted(token.key_id)}"
-    raise RefusedTokenError(TokenRefusal.UNKNOWN_KEY, message)
-
-
-def _only_key(token: CompactToken, issuer: TokenIssuer) -> list[VerificationKey]:
-    """The key of a token that names none: an issuer's only one (OpenID Connect Core, section 10.1)."""
-    keys = issuer.keys
-    if issuer.profile is TokenProfile.SPIFFE:
-        message = "the header has no `kid`, which a JWT-SVID has"  # JWT-SVID, section 2.2
-        raise RefusedTokenError(TokenRefusal.NO_KEY_ID, message)
-    fitting = [key for key in keys.keys if token.algorithm in key.algorithms]
-    if len(fitting) > 1:
-        message = "the header has no `kid`, and the issuer has several keys for its algorithm"
-        raise RefusedTokenError(TokenRefusal.NO_KEY_ID, message)
-    if not fitting:
-        message = f"the issuer has no key for the algorithm {quoted(token.algorithm)}"
-        raise RefusedTokenError(TokenRefusal.UNKNOWN_KEY, message)
-    return fitting
-
-
-# -- whom it is about ------------------------------------------------------------------
 
 
 def _user(token: CompactToken, issuer: TokenIssuer, groups: AttributeValue | None) -> User:

@@ -50,7 +50,7 @@ class LiveTrust:
         with self._lock:
             trust = self._trust
             for (profile, name), keys in self._remote.items():
-                trust = self._with(trust, _held(trust, profile)[name], keys.current())
+                trust = self._with(trust, trust.held(profile)[name], keys.current())
             self._trust = trust
             return trust
 
@@ -58,14 +58,14 @@ class LiveTrust:
         """Take all else from `fixed` from now on; who has no good keys in it keeps those that it had."""
         with self._lock:
             for profile in TokenProfile:
-                for name, issuer in _held(fixed, profile).items():
+                for name, issuer in fixed.held(profile).items():
                     if issuer.keys.fault:
-                        fixed = self._with(fixed, issuer, _held(self._trust, profile)[name].keys)
+                        fixed = self._with(fixed, issuer, self._trust.held(profile)[name].keys)
             self._trust = fixed
 
     def find(self, profile: TokenProfile, name: str) -> TokenIssuer | None:
         """The configuration of one of them, with the keys in force."""
-        return _held(self.now(), profile).get(name)
+        return self.now().held(profile).get(name)
 
     def latest(self, issuer: TokenIssuer, key_id: str | None) -> TokenIssuer:
         """An issuer with the keys in force, after a look at their source if one is wanted."""
@@ -75,15 +75,7 @@ class LiveTrust:
     @staticmethod
     def _with(trust: TokenTrust, issuer: TokenIssuer, keys: KeySet) -> TokenTrust:
         changed = _holding(issuer, keys)
-        if changed is issuer:
-            return trust
-        if issuer.profile is TokenProfile.OIDC:
-            return replace(trust, issuers={**trust.issuers, issuer.name: changed})
-        return replace(trust, bundles={**trust.bundles, issuer.name: changed})
-
-
-def _held(trust: TokenTrust, profile: TokenProfile) -> Mapping[str, TokenIssuer]:
-    return trust.issuers if profile is TokenProfile.OIDC else trust.bundles
+        return trust if changed is issuer else trust.with_issuer(changed)
 
 
 def _holding(issuer: TokenIssuer, keys: KeySet) -> TokenIssuer:

@@ -28,6 +28,7 @@ class TokenRefusal(Enum):
     NO_ISSUERS = "no_issuers"
     UNKNOWN_ISSUER = "unknown_issuer"
     UNKNOWN_TRUST_DOMAIN = "unknown_trust_domain"
+    LEGACY = "legacy"
     KEY_SET = "key_set"
     NO_KEY_ID = "no_key_id"
     UNKNOWN_KEY = "unknown_key"
@@ -41,6 +42,8 @@ class TokenRefusal(Enum):
     NOT_YET_VALID = "not_yet_valid"
     ISSUED_IN_FUTURE = "issued_in_future"
     LIFETIME = "lifetime"
+    NOT_REVIEWED = "not_reviewed"
+    REVIEW = "review"
 
 
 @final

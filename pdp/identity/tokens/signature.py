@@ -18,7 +18,10 @@ from joserfc.jws import JWSRegistry, deserialize_compact
 from pdp.identity.tokens.jws import CompactToken
 from pdp.limits import MAX_TOKEN_BYTES
 
-__all__ = ["ALGORITHMS", "JWT_SVID_ALGORITHMS", "PublicKey", "import_key", "signature_holds"]
+__all__ = [
+    "ALGORITHMS", "JWT_SVID_ALGORITHMS", "KUBERNETES_ALGORITHMS", "PublicKey", "import_key",
+    "signature_holds",
+]  # fmt: skip
 
 PublicKey: TypeAlias = RSAKey | ECKey | OKPKey
 
@@ -42,6 +45,8 @@ ALGORITHMS: Final[Mapping[str, _Needs]] = MappingProxyType(
 )  # fmt: skip
 #: JWT-SVID, section 2.1.
 JWT_SVID_ALGORITHMS: Final = frozenset(name for name in ALGORITHMS if name[:2] in {"RS", "ES", "PS"})
+#: Of service account tokens: whatever an API server, or the signer that it asks, signs with.
+KUBERNETES_ALGORITHMS: Final = frozenset(name for name in ALGORITHMS if name[:2] in {"RS", "ES"})
 
 _CLASSES: Final[Mapping[str, type[PublicKey]]] = MappingProxyType({"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey})
 
