@@ -5,6 +5,7 @@ settings come to besides is in `pdp.config.tokens`.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set  # noqa: PYI025 -- as a type only
 from typing import Annotated, Final, Self, final
 
@@ -128,7 +129,7 @@ def require_apart(clusters: Mapping[str, ClusterSettings], issuers: Set[str]) ->
                     "Choose one of our own, and mount a token for it"
                 )
                 raise ValueError(msg)
-    for name, domain in _shared(clusters):
+    for name, domain in _taken(clusters):
         msg = (
             f"the trust domain `{domain}` of `{name}` is another cluster's too: who runs one of them could "
             "name the workloads of both. Give each its own, or have each say `share_trust_domain = true`"
@@ -136,13 +137,12 @@ def require_apart(clusters: Mapping[str, ClusterSettings], issuers: Set[str]) ->
         raise ValueError(msg)
 
 
-def _shared(clusters: Mapping[str, ClusterSettings]) -> Iterator[tuple[str, str]]:
-    """Clusters with the trust domain of another one where one of them does not say that it is shared."""
+def _taken(clusters: Mapping[str, ClusterSettings]) -> Iterator[tuple[str, str]]:
+    """Clusters that do not say that their trust domain is shared, and it is."""
+    counts = Counter(each.trust_domain for each in clusters.values())
     for name, each in clusters.items():
-        for other, its in clusters.items():
-            alike = other != name and its.trust_domain == each.trust_domain
-            if alike and not (each.share_trust_domain and its.share_trust_domain):
-                yield name, each.trust_domain
+        if counts[each.trust_domain] > 1 and not each.share_trust_domain:
+            yield name, each.trust_domain
 
 
 def rules_of(given: ClusterSettings) -> ClusterRules:

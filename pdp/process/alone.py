@@ -87,7 +87,12 @@ def serve_alone(  # noqa: PLR0913 -- all by keyword but three
             say(warning)
         log = make_log(settings, make_digest_key(settings), counters, say, held)
         verifier = make_verifier(
-            settings, tls, lambda: keys.trust, lambda *wanted: asyncio.to_thread(keys.look, *wanted), say
+            settings,
+            tls,
+            lambda: keys.trust,
+            lambda *wanted: asyncio.to_thread(keys.look, *wanted),
+            say,
+            metrics,
         )
         service = make_service(settings, publisher, log, metrics, verifier, lambda: quarantine.current)
         told += [  # those who wait for the version first, then people

@@ -51,7 +51,12 @@ _STDOUT: Final = 1
 
 
 def make_verifier(
-    settings: Settings, tls: ServerTls | None, tokens: Callable[[], TokenTrust], look: Look, say: Say
+    settings: Settings,
+    tls: ServerTls | None,
+    tokens: Callable[[], TokenTrust],
+    look: Look,
+    say: Say,
+    metrics: Metrics,
 ) -> Verifier:
     """What looks at evidence.
 
@@ -61,11 +66,12 @@ def make_verifier(
         tokens: Gives those whose tokens are believed now.
         look: Looks for newer keys of theirs.
         say: Told of clusters that do not review their tokens.
+        metrics: Where reviews are counted.
 
     Raises:
         CannotStartError: What a cluster is verified by cannot be read.
     """
-    reviews = _reviews(settings, say)
+    reviews = _reviews(settings, say, metrics)
     return Verifier(
         tokens=KnownTokens(tokens, reviews=reviews.find),
         looks=KeyLooks(look),
@@ -77,14 +83,14 @@ def make_verifier(
     )
 
 
-def _reviews(settings: Settings, say: Say) -> Reviews:
+def _reviews(settings: Settings, say: Say, metrics: Metrics) -> Reviews:
     try:
         asks = reviewers(settings.clusters)
     except OSError as error:
         raise CannotStartError(f"`review_ca_file` of a cluster cannot be used: {error.strerror}") from error
     lifetimes = {name: each.review_seconds * 1000 for name, each in settings.clusters.items()}
     clusters = {name: Reviewing(ask, lifetimes[name]) for name, ask in asks.items()}
-    return Reviews(clusters, clock=clock, say=say)
+    return Reviews(clusters, clock=clock, say=say, count=metrics.reviewed)
 
 
 def make_service(

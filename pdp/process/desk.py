@@ -65,8 +65,8 @@ class Desk:
         self._prepared = first
         self._limit: asyncio.TimerHandle | None = None
         log = make_log(settings, begin.digest_key, counters, say, held, lock=panel.file)
-        verifier = make_verifier(settings, tls, lambda: believed().tokens, look, say)
         metrics = Metrics(counters, panel.total)
+        verifier = make_verifier(settings, tls, lambda: believed().tokens, look, say, metrics)
         self._service: Final = make_service(
             settings, self._versions, log, metrics, verifier, lambda: believed().quarantine
         )

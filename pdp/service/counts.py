@@ -9,7 +9,7 @@ from pdp.vocabulary import Reason
 
 __all__ = [
     "DECISIONS", "FILES", "IN_FLIGHT", "LATENCY", "LATENCY_NS", "LATENCY_SECONDS", "OTHERS_COUNT", "REFUSED",
-    "REFUSED_FILES", "RELOADS", "RENEWALS", "SETTINGS", "SHADOWED", "SHED", "Counts",
+    "REFUSED_FILES", "RELOADS", "RENEWALS", "REVIEWS", "SETTINGS", "SHADOWED", "SHED", "Counts",
 ]  # fmt: skip
 
 #: Upper bounds of the latency histogram's buckets.
@@ -27,6 +27,7 @@ REFUSED: Final = "refused"
 SHED: Final = "shed"
 RELOADS: Final = "reloads"
 RENEWALS: Final = "renewals"
+REVIEWS: Final = "reviews"
 SETTINGS: Final = "settings"
 REFUSED_FILES: Final = "refused_files"
 LATENCY: Final = "latency"
@@ -35,6 +36,7 @@ IN_FLIGHT: Final = "in_flight"
 
 _VERSIONS: Final = ("accepted", "rejected", "unchanged")
 _TAKEN: Final = ("accepted", "rejected")
+_REVIEWS: Final = ("accepted", "rejected", "failed")
 
 #: What is counted by other threads than that of the event loop, by name.
 OTHERS_COUNT: Final[tuple[Name, ...]] = (
@@ -89,6 +91,11 @@ class Counts:
     def settings(self) -> dict[str, int]:
         """Settings that were read again, by what became of them."""
         return dict.fromkeys(_TAKEN, 0) | self._labelled(SETTINGS)
+
+    @property
+    def reviews(self) -> dict[str, int]:
+        """Tokens that clusters were asked about, by what became of it."""
+        return dict.fromkeys(_REVIEWS, 0) | self._labelled(REVIEWS)
 
     @property
     def renewals(self) -> dict[tuple[str, str], int]:

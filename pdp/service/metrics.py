@@ -23,6 +23,7 @@ from pdp.service.counts import (
     REFUSED_FILES,
     RELOADS,
     RENEWALS,
+    REVIEWS,
     SETTINGS,
     SHADOWED,
     SHED,
@@ -98,6 +99,10 @@ class Metrics:
     def settings_read(self, outcome: str) -> None:
         """Count settings that were read again: `accepted` or `rejected`."""
         self._count(SETTINGS, outcome)
+
+    def reviewed(self, outcome: str) -> None:
+        """Count a token that its cluster was asked about: `accepted`, `rejected` or `failed`."""
+        self._count(REVIEWS, outcome)
 
     def renewed(self, what: str) -> None:
         """Count new content of one of `FILES` that is in force."""

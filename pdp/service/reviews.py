@@ -63,6 +63,7 @@ class Reviews:
         *,
         clock: Callable[[], Millis],
         say: Callable[[str], None],
+        count: Callable[[str], None] = lambda _: None,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """Ask these clusters, by their issuer.
@@ -71,10 +72,11 @@ class Reviews:
             clusters: How each is asked.
             clock: The wall clock.
             say: Told when one does not answer, and when it does again.
+            count: Told what becomes of each token, as `pdp.service.metrics.Metrics.reviewed()` has it.
             steady: Seconds that are never set back.
         """
         self._clusters = {name: _Cluster(name, how, say, steady) for name, how in clusters.items()}
-        self._clock, self._steady = clock, steady
+        self._clock, self._steady, self._count = clock, steady, count
         # Apart: what nobody signed would push out what somebody did.
         self._good: LRUCache[bytes, Review] = LRUCache(maxsize=MAX_REVIEWS_KEPT)
         self._bad: LRUCache[bytes, Review] = LRUCache(maxsize=MAX_REVIEWS_KEPT)
@@ -125,7 +127,9 @@ class Reviews:
                 begins = self._clock()
                 refusal = await cluster.ask(text, subject)
                 if refusal is None:
+                    self._count("failed")
                     return
+                self._count("rejected" if refusal else "accepted")
                 lasts = round(REFUSED_REVIEW_SECONDS * 1000) if refusal else cluster.how.lifetime
                 review = Review(begins, begins + lasts, refusal)
                 kept, other = (self._bad, self._good) if refusal else (self._good, self._bad)

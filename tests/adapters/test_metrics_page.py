@@ -116,6 +116,16 @@ def test_files_that_are_renewed_or_refused() -> None:
     assert found["pdp_renewal_refused{files=certificate}"] == 1
 
 
+def test_tokens_that_clusters_were_asked_about() -> None:
+    metrics = Metrics()
+    metrics.reviewed("failed")
+
+    found = values(metrics)
+
+    outcomes = ("accepted", "rejected", "failed")
+    assert [found[f"pdp_token_reviews_total{{outcome={each}}}"] for each in outcomes] == [0, 0, 1]
+
+
 def test_the_decision_log_adds_up() -> None:
     counters = Counters()
     log = DecisionLog(StreamSink(1), Recorder(b"k"), mode=LogMode.DROP, counters=counters)

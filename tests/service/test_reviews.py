@@ -31,11 +31,13 @@ class World:
         self.error: Exception | None = None
         self.refusal = ""
         self.said: list[str] = []
+        self.counted: list[str] = []
         self.at_once = self.most = 0
         self.reviews = Reviews(
             {UNSIGNED.name: Reviewing(self.ask, 10_000)},
             clock=lambda: self.now,
             say=self.said.append,
+            count=self.counted.append,
             steady=lambda: self.steady,
         )
 
@@ -99,6 +101,7 @@ def test_a_refusal_is_remembered_for_a_moment_and_takes_the_place_of_what_was_go
         world.refusal = ""
         assert await world.wanted("a")
         assert world.found("a").refusal == ""
+        assert world.counted == ["accepted", "rejected", "accepted"]
 
     run(test)
 
@@ -163,6 +166,7 @@ def test_a_cluster_that_does_not_answer_has_a_pause_and_then_one_try(error: Exce
             assert not await world.wanted("a")
         assert len(world.asked) == REVIEW_FAILURES
         assert len(world.said) == 1
+        assert world.counted == ["failed"] * REVIEW_FAILURES
         assert "does not review tokens" in world.said[0]
 
         world.steady += REVIEW_PAUSE_SECONDS
