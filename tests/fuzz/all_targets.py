@@ -6,6 +6,7 @@ from tests.fuzz.engine import Target
 from tests.fuzz.targets import (
     bundles,
     certificates,
+    clusters,
     forwarded,
     http,
     local,
@@ -20,7 +21,7 @@ from tests.fuzz.targets import (
 __all__ = ["ALL"]
 
 _MODULES: Final = (
-    policies, questions, requests, settings, certificates, tokens, quarantine, bundles, forwarded, http,
-    local,
+    policies, questions, requests, settings, certificates, tokens, quarantine, bundles,
+    clusters, forwarded, http, local,
 )  # fmt: skip
 ALL: Final[dict[str, Target[Any]]] = {target.name: target for each in _MODULES for target in each.TARGETS}
