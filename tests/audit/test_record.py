@@ -111,3 +111,15 @@ def test_of_a_target_the_path_alone_is_kept(target: str, kept: str) -> None:
 
 def test_a_line_is_one_line_whatever_it_holds() -> None:
     assert line("/a\nb\u2028c").count(b"\n") == 1
+
+
+def test_by_which_evidence_and_for_which_entry_is_there_where_it_was_so() -> None:
+    request = Request(principal=WHO, service="s", method="GET", path="/x/1", now=NOW)
+    index = SNAPSHOT.index
+    proven = (("principal", "jwt-svid"), ("user", "user-token"))
+    entry = Entry("01ID", "pep", request, decide(index, request), index, "r1", proven, "q-1")
+
+    found = msgspec.json.decode(Recorder(b"k").line(entry))
+
+    assert found["evidence"] == {"principal": "jwt-svid", "user": "user-token"}
+    assert found["quarantine"] == "q-1"

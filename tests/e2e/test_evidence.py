@@ -1,5 +1,6 @@
 """Evidence in questions: verified by the running service over both protocols, believed of nobody else."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from pdp.adapters.grpc.v1 import decision_pb2 as v1
 from tests.e2e.evidencing import EDGE, Evidencing, evidencing, svid, user_token
 from tests.e2e.grpc_calls import call, channel, from_answer, grpc_port, to_question
-from tests.e2e.running import PEP, PROD, WEB, Pki, question
+from tests.e2e.running import PEP, PROD, WEB, Pki, question, until
 from tests.identity.proxies import CHAINS
 
 
@@ -347,3 +348,15 @@ def test_proxies_write_as_the_settings_say(pki: Pki, tmp_path: Path) -> None:
         usual = at.ask(principal=lines("nginx", der))
 
     assert [each.json.get("decision") for each in (both, one, ours, usual)] == ["allow", None, "allow", None]
+
+
+def test_the_log_says_by_which_evidence(pki: Pki, tmp_path: Path) -> None:
+    log = tmp_path / "decisions.log"
+    with evidencing(pki, tmp_path, settings=f'[decision_log]\nto = "{log}"\n') as at:
+        assert at.ask(principal={"jwt": svid()}).status == 200
+        assert at.ask(principal=xfcc(), path="/v1/mine", user={"jwt": user_token()}).status == 200
+        assert at.ask("pep").status == 200
+        until(lambda: log.exists() and log.read_bytes().count(b"\n") == 3)
+
+    found = [json.loads(line).get("evidence") for line in log.read_text().splitlines()]
+    assert found == [{"principal": "jwt-svid"}, {"principal": "xfcc", "user": "user-token"}, None]

@@ -1,5 +1,6 @@
 """Leaked credentials: believed no more within a second, by all workers, on open connections."""
 
+import json
 import time
 from pathlib import Path
 from tempfile import mkdtemp
@@ -162,6 +163,7 @@ def test_a_list_at_a_url_is_followed_and_kept_for_the_next_start(pki: Pki, tmp_p
         )
         with evidencing(pki, tmp_path / "one", "--workers", "2", settings=settings) as at:
             assert answers(at, "pep") == {"allowed"}
+            assert json.loads(kept.read_bytes()) == {"entries": []}
 
             source.document = document(entry(spiffe_id=WEB))
             took = until(lambda: answers(at, "pep") == {"quarantined"})
