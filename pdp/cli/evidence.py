@@ -16,6 +16,7 @@ from pdp.identity.explained import Explained, explain_certificate, explain_spiff
 from pdp.identity.forwarded.explained import explain_forwarded
 from pdp.identity.forwarded.forms import VOUCHED_FOR
 from pdp.identity.forwarded.lines import Headers
+from pdp.identity.quarantine.explained import under_quarantine
 from pdp.identity.tokens.explained import explain_jwt
 from pdp.identity.trust import TrustStore
 from pdp.limits import MAX_BODY_BYTES
@@ -80,6 +81,9 @@ class Explainer:
 
     def explain(self, given: Evidence) -> Explained:
         """What it comes to; nothing of what is needed lacks."""
+        return under_quarantine(self._explain(given), self._believed.quarantine, self._now)
+
+    def _explain(self, given: Evidence) -> Explained:
         if given.spiffe_id is not None:
             return explain_spiffe_id(given.spiffe_id)
         if given.xfcc is not None:

@@ -14,10 +14,13 @@ from pdp.config.clusters import ClusterSettings, reviewers
 from pdp.config.live_sources import live_domains
 from pdp.config.load import load_identity_settings, read_file
 from pdp.config.model import IdentitySettings
+from pdp.config.quarantine import QuarantineSettings
 from pdp.config.tokens import token_trust
 from pdp.diagnostics import render
 from pdp.identity.bundle import LiveBundles
 from pdp.identity.fetch import FetchError
+from pdp.identity.quarantine.file import quarantine_in
+from pdp.identity.quarantine.lists import NOBODY, Quarantine, QuarantineError
 from pdp.identity.tokens.explained import Ask
 from pdp.identity.tokens.live_trust import LiveTrust
 from pdp.identity.trust import TrustError, TrustStore, load_trust
@@ -33,11 +36,13 @@ class Believed(NamedTuple):
         roots: The roots of each trust domain, for certificates; None where none are named.
         tokens: Issuers, trust domains and clusters, for tokens.
         ask: Asks clusters about tokens.
+        quarantine: Who is believed no more.
     """
 
     roots: TrustStore | None
     tokens: LiveTrust
     ask: Ask
+    quarantine: Quarantine
 
 
 def believed(trust: tuple[str, ...], config: Path | None) -> Believed:
@@ -46,7 +51,7 @@ def believed(trust: tuple[str, ...], config: Path | None) -> Believed:
     A key set that cannot be read is told of tokens of its issuer; it ends nothing.
 
     Raises:
-        CannotError: The settings have a mistake, or roots cannot be read.
+        CannotError: The settings have a mistake, or roots or the quarantine cannot be read.
         BadParameter: A `--trust` is not `DOMAIN=FILE`.
     """
     settings = IdentitySettings() if config is None else settings_of(config)
@@ -57,7 +62,19 @@ def believed(trust: tuple[str, ...], config: Path | None) -> Believed:
         raise CannotError("no_trust", str(error)) from error
     # This command asks no live source: what one would deliver is not there, and is told as that.
     live = LiveBundles(live_domains(settings))
-    return Believed(roots, token_trust(settings, live=live.keys())[0], _ask(settings.clusters))
+    tokens = token_trust(settings, live=live.keys())[0]
+    return Believed(roots, tokens, _ask(settings.clusters), _quarantine(settings.quarantine))
+
+
+def _quarantine(settings: QuarantineSettings | None) -> Quarantine:
+    """The list as it lies there; that of a URL as the service has kept it."""
+    file = None if settings is None else settings.file or settings.kept
+    if settings is None or file is None or (settings.file is None and not file.exists()):
+        return NOBODY
+    try:
+        return quarantine_in(file)
+    except QuarantineError as error:
+        raise CannotError("no_quarantine", str(error)) from error
 
 
 def _ask(clusters: Mapping[str, ClusterSettings]) -> Ask:
