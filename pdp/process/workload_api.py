@@ -107,6 +107,10 @@ class WorkloadApi:
                 f" in {AGENT_START_SECONDS:g} seconds: {ours.problem}"
             )
             raise CannotStartError(msg)
+        if ours is not None:  # an agent that came late: its other streams are begun again a moment later
+            came = time.monotonic()
+            for watch in self._watches.values():
+                watch.delivered.wait(max(0.0, came + AGENT_TRY_SECONDS - time.monotonic()))
 
     def follow(self, tls: ServerTls | None, renewed: Callable[[], None], metrics: Metrics) -> ExitStack:
         """Present what comes, and tell what is wrong, until what is returned is closed.

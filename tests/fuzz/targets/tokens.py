@@ -194,7 +194,9 @@ def _require_key(entry: dict[str, Any], kind: KeySetKind) -> None:
             assert {"P-256": 32, "P-384": 48, "P-521": 66}[entry["crv"]] == sizes["x"] == sizes["y"]
         case kty:
             assert (kty, entry["crv"], sizes["x"]) == ("OKP", "Ed25519", 32)
-    assert entry.get("use", "sig") == ("jwt-svid" if kind is KeySetKind.BUNDLE else "sig")
+    said = entry.get("use", "sig" if kind is KeySetKind.ISSUER else "jwt-svid")
+    assert said == ("sig" if kind is KeySetKind.ISSUER else "jwt-svid")
+    assert kind is not KeySetKind.BUNDLE or "use" in entry  # an agent may leave it out
     assert "verify" in entry.get("key_ops", ["verify"])
 
 
