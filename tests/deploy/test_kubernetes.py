@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,11 @@ from pdp.limits import DRAIN_SECONDS, LOG_STOP_SECONDS
 from pdp.process.together import _SPARE_SECONDS
 from tests.deploy.dockerfile import DOCKERFILE, command, read
 from tests.deploy.kubernetes import BASE, SECRET_KEYS, SPIFFE, Manifests, asked, certificates, volume
-from tests.e2e.running import Pki, Service, clean_environment, until
+from tests.e2e.running import PROD, Pki, Service, clean_environment, until
+from tests.identity.agent import Agent, as_svid
+from tests.identity.mint import leaf
 
+OURS = f"spiffe://{PROD}/ns/pdp/sa/pdp"
 MANIFESTS = Manifests()
 SETTINGS: dict[str, Any] = tomllib.loads(MANIFESTS.config("pdp-settings")["pdp.toml"])
 IMAGE = read(DOCKERFILE.read_text(encoding="utf-8"))[1][-1]
@@ -158,27 +162,60 @@ def test_updates_and_evictions_leave_a_replica() -> None:
 # -- certificates from SPIFFE ---------------------------------------------------------------
 
 
-def test_spiffe_helper_writes_the_files_that_the_settings_name_and_pools_no_trust_domains() -> None:
-    (config,) = yaml.safe_load_all((SPIFFE / "helper.yaml").read_text())
-    # The part of HCL that it uses is TOML too.
-    helper = tomllib.loads(config["data"]["helper.conf"])
+OF_SPIFFE = tomllib.loads(Manifests(SPIFFE).config("pdp-settings")["pdp.toml"])
 
-    names = {helper[f"svid_{name}file_name"] for name in ("", "key_", "bundle_")}
-    assert names == set(SECRET_KEYS)
-    assert helper["include_federated_domains"] is False
-    patch = yaml.safe_load((SPIFFE / "certificates.yaml").read_text())["spec"]["template"]["spec"]
-    volumes = {each["name"]: each for each in patch["volumes"]}
-    for each in patch["initContainers"]:
-        at = {mount["name"]: mount["mountPath"] for mount in each["volumeMounts"]}
-        assert at["certificates"] == helper["cert_dir"]
-        assert helper["agent_address"].startswith(f"{at['workload-api']}/")
-        assert each["args"][1] == f"{at['helper']}/helper.conf"
-        assert each["securityContext"] == MANIFESTS.container["securityContext"]
-    assert volumes["helper"]["configMap"]["name"] == config["metadata"]["name"]
-    assert volumes["workload-api"]["csi"] == {"driver": "csi.spiffe.io", "readOnly": True}
-    # `null` takes the Secret away; without it the volume would have two sources.
-    assert volumes["certificates"]["secret"] is None
-    assert volumes["certificates"]["emptyDir"]["medium"] == "Memory"
+
+def test_with_an_agent_nothing_else_changes_and_the_socket_is_where_the_volume_is() -> None:
+    patch = Manifests(SPIFFE).pod
+    (mounted,) = [each for each in patch["containers"][0]["volumeMounts"] if "$patch" not in each]
+    (volume_,) = [each for each in patch["volumes"] if "$patch" not in each]
+    without = {name: table for name, table in SETTINGS.items() if name != "trust"}
+    without["http"] = {"listen": SETTINGS["http"]["listen"]}
+
+    agent = OF_SPIFFE["workload_api"]
+    assert {name: table for name, table in OF_SPIFFE.items() if name != "workload_api"} == without
+    assert set(agent["trust_domains"]) == set(SETTINGS["trust"])
+    assert agent["certificate"] is True
+    assert agent["socket"].startswith(f"unix://{mounted['mountPath']}/")
+    assert mounted["name"] == volume_["name"]
+    assert volume_["csi"] == {"driver": "csi.spiffe.io", "readOnly": True}
+    deleted = [
+        each for each in (*patch["volumes"], *patch["containers"][0]["volumeMounts"]) if "$patch" in each
+    ]
+    mounts = {each["name"]: each["mountPath"] for each in MANIFESTS.container["volumeMounts"]}
+    assert [each.get("name") or each["mountPath"] for each in deleted] == [
+        "certificates",
+        mounts["certificates"],
+    ]
+
+
+def test_the_service_starts_with_the_settings_and_an_agent(tmp_path: Path, pki: Pki) -> None:
+    agent = Agent(tmp_path / "agent.sock")
+    ours = leaf(
+        pki.root, uris=[OURS], dns=["localhost"], ips=["127.0.0.1"],
+        start=pki.now, end=pki.now + timedelta(days=1),
+    )  # fmt: skip
+    agent.publish(svids=[as_svid(OURS, ours)], roots={f"spiffe://{PROD}": pki.root.der})
+    text = Manifests(SPIFFE).config("pdp-settings")["pdp.toml"]
+    for before, after in (
+        (OF_SPIFFE["workload_api"]["socket"], f"unix://{agent.socket}"),
+        (OF_SPIFFE["policies"]["path"], str(tmp_path / "policies")),
+        (OF_SPIFFE["http"]["listen"], "127.0.0.1:0"),
+        (OF_SPIFFE["health"]["listen"], "127.0.0.1:0"),
+    ):
+        text = text.replace(f'"{before}"', f'"{after}"')
+    (tmp_path / "pdp.toml").write_text(text)
+    policies = {name: content.encode() for name, content in MANIFESTS.config("pdp-policies").items()}
+    volume(tmp_path / "policies", policies)
+    command = [sys.executable, "-m", "pdp.cli.main", "serve", "--config", str(tmp_path / "pdp.toml")]
+
+    service = Service(pki, tmp_path / "policies", command=command)
+
+    try:
+        assert service.send(asked(), caller="proxy").json["decision"] == "allow"
+    finally:
+        service.stop()
+        agent.stop()
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl puts the two together")
@@ -194,14 +231,19 @@ def test_kubectl_puts_it_together(folder: Path) -> None:
         if found["kind"] == "Deployment"
     ]
 
-    (certificates,) = [each for each in pod["volumes"] if each["name"] == "certificates"]
-    assert set(certificates) == {"name", "secret" if folder == BASE else "emptyDir"}
+    (source,) = [each for each in pod["volumes"] if each["name"] in {"certificates", "workload-api"}]
+    assert set(source) == {"name", "secret" if folder == BASE else "csi"}
     assert pod["containers"][0]["image"] == "registry.example.org/pdp:0.1.0"
-    assert pod["containers"][0]["volumeMounts"] == MANIFESTS.container["volumeMounts"]
-    sidecars = [
-        each["name"] for each in pod.get("initContainers", []) if each.get("restartPolicy") == "Always"
+    mounts = sorted(each["mountPath"] for each in pod["containers"][0]["volumeMounts"])
+    source_at = "/etc/pdp/certificates" if folder == BASE else "/spiffe-workload-api"
+    assert mounts == sorted(["/etc/pdp/settings", "/etc/pdp/policies", source_at])
+    (settings,) = [
+        found["data"]["pdp.toml"]
+        for found in yaml.safe_load_all(done.stdout)
+        if found["kind"] == "ConfigMap" and found["metadata"]["name"] == "pdp-settings"
     ]
-    assert sidecars == ([] if folder == BASE else ["certificates"])
+    assert tomllib.loads(settings) == (SETTINGS if folder == BASE else OF_SPIFFE)
+    assert "initContainers" not in pod
 
 
 # -- what is written works ------------------------------------------------------------------
