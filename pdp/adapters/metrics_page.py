@@ -143,6 +143,7 @@ def _questions(counts: Counts) -> Iterator[Metric]:
     yield _labelled("pdp_questions_refused", "Questions without a decision.", "code", counts.refused)
     yield _labelled("pdp_questions_shed", "Questions turned away under load.", "why", counts.shed)
     yield _labelled("pdp_token_reviews", "Tokens that clusters were asked about.", "outcome", counts.reviews)
+    yield _labelled("pdp_token_verifications", "Tokens looked at.", "outcome", counts.tokens)
     yield GaugeMetricFamily("pdp_questions_in_flight", "Questions being answered.", counts.in_flight)
 
 

@@ -66,14 +66,14 @@ def make_verifier(
         tokens: Gives those whose tokens are believed now.
         look: Looks for newer keys of theirs.
         say: Told of clusters that do not review their tokens.
-        metrics: Where reviews are counted.
+        metrics: Where tokens and reviews are counted.
 
     Raises:
         CannotStartError: What a cluster is verified by cannot be read.
     """
     reviews = _reviews(settings, say, metrics)
     return Verifier(
-        tokens=KnownTokens(tokens, reviews=reviews.find),
+        tokens=KnownTokens(tokens, reviews=reviews.find, count=metrics.token_looked_at),
         looks=KeyLooks(look),
         reviews=reviews,
         chains=None if tls is None else KnownCallers(tls.trust, clock),

@@ -9,7 +9,8 @@ from pdp.vocabulary import Reason
 
 __all__ = [
     "DECISIONS", "FILES", "IN_FLIGHT", "LATENCY", "LATENCY_NS", "LATENCY_SECONDS", "OTHERS_COUNT", "REFUSED",
-    "REFUSED_FILES", "RELOADS", "RENEWALS", "REVIEWS", "SETTINGS", "SHADOWED", "SHED", "Counts",
+    "REFUSED_FILES", "RELOADS", "RENEWALS", "REVIEWS", "SETTINGS", "SHADOWED", "SHED", "TOKENS", "TOKEN_OUTCOMES",
+    "Counts",
 ]  # fmt: skip
 
 #: Upper bounds of the latency histogram's buckets.
@@ -33,6 +34,10 @@ REFUSED_FILES: Final = "refused_files"
 LATENCY: Final = "latency"
 LATENCY_NS: Final = "latency_ns"
 IN_FLIGHT: Final = "in_flight"
+TOKENS: Final = "tokens"
+
+#: What becomes of a token in a question (`pdp.service.known_tokens`).
+TOKEN_OUTCOMES: Final = ("cached", "verified", "refused")
 
 _VERSIONS: Final = ("accepted", "rejected", "unchanged")
 _TAKEN: Final = ("accepted", "rejected")
@@ -81,6 +86,11 @@ class Counts:
     def shed(self) -> dict[str, int]:
         """Questions that were turned away because there were too many, by why."""
         return self._labelled(SHED)
+
+    @property
+    def tokens(self) -> dict[str, int]:
+        """Tokens in questions, by what became of each."""
+        return dict.fromkeys(TOKEN_OUTCOMES, 0) | self._labelled(TOKENS)
 
     @property
     def reloads(self) -> dict[str, int]:

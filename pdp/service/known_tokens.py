@@ -8,7 +8,7 @@ second is looked at again.
 import threading
 from collections.abc import Callable
 from hashlib import sha256
-from typing import NamedTuple, final
+from typing import NamedTuple, TypeAlias, final
 
 from cachetools import LRUCache
 
@@ -19,9 +19,15 @@ from pdp.identity.tokens.jwt import Latest, VerifiedToken, as_it_is, issuer_of, 
 from pdp.identity.tokens.refusal import RefusedTokenError
 from pdp.identity.tokens.review import Review
 from pdp.limits import MAX_TOKEN_CACHE_BYTES
+from pdp.service.counts import TOKEN_OUTCOMES
 from pdp.vocabulary import Millis
 
-__all__ = ["KnownTokens", "TokenCounts", "digest_of"]
+__all__ = ["Count", "KnownTokens", "TokenCounts", "digest_of"]
+
+#: Counts what became of a token: one of `TOKEN_OUTCOMES`.
+Count: TypeAlias = Callable[[str], None]
+
+_CACHED, _VERIFIED, _REFUSED = TOKEN_OUTCOMES
 
 
 class _Known(NamedTuple):
@@ -57,6 +63,7 @@ class KnownTokens:
         *,
         reviews: Callable[[bytes], Review | None] = lambda _: None,
         size: int = MAX_TOKEN_CACHE_BYTES,
+        count: Count = lambda _: None,
     ) -> None:
         """Verify by what `trust` and `latest` give at each time; keep `size` bytes of tokens.
 
@@ -65,6 +72,7 @@ class KnownTokens:
         self._reviews = reviews
         self._trust = trust
         self._latest = latest
+        self._count = count
         # INVARIANT: what is found is used only while its issuer's configuration, by its id, is the one in
         # force. So whatever changes of that, a key included, ends all that was verified by it.
         self._known: LRUCache[bytes, _Known] = LRUCache(maxsize=size, getsizeof=_size)
@@ -88,19 +96,29 @@ class KnownTokens:
         Raises:
             RefusedTokenError: Nothing.
         """
+        try:
+            found, known = self._find(text, now)
+        except RefusedTokenError:
+            self._count(_REFUSED)
+            raise
+        self._count(_CACHED if known else _VERIFIED)
+        return found
+
+    def _find(self, text: str, now: Millis) -> tuple[VerifiedToken, bool]:
+        """What it proves, and whether that was known."""
         key = digest_of(text)
         trust = self._trust()
         found = self._kept(key, trust, now)
         if found is not None:
             check_times(found.times, found.issuer, now)
-            return found
+            return found, True
         parsed = parse_compact(text)
         issuer = issuer_of(parsed.claims.get("sub"), parsed.claims.get("iss"), trust)
         found = verify_token(parsed, self._latest(issuer, parsed.key_id), now, self._reviews(key))
         with self._lock:
             if len(text) <= self._known.maxsize:
                 self._known[key] = _Known(found, len(text))
-        return found
+        return found, False
 
     def issuer(self, text: str) -> TokenIssuer | None:
         """By whose configuration a token would be verified; None if by nobody's. Nothing is proven by it."""

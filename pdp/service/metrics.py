@@ -27,6 +27,8 @@ from pdp.service.counts import (
     SETTINGS,
     SHADOWED,
     SHED,
+    TOKEN_OUTCOMES,
+    TOKENS,
     Counts,
 )
 from pdp.vocabulary import Decision
@@ -43,7 +45,16 @@ _BUCKETS_NS: Final = [round(bound * 1e9) for bound in LATENCY_SECONDS]
 class Metrics:
     """Counts on the page of this process."""
 
-    __slots__ = ("_cells", "_counters", "_in_flight", "_latency", "_latency_ns", "_total", "_values")
+    __slots__ = (
+        "_cells",
+        "_counters",
+        "_in_flight",
+        "_latency",
+        "_latency_ns",
+        "_tokens",
+        "_total",
+        "_values",
+    )
 
     def __init__(
         self, counters: Counters | None = None, total: Callable[[], Mapping[Name, int]] | None = None
@@ -60,6 +71,7 @@ class Metrics:
         self._latency = [self._counters.cell(LATENCY, str(n)) for n in range(len(LATENCY_SECONDS) + 1)]
         self._latency_ns = self._counters.cell(LATENCY_NS)
         self._in_flight = self._counters.cell(IN_FLIGHT)
+        self._tokens = {outcome: self._counters.cell(TOKENS, outcome) for outcome in TOKEN_OUTCOMES}
         # INVARIANT: what other threads count has its cell before they begin. Only one thread makes cells.
         for name in OTHERS_COUNT:
             self._counters.cell(*name)
@@ -91,6 +103,10 @@ class Metrics:
     def question_shed(self, why: str) -> None:
         """Count a question that was turned away; `why` is one of ours."""
         self._count(SHED, why)
+
+    def token_looked_at(self, outcome: str) -> None:
+        """Count a token in a question, by one of `TOKEN_OUTCOMES`."""
+        self._values[self._tokens[outcome]] += 1
 
     def reloaded(self, outcome: str) -> None:
         """Count a version that was offered: `accepted`, `rejected` or `unchanged`."""

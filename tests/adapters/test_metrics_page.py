@@ -13,6 +13,7 @@ from pdp.audit.sinks import StreamSink
 from pdp.counters import Counters
 from pdp.identity.quarantine.file import make_entry
 from pdp.identity.quarantine.lists import NOBODY, Quarantine
+from pdp.service.counts import TOKEN_OUTCOMES
 from pdp.service.decision_service import DecisionService
 from pdp.service.metrics import Metrics
 from pdp.store.bundle import make_bundle
@@ -151,3 +152,15 @@ def test_what_was_turned_away_or_refused() -> None:
     assert found["pdp_questions_shed_total{why=rate}"] == 1
     assert found["pdp_questions_refused_total{code=bad_json}"] == 1
     assert found["pdp_questions_in_flight{}"] == 3
+
+
+def test_tokens_by_what_became_of_them() -> None:
+    metrics = Metrics()
+    metrics.token_looked_at("cached")
+
+    found = values(metrics)
+
+    counts = {
+        outcome: found[f"pdp_token_verifications_total{{outcome={outcome}}}"] for outcome in TOKEN_OUTCOMES
+    }
+    assert counts == {"cached": 1, "verified": 0, "refused": 0}

@@ -8,6 +8,7 @@ from pdp.identity.tokens.issuer import TokenTrust
 from pdp.identity.tokens.jwt import verify_text
 from pdp.identity.tokens.refusal import RefusedTokenError
 from pdp.service.known_tokens import KnownTokens
+from pdp.service.metrics import Metrics
 from tests.identity.tokens import NOW, SECONDS, WEB, bundle, claims, ec_key, issuer, svid_claims, token, trust
 
 KEY, HEADER = ec_key(), {"alg": "ES256", "kid": "a"}
@@ -178,3 +179,15 @@ def test_several_threads_get_what_each_asked_for() -> None:
 
     assert wrong == []
     assert sum(known.counts) == 800
+
+
+def test_what_becomes_of_each_token_is_counted() -> None:
+    metrics = Metrics()
+    known = KnownTokens(Believed(CORP, PROD), count=metrics.token_looked_at)
+
+    for text in (GOOD, GOOD, SVID, GOOD):
+        known.find(text, NOW)
+    refused(known, "nonsense")
+    refused(known, GOOD, END + 30_000)
+
+    assert metrics.counts().tokens == {"cached": 2, "verified": 2, "refused": 2}
