@@ -13,6 +13,8 @@ MAX_CERTIFICATE_BYTES: Final = 16 * 1024  # real leaves have 0.5 to 2 KiB; the l
 MAX_CHAIN_CERTIFICATES: Final = 8  # leaf included: nested authorities and a root or cross-sign sent along
 MAX_TRUST_FILE_BYTES: Final = 1024 * 1024  # the same as for a bundle that is fetched
 MAX_ROOTS_PER_TRUST_DOMAIN: Final = 64  # each may cost a signature check per verification
+MAX_CRLS: Final = 64  # of one trust domain: one for each authority that signs leaves, and for its root
+MAX_CRL_SIGNATURES: Final = 1024  # of lists, that are remembered: each by one authority
 
 # -- tokens ------------------------------------------------------------------------------
 MAX_TOKEN_BYTES: Final = 16 * 1024  # real ones have 1 to 4 KiB; proxies bound all headers to 8 to 60
@@ -57,11 +59,16 @@ BUNDLE_DUE_SECONDS: Final = 300.0  # where its publisher says nothing: SPIFFE Fe
 MIN_BUNDLE_DUE_SECONDS: Final = 1.0  # the shortest that can be said: the load of it is the publisher's own
 MAX_BUNDLE_DUE_SECONDS: Final = 3600.0  # whatever is said: what is revoked is believed no longer than that
 FIRST_BUNDLE_SECONDS: Final = 10.0  # between two tries until there is one: nobody of it is believed so long
+# -- what ends -----------------------------------------------------------------------------
+EXPIRY_LOOK_SECONDS: Final = 5.0  # between two looks: some certificates are renewed every few minutes
+EXPIRY_WARNING_SECONDS: Final = 7 * 86_400.0  # ahead of the end: a week, in which somebody is at work
+EXPIRY_WARNING_SHARE: Final = 3  # or a third of the lifetime: who renews in time does so by half of it
 
 # -- the development certificate authority -------------------------------------------
 MAX_PKI_NAME_CHARS: Final = 64  # the name is also the common name: RFC 5280 ub-common-name
 MAX_PKI_ALTERNATIVE_NAMES: Final = 32  # keeps what we issue below MAX_CERTIFICATE_BYTES
 MAX_PKI_LEAF_DAYS: Final = 90  # nothing revokes a leaf by itself: it has to end
+MAX_PKI_CRL_DAYS: Final = 90  # a longer one hides for long that nobody makes a new one
 MAX_PKI_AUTHORITY_DAYS: Final = 3650  # longer outlives the key sizes of today
 
 # -- requests --------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from pdp.config.live_sources import live_domains
 from pdp.config.load import load_identity_settings, read_file
 from pdp.config.model import IdentitySettings
 from pdp.config.quarantine import QuarantineSettings
+from pdp.config.roots import trust_files
 from pdp.config.tokens import token_trust
 from pdp.diagnostics import render
 from pdp.identity.bundle import LiveBundles
@@ -55,9 +56,12 @@ def believed(trust: tuple[str, ...], config: Path | None) -> Believed:
         BadParameter: A `--trust` is not `DOMAIN=FILE`.
     """
     settings = IdentitySettings() if config is None else settings_of(config)
-    files = by_domain(trust) or settings.trust
+    files = trust_files(settings)
+    if trust:  # what was revoked stays so, whoever's roots they are
+        files = files._replace(domains=by_domain(trust), dns=None)
     try:
-        roots = load_trust(files) if files else None
+        named = files.domains or files.dns is not None
+        roots = load_trust(files.domains, dns=files.dns, crls=files.crls) if named else None
     except TrustError as error:
         raise CannotError("no_trust", str(error)) from error
     # This command asks no live source: what one would deliver is not there, and is told as that.

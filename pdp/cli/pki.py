@@ -31,6 +31,7 @@ from pdp.identity.authority import (
     rotate,
     rotate_intermediate,
 )
+from pdp.identity.authority_crl import CRL_TTL, Revocation, publish, revoke
 
 __all__ = ["pki"]
 
@@ -48,16 +49,27 @@ Example:
 _INIT_EXAMPLE: Final = """\b
 Example:
   pdp pki init --dir .pdp/pki --trust-domain prod.example.org
+  pdp pki init --dir .pdp/machines --dns-identities
 """
 _ISSUE_EXAMPLE: Final = """\b
 Example:
   pdp pki issue web --spiffe-id spiffe://prod.example.org/ns/shop/sa/web \\
       --dns localhost --ip 127.0.0.1 --ttl 24h
+  pdp pki issue --dir .pdp/machines db --dns db.example.org
 """
 _ROTATE_EXAMPLE: Final = """\b
 Example:
   pdp pki rotate web
   pdp pki rotate intermediate --ttl 90d
+"""
+_REVOKE_EXAMPLE: Final = """\b
+Example:
+  pdp pki revoke web
+  pdp pki revoke web --issuer
+"""
+_CRL_EXAMPLE: Final = """\b
+Example:
+  pdp pki crl --ttl 7d
 """
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -84,7 +96,8 @@ def pki() -> None:
 
 
 @pki.command("init", epilog=_INIT_EXAMPLE)
-@click.option("--trust-domain", required=True, metavar="NAME", help="The SPIFFE trust domain to sign for.")
+@click.option("--trust-domain", metavar="NAME", help="The SPIFFE trust domain to sign for.")
+@click.option("--dns-identities", is_flag=True, help="Sign for machines known by a DNS name instead.")
 @click.option("--root-ttl", type=DURATION, default=ROOT_TTL, metavar="DURATION", help="Default: 1825d.")
 @click.option(
     "--intermediate-ttl",
@@ -95,12 +108,20 @@ def pki() -> None:
 )
 @_shared_options
 def init_command(
-    trust_domain: str, root_ttl: timedelta, intermediate_ttl: timedelta, folder: Path, *, as_json: bool
+    trust_domain: str | None,
+    root_ttl: timedelta,
+    intermediate_ttl: timedelta,
+    folder: Path,
+    *,
+    dns_identities: bool,
+    as_json: bool,
 ) -> None:
     """Make an authority: root.pem, intermediate.pem and their keys.
 
     Trust root.pem alone. An authority that is there already is left as it is.
     """
+    if (trust_domain is None) is not dns_identities:
+        raise click.UsageError("give one of --trust-domain and --dns-identities")
     with _answering(as_json=as_json):
         made = init(
             folder,
@@ -114,14 +135,14 @@ def init_command(
 
 @pki.command("issue", epilog=_ISSUE_EXAMPLE)
 @click.argument("name")
-@click.option("--spiffe-id", required=True, metavar="ID", help="The workload's SPIFFE ID.")
+@click.option("--spiffe-id", metavar="ID", help="The workload's SPIFFE ID. Without, its one DNS name is it.")
 @click.option("--dns", multiple=True, metavar="HOST", help="A DNS name it serves as. Repeatable.")
 @click.option("--ip", "ips", multiple=True, metavar="ADDRESS", help="An address it serves on. Repeatable.")
 @click.option("--ttl", type=DURATION, default=LEAF_TTL, metavar="DURATION", help="Default: 24h.")
 @_shared_options
 def issue_command(
     name: str,
-    spiffe_id: str,
+    spiffe_id: str | None,
     dns: tuple[str, ...],
     ips: tuple[str, ...],
     ttl: timedelta,
@@ -158,6 +179,31 @@ def rotate_command(name: str, ttl: timedelta | None, folder: Path, *, as_json: b
         _print("rotated", (made,), folder, as_json=as_json)
 
 
+@pki.command("revoke", epilog=_REVOKE_EXAMPLE)
+@click.argument("name")
+@click.option("--issuer", is_flag=True, help="Revoke whoever signed it, and so all that was signed by that.")
+@click.option("--ttl", type=DURATION, default=CRL_TTL, metavar="DURATION", help="Of the list. Default: 7d.")
+@_shared_options
+def revoke_command(name: str, ttl: timedelta, folder: Path, *, issuer: bool, as_json: bool) -> None:
+    """Revoke the certificate in NAME.pem, and write crl.pem anew.
+
+    NAME may be `intermediate`, with all that it signed. Revoke before you rotate: what NAME.pem held before
+    is not known any more.
+    """
+    with _answering(as_json=as_json):
+        made = revoke(folder, name, now=datetime.now(UTC), ttl=ttl, issuer=issuer)
+        _print_lists(made, as_json=as_json)
+
+
+@pki.command("crl", epilog=_CRL_EXAMPLE)
+@click.option("--ttl", type=DURATION, default=CRL_TTL, metavar="DURATION", help="Default: 7d.")
+@_shared_options
+def crl_command(ttl: timedelta, folder: Path, *, as_json: bool) -> None:
+    """Write crl.pem, the revocation lists, anew; to be done before they end."""
+    with _answering(as_json=as_json):
+        _print_lists(publish(folder, now=datetime.now(UTC), ttl=ttl), as_json=as_json)
+
+
 @contextmanager
 def _answering(*, as_json: bool) -> Iterator[None]:
     """Turn a refusal into its message and exit code."""
@@ -187,6 +233,19 @@ def _print(verb: str, made: tuple[Credential, ...], folder: Path, *, as_json: bo
         click.echo(f"  key          {escape(str(item.key))}")
         click.echo(f"  valid until  {item.not_after:%Y-%m-%dT%H:%M:%SZ}")
     click.echo(f"trust {escape(str(folder / 'root.pem'))}")
+
+
+def _print_lists(made: Revocation, *, as_json: bool) -> None:
+    until = f"{made.until:%Y-%m-%dT%H:%M:%SZ}"
+    if as_json:
+        click.echo(
+            json.dumps({"lists": str(made.lists), "valid_until": until, "revoked": made.serial or None})
+        )
+        return
+    if made.serial:
+        click.echo(f"revoked the serial number {made.serial}")
+    click.echo(f"lists {escape(str(made.lists))}")
+    click.echo(f"  valid until  {until}")
 
 
 def _as_data(item: Credential) -> dict[str, str]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from pdp.cli.reporting import Reporter
 from pdp.config.model import LogTarget, Settings
+from pdp.config.roots import trust_files
 from pdp.diagnostics import Diagnostic
 from pdp.identity.trust import TrustError, load_trust, trust_warnings
 from pdp.process.cannot_start import CannotStartError
@@ -39,7 +40,8 @@ def run(
         for doubt in doubts:
             reporter.say(f"warning: {doubt.message}")
         try:
-            store = load_trust(settings.trust)
+            files = trust_files(settings)
+            store = load_trust(files.domains, dns=files.dns, crls=files.crls)
             for warning in trust_warnings(store, datetime.now(UTC)):
                 reporter.say(f"warning: {warning}")
             start(

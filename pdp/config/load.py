@@ -57,6 +57,8 @@ _PATHS: Final = (
     ("http", "certificate"),
     ("http", "key"),
     ("decision_log", "digest_key"),
+    ("dns", "trust"),
+    ("dns", "crls"),
     ("quarantine", "file"),
     ("quarantine", "ca_file"),
     ("quarantine", "kept"),
@@ -183,7 +185,9 @@ def _lacking(tree: Mapping[str, Any]) -> list[tuple[str, ...]]:
     if plain and tree.keys().isdisjoint({"grpc", "admin"}):
         return []
     delivered = _delivered(tree.get("workload_api"))
-    return [keys for keys in _FOR_TLS if not _is_set(tree, keys) and keys not in delivered]
+    # Somebody has to be trusted: a trust domain, or the authority of DNS identities.
+    known = {*delivered, *([_FOR_TLS[-1]] if "dns" in tree else ())}
+    return [keys for keys in _FOR_TLS if not _is_set(tree, keys) and keys not in known]
 
 
 def _delivered(agent: object) -> tuple[tuple[str, ...], ...]:
@@ -215,7 +219,11 @@ def _anchor(tree: dict[str, Any], folder: Path) -> None:
     """Relative paths in a file are relative to it."""
     tables = [(tree.get(table), key) for table, key in _PATHS]
     admin, log = tree.get("admin"), tree.get("decision_log")
-    for trust in (tree.get("trust"), admin.get("trust") if isinstance(admin, dict) else None):
+    for trust in (
+        tree.get("trust"),
+        tree.get("crls"),
+        admin.get("trust") if isinstance(admin, dict) else None,
+    ):
         tables += [(trust, key) for key in trust] if isinstance(trust, dict) else []
     for section, key in _TABLE_PATHS:
         named = tree.get(section)

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from pdp.audit.log_mode import LogMode
 from pdp.config.address import Address, parse_address, parse_http_address
+from pdp.config.dns import DnsSettings
 from pdp.config.evidence import EvidenceSettings
 from pdp.config.federation import FederationSettings
 from pdp.config.freshness import FreshnessSettings
@@ -204,6 +205,8 @@ class IdentitySettings(TokenSettings):
     """Whom we believe, and by which evidence."""
 
     trust: dict[TrustDomain, FilePath] = Field(default={}, min_length=1)
+    dns: DnsSettings | None = None
+    crls: dict[TrustDomainName, FilePath] = Field(default={})
     quarantine: QuarantineSettings | None = None
     workload_api: WorkloadApiSettings | None = None
     federation: dict[TrustDomainName, FederationSettings] = Field(default={})

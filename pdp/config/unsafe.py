@@ -16,6 +16,7 @@ from pdp.config.live_sources import live_domains, live_problems, workload_api_pr
 from pdp.config.local import local_problems
 from pdp.config.model import Settings
 from pdp.config.problem import Problem
+from pdp.config.roots import root_problems
 from pdp.config.tokens import token_trust
 from pdp.identity.bundle import LiveBundles
 from pdp.identity.quarantine.file import quarantine_in
@@ -37,6 +38,7 @@ def problems(settings: Settings) -> list[Problem]:
         found += secret_problems(("http", "key"), settings.http.key)
     for domain, roots in settings.trust.items():
         found += _readable(("trust", domain), roots)
+    found += root_problems(settings, others=settings.admin.trust if settings.admin else ())
     found += live_problems(settings)
     found += workload_api_problems(settings)
     found += federation_problems(settings.federation, {*settings.trust, *live_domains(settings)})

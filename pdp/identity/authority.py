@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pdp.diagnostics import escape
+from pdp.identity.authority_crl import final_lists
 from pdp.identity.authority_folder import (
     INTERMEDIATE,
     ROOT,
@@ -30,7 +31,7 @@ from pdp.identity.authority_folder import (
     read_signer,
     reported,
 )
-from pdp.identity.authority_request import alternative_names, check_name, check_ttl
+from pdp.identity.authority_request import BACKDATED, alternative_names, check_name, check_ttl
 from pdp.identity.certificates import all_names, uris
 from pdp.identity.private_files import (
     FileConflictError,
@@ -72,26 +73,26 @@ ROOT_TTL: Final = timedelta(days=1825)
 INTERMEDIATE_TTL: Final = timedelta(days=90)
 LEAF_TTL: Final = timedelta(hours=24)
 
-#: How long before its making a certificate is valid: the clocks of other hosts lag.
-_BACKDATED: Final = timedelta(minutes=1)
-
 
 def init(
     folder: Path,
     *,
-    trust_domain: str,
+    trust_domain: str | None,
     now: datetime,
     root_ttl: timedelta = ROOT_TTL,
     intermediate_ttl: timedelta = INTERMEDIATE_TTL,
 ) -> tuple[Credential, Credential]:
     """Make an authority: a root and an intermediate, in that order.
 
+    Without a trust domain it is one for DNS identities.
+
     Raises:
         InvalidRequestError: The trust domain or a lifetime is not allowed.
         AuthorityError: The folder is not fit, or holds an authority already.
     """
     try:
-        check_trust_domain(trust_domain)
+        if trust_domain is not None:
+            check_trust_domain(trust_domain)
     except TrustError as error:
         raise InvalidRequestError(str(error)) from error
     check_ttl(root_ttl, MAX_PKI_AUTHORITY_DAYS)
@@ -117,13 +118,15 @@ def issue(
     folder: Path,
     name: str,
     *,
-    spiffe_id: str,
+    spiffe_id: str | None,
     dns: Sequence[str] = (),
     ips: Sequence[str] = (),
     now: datetime,
     ttl: timedelta = LEAF_TTL,
 ) -> Credential:
     """Make a leaf with one SPIFFE ID and any number of DNS names and IP addresses.
+
+    From an authority for DNS identities, one with exactly one DNS name and no SPIFFE ID.
 
     Raises:
         InvalidRequestError: A name, address, SPIFFE ID or lifetime is not allowed.
@@ -165,7 +168,7 @@ def rotate(folder: Path, name: str, *, now: datetime, ttl: timedelta | None = No
     check_name(name)
     with reported(), locked_folder(folder):
         old = read_certificates(folder, name)[0]
-        before = old.not_valid_after_utc - old.not_valid_before_utc - _BACKDATED
+        before = old.not_valid_after_utc - old.not_valid_before_utc - BACKDATED
         lifetime = before if ttl is None else ttl
         check_ttl(lifetime, MAX_PKI_LEAF_DAYS)
         key = new_key()
@@ -175,11 +178,12 @@ def rotate(folder: Path, name: str, *, now: datetime, ttl: timedelta | None = No
 
 
 def rotate_intermediate(folder: Path, *, now: datetime, ttl: timedelta = INTERMEDIATE_TTL) -> Credential:
-    """Replace the intermediate and its key. Leaves that the old one signed stay valid.
+    """Replace the intermediate and its key. Leaves that the old one signed stay valid, or revoked.
 
     Raises:
         InvalidRequestError: The lifetime is not allowed.
-        AuthorityError: The root or its key is missing or damaged, or ends earlier.
+        AuthorityError: The root or its key is missing or damaged, or ends earlier; or there are
+            revocation lists, which the old one cannot complete.
     """
     check_ttl(ttl, MAX_PKI_AUTHORITY_DAYS)
     with reported(), locked_folder(folder):
@@ -187,7 +191,9 @@ def rotate_intermediate(folder: Path, *, now: datetime, ttl: timedelta = INTERME
         root, validity, key = read_signer(folder, ROOT), _validity(now, ttl), new_key()
         _check_outlived(root.certificate, ROOT, validity)
         certificate = intermediate_certificate(key.public_key(), domain, validity, root)
-        replace_files(outputs(folder, INTERMEDIATE, key, [certificate]))
+        lists = final_lists(folder, Signer(certificate=certificate, key=key), now=now)
+        # The lists first: no leaf of the new one is ever met without its list.
+        replace_files([*lists, *outputs(folder, INTERMEDIATE, key, [certificate])])
     return credential(folder, INTERMEDIATE, certificate)
 
 
@@ -208,7 +214,10 @@ def _leaf_chain(
     """A new leaf and the intermediate that signed it."""
     domain, trust = _read_trust(folder)
     issuer = read_signer(folder, INTERMEDIATE)
-    for uri in (n.value for n in names if isinstance(n, x509.UniformResourceIdentifier)):
+    found = [n.value for n in names if isinstance(n, x509.UniformResourceIdentifier)]
+    if domain is None and found:
+        raise InvalidRequestError("this authority is for DNS identities: leave the SPIFFE ID out")
+    for uri in found:
         if not uri.startswith(f"spiffe://{domain}/"):
             raise InvalidRequestError(f"`{escape(uri)}` is not in `{domain}`, this authority's trust domain")
     _check_outlived(issuer.certificate, INTERMEDIATE, validity)
@@ -217,18 +226,20 @@ def _leaf_chain(
     # that do not belong together, whatever happened to them.
     leaf_der, issuer_der = (certificate.public_bytes(Encoding.DER) for certificate in chain)
     try:
-        verify_caller(leaf_der, [issuer_der], trust, validity.start + _BACKDATED)
+        verify_caller(leaf_der, [issuer_der], trust, validity.start + BACKDATED)
     except UntrustedCertificateError as error:
         msg = f"the new certificate would not verify against {ROOT}.pem: {error.message}"
         raise AuthorityError(msg) from error
     return chain
 
 
-def _read_trust(folder: Path) -> tuple[str, TrustStore]:
-    """The authority's trust domain, and the trust that its users have."""
+def _read_trust(folder: Path) -> tuple[str | None, TrustStore]:
+    """The authority's trust domain, None for DNS identities, and the trust that its users have."""
     root = read_certificates(folder, ROOT)[0]
-    domain = (*uris(root), "")[0].removeprefix("spiffe://")
+    domain = (*uris(root), "")[0].removeprefix("spiffe://") or None
     try:
+        if domain is None:
+            return None, TrustStore(domains={}, dns=(root,))
         return domain, TrustStore(domains={domain: (root,)})
     except TrustError as error:
         raise AuthorityError(f"{ROOT}.pem was not made by `pdp pki init`: {error}") from error
@@ -236,7 +247,7 @@ def _read_trust(folder: Path) -> tuple[str, TrustStore]:
 
 def _validity(now: datetime, ttl: timedelta) -> Validity:
     second = now.replace(microsecond=0)  # certificates know whole seconds
-    return Validity(start=second - _BACKDATED, end=second + ttl)
+    return Validity(start=second - BACKDATED, end=second + ttl)
 
 
 def _check_outlived(issuer: x509.Certificate, name: str, validity: Validity) -> None:

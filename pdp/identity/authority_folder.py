@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from pdp.diagnostics import escape
-from pdp.identity.certificates import CertificateTextError, fingerprint, read_pem, uris
+from pdp.identity.certificates import CertificateTextError, dns_names, fingerprint, read_pem, uris
 from pdp.identity.private_files import PUBLIC, SECRET, FolderError, Output, read_secret
 from pdp.identity.profiles import Signer
 
@@ -59,7 +59,8 @@ class Credential:
 
     Attributes:
         name: The name of its files.
-        uri: The SPIFFE ID of a leaf; `spiffe://` and the trust domain of an authority.
+        uri: The SPIFFE ID of a leaf; `spiffe://` and the trust domain of an authority. Where identities are
+            DNS names, `dns:` and the name of a leaf, and `dns:` alone of an authority.
         certificate: PEM; a leaf's is followed by the intermediate.
         key: PEM, PKCS #8, mode 0600.
         not_after: The last second at which it is valid.
@@ -91,7 +92,7 @@ def credential(folder: Path, name: str, certificate: x509.Certificate) -> Creden
     """The certificate, as it lies in the folder."""
     return Credential(
         name=name,
-        uri=uris(certificate)[0],
+        uri=(*uris(certificate), *(f"dns:{name}" for name in dns_names(certificate)), "dns:")[0],
         certificate=_certificate_path(folder, name),
         key=_key_path(folder, name),
         not_after=certificate.not_valid_after_utc,

@@ -17,7 +17,12 @@ from pdp.identity.authority_folder import INTERMEDIATE, ROOT, InvalidRequestErro
 from pdp.limits import MAX_PKI_ALTERNATIVE_NAMES, MAX_PKI_NAME_CHARS
 from pdp.principals import InvalidIdentityError, dns_principal, spiffe_principal
 
-__all__ = ["alternative_names", "check_name", "check_ttl"]
+__all__ = ["BACKDATED", "CRL", "alternative_names", "check_name", "check_ttl"]
+
+#: The name of the file with revocation lists.
+CRL: Final = "crl"
+#: How long before its making a certificate or a list is valid: the clocks of other hosts lag.
+BACKDATED: Final = timedelta(minutes=1)
 
 # No separator, no leading dot or hyphen: a name is one file in the folder, and no option.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
@@ -33,27 +38,45 @@ def check_name(name: str) -> None:
         shape = f"1 to {MAX_PKI_NAME_CHARS} letters, digits, `.`, `-` and `_`, the first a letter or digit"
         raise InvalidRequestError(f"`{escape(name)[:80]}` is not a name: {shape}")
     # Lower-cased: some file systems do not tell `Root.pem` from `root.pem`.
-    if name.lower() in {ROOT, INTERMEDIATE} or name.lower().endswith("-key"):
+    if name.lower() in {ROOT, INTERMEDIATE, CRL} or name.lower().endswith("-key"):
         raise InvalidRequestError(
-            f"`{name}` is taken: `root`, `intermediate` and `...-key` name the authority's files"
+            f"`{name}` is taken: `root`, `intermediate`, `crl` and `...-key` name the authority's files"
         )
 
 
-def alternative_names(spiffe_id: str, dns: Sequence[str], ips: Sequence[str]) -> tuple[x509.GeneralName, ...]:
+def alternative_names(
+    spiffe_id: str | None, dns: Sequence[str], ips: Sequence[str]
+) -> tuple[x509.GeneralName, ...]:
     """The names of a leaf: its one URI first, the others without repetitions.
 
+    Without a SPIFFE ID, the one DNS name is the identity.
+
     Raises:
-        InvalidRequestError: One is not what it was given as, or there are too many.
+        InvalidRequestError: One is not what it was given as, or there are too many; or without
+            a SPIFFE ID not exactly one DNS name.
     """
+    if spiffe_id is None:
+        hosts = dict.fromkeys(map(_dns_name, dns))
+        if len(hosts) != 1:
+            msg = f"without a SPIFFE ID the identity is exactly one DNS name, and {len(hosts)} are given"
+            raise InvalidRequestError(msg)
+        return (*hosts, *_few([*map(_ip_address, ips)]))
     try:
         identity = spiffe_principal(spiffe_id)
     except InvalidIdentityError as error:
         raise InvalidRequestError(f"`{escape(spiffe_id)[:80]}` is not a SPIFFE ID: {error}") from error
-    names = dict.fromkeys([*map(_dns_name, dns), *map(_ip_address, ips)])
+    return (
+        x509.UniformResourceIdentifier(identity.id),
+        *_few([*map(_dns_name, dns), *map(_ip_address, ips)]),
+    )
+
+
+def _few(given: Sequence[x509.GeneralName]) -> tuple[x509.GeneralName, ...]:
+    names = tuple(dict.fromkeys(given))
     if len(names) > MAX_PKI_ALTERNATIVE_NAMES:
         msg = f"{len(names)} DNS names and addresses: at most {MAX_PKI_ALTERNATIVE_NAMES} fit"
         raise InvalidRequestError(msg)
-    return (x509.UniformResourceIdentifier(identity.id), *names)
+    return names
 
 
 def _dns_name(text: str) -> x509.GeneralName:

@@ -8,7 +8,7 @@ INVARIANT: a trust domain has one source, and bundles of two never meet (SPIFFE 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from types import MappingProxyType
 from typing import Final, final
@@ -127,7 +127,7 @@ def with_live(of_files: TrustStore, live: LiveBundles) -> TrustStore:
     """
     delivered = {name: bundle.roots for name, bundle in live.now().items()}
     # INVARIANT: nobody is in both (`pdp.config.live_sources`), and never the roots of two together.
-    return TrustStore(domains={**of_files.domains, **delivered}, dns=of_files.dns)
+    return replace(of_files, domains={**of_files.domains, **delivered})
 
 
 def _none_yet() -> KeySet:

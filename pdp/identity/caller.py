@@ -38,7 +38,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
             has a second valid form that anybody can compute, so the holder of a
             certificate can give it another fingerprint. Refuse by `id`.
         not_after: The last instant at which every certificate of the verified chain is
-            valid, root included (RFC 5280, section 4.1.2.5: inclusive).
+            valid, root included (RFC 5280, section 4.1.2.5: inclusive), and is known not to
+            be revoked, where its authorities have revocation lists.
         epoch: `TrustStore.epoch` under which the chain was verified. Under another epoch
             the verification says nothing and has to be made again.
         serial: The leaf's serial number, hexadecimal; empty without a certificate.

@@ -1,7 +1,7 @@
 """What the certificates of the development authority look like.
 
-This module holds the three profiles, root, intermediate and leaf, as functions of their
-keys, names and dates. Files and rules about who may get one are the business of
+This module holds the three profiles, root, intermediate and leaf, and that of revocation lists, as
+functions of their keys, names and dates. Files and rules about who may get one are the business of
 `pdp.identity.authority`.
 
 No name constraints: the verifier refuses those on URIs, and the constraint to the trust
@@ -9,7 +9,7 @@ domain comes from looking the roots up by it. EC P-256 with SHA-256 throughout: 
 proxy takes it, and its signatures are cheap to check.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, final
@@ -25,6 +25,7 @@ __all__ = [
     "intermediate_certificate",
     "leaf_certificate",
     "new_key",
+    "revocation_list",
     "root_certificate",
 ]
 
@@ -65,9 +66,12 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 
 def root_certificate(
-    key: ec.EllipticCurvePrivateKey, trust_domain: str, validity: Validity
+    key: ec.EllipticCurvePrivateKey, trust_domain: str | None, validity: Validity
 ) -> x509.Certificate:
-    """The root: signs intermediates, which sign leaves, and nothing deeper."""
+    """The root: signs intermediates, which sign leaves, and nothing deeper.
+
+    Without a trust domain it is one for DNS identities, and so is all that it signs.
+    """
     # The serial number in the name keeps two authorities of one trust domain apart.
     serial = x509.random_serial_number()
     name = _name(f"pdp development root {serial:x}"[:40])
@@ -76,7 +80,7 @@ def root_certificate(
 
 
 def intermediate_certificate(
-    key: ec.EllipticCurvePublicKey, trust_domain: str, validity: Validity, issuer: Signer
+    key: ec.EllipticCurvePublicKey, trust_domain: str | None, validity: Validity, issuer: Signer
 ) -> x509.Certificate:
     """The intermediate: signs leaves only."""
     serial = x509.random_serial_number()
@@ -95,7 +99,7 @@ def leaf_certificate(
 ) -> x509.Certificate:
     """A workload's certificate, for both ends of mutual TLS (X509-SVID, sections 3.1 to 4.4).
 
-    The common name is for people: the identity is the one URI among `names`.
+    The common name is for people: the identity is the one URI among `names`, or without any the one DNS name.
     """
     usage = x509.KeyUsage(**{**_NO_USAGE, "digital_signature": True})
     purposes = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
@@ -110,23 +114,42 @@ def leaf_certificate(
     return builder.serial_number(x509.random_serial_number()).sign(issuer.key, hashes.SHA256())
 
 
+def revocation_list(
+    issuer: Signer, entries: Iterable[x509.RevokedCertificate], number: int, validity: Validity
+) -> x509.CertificateRevocationList:
+    """Everything that an authority has revoked (RFC 5280, section 5.2: both extensions are required)."""
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(validity.start)
+        .next_update(validity.end)
+        .add_extension(_authority_key(issuer), critical=False)
+        .add_extension(x509.CRLNumber(number), critical=False)
+    )
+    for entry in entries:
+        builder = builder.add_revoked_certificate(entry)
+    return builder.sign(issuer.key, hashes.SHA256())
+
+
 def _signing(
     subject: x509.Name,
     issuer: x509.Name,
     key: ec.EllipticCurvePublicKey,
-    trust_domain: str,
+    trust_domain: str | None,
     validity: Validity,
     *,
     path_length: int,
 ) -> x509.CertificateBuilder:
     usage = x509.KeyUsage(**{**_NO_USAGE, "key_cert_sign": True, "crl_sign": True})
-    domain = x509.UniformResourceIdentifier(f"spiffe://{trust_domain}")  # X509-SVID, section 3.2: no path
-    return (
+    builder = (
         _base(subject, issuer, key, validity)
         .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
         .add_extension(usage, critical=True)
-        .add_extension(x509.SubjectAlternativeName([domain]), critical=False)
     )
+    if trust_domain is None:
+        return builder
+    domain = x509.UniformResourceIdentifier(f"spiffe://{trust_domain}")  # X509-SVID, section 3.2: no path
+    return builder.add_extension(x509.SubjectAlternativeName([domain]), critical=False)
 
 
 def _base(

@@ -1,7 +1,7 @@
 """Why evidence makes no caller: one code for each rule, one sentence for people.
 
-This module holds the refusal alone. Who refuses, and when, is in `pdp.identity.x509`
-and `pdp.identity.chain`.
+This module holds the refusal alone. Who refuses, and when, is in `pdp.identity.x509`,
+`pdp.identity.chain` and `pdp.identity.revocation`.
 """
 
 from enum import Enum
@@ -28,6 +28,8 @@ class Refusal(Enum):
     UNTRUSTED_CHAIN = "untrusted_chain"
     SIGNING_CERTIFICATE = "signing_certificate"
     CHAIN_RULES = "chain_rules"
+    REVOKED = "revoked"
+    REVOCATION_UNKNOWN = "revocation_unknown"
 
 
 class UntrustedCertificateError(Exception):

@@ -1,4 +1,4 @@
-"""Whom we believe: the certificate authorities of each trust domain, apart from each other.
+"""Whom we believe: the authorities of each trust domain, apart from each other, and what they have revoked.
 
 This module holds the trust store and its loading from PEM files. Verification against
 it is in `pdp.identity.x509`; what becomes of it when the files change is in
@@ -15,23 +15,53 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import final
+from typing import Final, NamedTuple, final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pdp.diagnostics import escape
 from pdp.identity.certificates import CertificateTextError, fingerprint, read_pem, shown, signing_fault
+from pdp.identity.crl import CrlError, RevocationList, crls_in
+from pdp.identity.revocation import is_of
 from pdp.limits import MAX_ROOTS_PER_TRUST_DOMAIN, MAX_TRUST_FILE_BYTES
 from pdp.principals import InvalidIdentityError, spiffe_principal
 
-__all__ = ["TrustError", "TrustStore", "check_trust_domain", "load_trust", "roots_in", "trust_warnings"]
+__all__ = [
+    "DNS", "TrustError", "TrustFiles", "TrustStore", "check_trust_domain", "foreign_lists", "load_trust",
+    "owner_text", "roots_in", "trust_warnings",
+]  # fmt: skip
+
+#: In the place of a trust domain's name, where DNS identities are meant.
+DNS: Final = ""
 
 
 class TrustError(Exception):
     """Trust that cannot be established as it was configured; the operator's to mend."""
+
+
+@final
+class TrustFiles(NamedTuple):
+    """Files that a trust store is read from.
+
+    Attributes:
+        domains: Trust domain name to the file with its roots.
+        dns: The file with the roots of DNS identities; None refuses those.
+        crls: Trust domain name, or `DNS`, to the file with its revocation lists.
+    """
+
+    domains: Mapping[str, Path]
+    dns: Path | None = None
+    crls: Mapping[str, Path] = MappingProxyType({})
+
+    @property
+    def paths(self) -> list[Path]:
+        """All of them."""
+        dns = [] if self.dns is None else [self.dns]
+        return [*self.domains.values(), *dns, *self.crls.values()]
 
 
 @final
@@ -42,6 +72,7 @@ class TrustStore:
     Attributes:
         domains: Trust domain name to its roots. With no roots nothing verifies.
         dns: Roots of a private authority for DNS identities; None refuses every one.
+        crls: Trust domain name, or `DNS`, to the revocation lists of its authorities.
         digest: SHA-256 of the contents, hexadecimal, the same on every replica.
         epoch: 53 bits of `digest`, exact in JSON as well. Unchanged contents keep it, so
             reading the same files again does not close a single connection.
@@ -52,15 +83,20 @@ class TrustStore:
 
     domains: Mapping[str, tuple[x509.Certificate, ...]] = field(compare=False)
     dns: tuple[x509.Certificate, ...] | None = field(default=None, compare=False)
+    crls: Mapping[str, tuple[RevocationList, ...]] = field(
+        default_factory=lambda: MappingProxyType({}), compare=False
+    )
     digest: str = field(init=False)
     epoch: int = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         domains = {check_trust_domain(name): _roots(name, roots) for name, roots in self.domains.items()}
         dns = None if self.dns is None else _roots(None, self.dns)
-        digest = _digest(domains, dns)
+        crls = {name: tuple(dict.fromkeys(lists)) for name, lists in self.crls.items() if lists}
+        digest = _digest(domains, dns, crls)
         object.__setattr__(self, "domains", MappingProxyType(domains))
         object.__setattr__(self, "dns", dns)
+        object.__setattr__(self, "crls", MappingProxyType(crls))
         object.__setattr__(self, "digest", digest)
         object.__setattr__(self, "epoch", int(digest, 16) >> (256 - 53))
 
@@ -84,7 +120,7 @@ def check_trust_domain(name: str) -> str:
 
 def _roots(domain: str | None, roots: tuple[x509.Certificate, ...]) -> tuple[x509.Certificate, ...]:
     """The roots without repetitions, each fit to sign for `domain` (None: for DNS identities)."""
-    owner = "DNS identities" if domain is None else f"`{domain}`"
+    owner = owner_text(domain)
     unique = tuple(dict.fromkeys(roots))
     if len(unique) > MAX_ROOTS_PER_TRUST_DOMAIN:
         msg = f"{len(unique)} roots for {owner}: at most {MAX_ROOTS_PER_TRUST_DOMAIN} are allowed"
@@ -97,37 +133,64 @@ def _roots(domain: str | None, roots: tuple[x509.Certificate, ...]) -> tuple[x50
     return unique
 
 
+def owner_text(domain: str | None) -> str:
+    """Whose roots or lists are meant, in words; None and `DNS` for DNS identities."""
+    return f"`{domain}`" if domain else "DNS identities"
+
+
 def _digest(
-    domains: Mapping[str, tuple[x509.Certificate, ...]], dns: tuple[x509.Certificate, ...] | None
+    domains: Mapping[str, tuple[x509.Certificate, ...]],
+    dns: tuple[x509.Certificate, ...] | None,
+    crls: Mapping[str, tuple[RevocationList, ...]],
 ) -> str:
-    contents = {
+    contents: dict[str, object] = {
         "domains": {name: sorted(map(fingerprint, roots)) for name, roots in domains.items()},
         "dns": None if dns is None else sorted(map(fingerprint, dns)),
     }
+    if crls:
+        contents["crls"] = {name: sorted(each.fingerprint for each in lists) for name, lists in crls.items()}
     return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
 
 
-def load_trust(domains: Mapping[str, Path], *, dns: Path | None = None) -> TrustStore:
-    """Read the roots of each trust domain from its own PEM file.
+def load_trust(
+    domains: Mapping[str, Path],
+    *,
+    dns: Path | None = None,
+    crls: Mapping[str, Path] = MappingProxyType({}),
+) -> TrustStore:
+    """Read the roots of each trust domain from its own PEM file, and its revocation lists.
 
     Expired roots are loaded, since they become harmless rather than dangerous and the
-    file may hold their successors; `trust_warnings` names them.
+    file may hold their successors; expired lists as well, since nothing verifies by them.
+    `trust_warnings` names both.
 
     Args:
-        domains: Trust domain name to the file with its roots.
-        dns: The file with the roots of DNS identities, or None to refuse those.
+        domains: As in `TrustFiles`.
+        dns: As there.
+        crls: As there.
 
     Raises:
         TrustError: A file cannot be read or is too large, holds no certificate, a
-            malformed one or a private key, or one that may not sign for its domain.
+            malformed one or a private key, or one that may not sign for its domain; or no
+            revocation list, or one that cannot be used.
     """
     return TrustStore(
-        domains={check_trust_domain(name): _load(path, name) for name, path in domains.items()},
-        dns=None if dns is None else _load(dns, None),
+        domains={
+            check_trust_domain(name): roots_in(_read(path), path, name) for name, path in domains.items()
+        },
+        dns=None if dns is None else roots_in(_read(dns), dns, None),
+        crls={name: _load_crls(path) for name, path in crls.items()},
     )
 
 
-def _load(path: Path, domain: str | None) -> tuple[x509.Certificate, ...]:
+def _load_crls(path: Path) -> tuple[RevocationList, ...]:
+    try:
+        return crls_in(_read(path), path)
+    except CrlError as error:
+        raise TrustError(str(error)) from error
+
+
+def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_TRUST_FILE_BYTES + 1)
@@ -137,7 +200,7 @@ def _load(path: Path, domain: str | None) -> tuple[x509.Certificate, ...]:
     if len(data) > MAX_TRUST_FILE_BYTES:
         msg = f"{escape(str(path))}: larger than {MAX_TRUST_FILE_BYTES} bytes, the limit for a trust file"
         raise TrustError(msg)
-    return roots_in(data, path, domain)
+    return data
 
 
 def roots_in(data: bytes, path: Path, domain: str | None) -> tuple[x509.Certificate, ...]:
@@ -162,17 +225,19 @@ def roots_in(data: bytes, path: Path, domain: str | None) -> tuple[x509.Certific
 def trust_warnings(trust: TrustStore, now: datetime) -> tuple[str, ...]:
     """What is doubtful about a trust store, one sentence each, in a stable order.
 
-    Reported are roots outside their validity, trust domains for which nothing can
-    verify, and a key that signs for more than one domain: its holder can mint the
-    identities of both, which is right only while a trust domain is being renamed.
+    Reported are roots and revocation lists outside their validity, trust domains for which
+    nothing can verify, lists in the name of a root that are not its own, and a key that signs
+    for more than one domain: its holder can mint the identities of both, which is right only
+    while a trust domain is being renamed.
 
     Args:
         trust: The store.
         now: The instant to judge validity at, with a time zone.
     """
-    pools = {f"`{name}`": roots for name, roots in sorted(trust.domains.items())}
+    pools = {owner_text(name): roots for name, roots in sorted(trust.domains.items())}
     if trust.dns is not None:
-        pools["DNS identities"] = trust.dns
+        pools[owner_text(DNS)] = trust.dns
+    lists = {owner_text(name): each for name, each in sorted(trust.crls.items())}
     return (
         *(f"no root is trusted for {owner}: nothing verifies" for owner, roots in pools.items() if not roots),
         *(
@@ -181,8 +246,41 @@ def trust_warnings(trust: TrustStore, now: datetime) -> tuple[str, ...]:
             for root in roots
             for warning in _dated(owner, root, now)
         ),
+        *chain.from_iterable(_crl_warnings(owner, each, now) for owner, each in lists.items()),
+        *(
+            f"{fault}: nothing that it signed verifies"
+            for owner, each in lists.items()
+            for fault in foreign_lists(each, pools.get(owner, ()))
+        ),
         *_shared(pools),
     )
+
+
+def foreign_lists(lists: tuple[RevocationList, ...], roots: tuple[x509.Certificate, ...]) -> tuple[str, ...]:
+    """Those lists that bear the name of a root and are not made by one, in words.
+
+    Of other authorities nothing is known before one of their certificates is presented.
+    """
+    return tuple(
+        f"the revocation list of `{each.shown}` is not signed by the root of that name"
+        for each in lists
+        if (named := [root for root in roots if root.subject == each.issuer])
+        and not any(is_of(each, root) for root in named)
+    )
+
+
+def _crl_warnings(owner: str, lists: tuple[RevocationList, ...], now: datetime) -> list[str]:
+    ended = [
+        f"the revocation list of `{each.shown}` of {owner} held until {each.next_update:%Y-%m-%dT%H:%M:%SZ}:"
+        " nothing that it signed verifies unless there is a newer one"
+        for each in lists
+        if now > each.next_update
+    ]
+    return ended + [
+        f"the revocation list of `{each.shown}` of {owner} holds from {each.this_update:%Y-%m-%dT%H:%M:%SZ}"
+        for each in lists
+        if now < each.this_update
+    ]
 
 
 def _dated(owner: str, root: x509.Certificate, now: datetime) -> list[str]:

@@ -9,8 +9,9 @@ A TLS handshake alone makes no caller: a TLS library pools the roots of all trus
 domains, so that a partner's authority could mint our identities through it.
 
 URI name constraints are not supported by the path builder: a chain with one on it is
-refused, even where the name lies within. There is no revocation list: credentials are
-short-lived, and a leaked one is quarantined (`pdp.identity.quarantine`).
+refused, even where the name lies within. Where authorities publish revocation lists,
+`pdp.identity.revocation` looks at them; where there are none, credentials are short-lived, and
+a leaked one is quarantined (`pdp.identity.quarantine`).
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,8 @@ from pdp.identity.caller import Caller, CallerKind
 from pdp.identity.certificates import dns_names, fingerprint, serial_text, uris
 from pdp.identity.chain import build_chain, check_dates
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
-from pdp.identity.trust import TrustStore
+from pdp.identity.revocation import check_revocation
+from pdp.identity.trust import DNS, TrustStore
 from pdp.limits import MAX_CERTIFICATE_BYTES, MAX_CHAIN_CERTIFICATES
 from pdp.principals import InvalidIdentityError, Principal, dns_principal, spiffe_principal
 
@@ -71,13 +73,15 @@ def _verify(leaf_der: bytes, intermediates_der: Sequence[bytes], trust: TrustSto
     _check_leaf(leaf)
     check_dates(leaf, "the certificate", now)
     chain = build_chain(leaf, extra.values(), roots, identity.trust_domain or None, now)
+    known_until = check_revocation(chain, trust.crls.get(identity.trust_domain or DNS, ()), now)
+    not_after = min(int(c.not_valid_after_utc.timestamp()) for c in chain) * 1000
     return Caller(
         kind=CallerKind(identity.kind.value),
         id=identity.id,
         trust_domain=identity.trust_domain,
         segments=identity.segments,
         fingerprint=fingerprint(leaf),
-        not_after=min(int(c.not_valid_after_utc.timestamp()) for c in chain) * 1000,
+        not_after=not_after if known_until is None else min(not_after, known_until),
         epoch=trust.epoch,
         serial=serial_text(leaf.serial_number),
     )

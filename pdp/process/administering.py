@@ -9,13 +9,12 @@ from pdp.adapters.admin import AdminApp, AdminRights
 from pdp.adapters.admin_listener import AdminListener
 from pdp.adapters.tls import ServerTls
 from pdp.config.model import Settings
-from pdp.config.quarantine import AdminSettings
 from pdp.identity.quarantine.entries import Entry
 from pdp.identity.quarantine.file import add_entry, lift_entry
 from pdp.identity.quarantine.lists import Quarantine, QuarantineError
 from pdp.identity.quarantine.workloads import WorkloadPattern
 from pdp.identity.renewal import renewed
-from pdp.identity.trust import TrustError, load_trust
+from pdp.identity.trust import TrustError, TrustFiles, load_trust
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.parts import Say, clock
 from pdp.process.quarantine import QuarantineList
@@ -74,7 +73,8 @@ def make_admin(
     if admin is None or listed is None or listed.file is None:
         raise CannotStartError("`admin` changes the list in `quarantine.file`, which is not set")
     try:
-        ours = ServerTls(tls.current.credential, load_trust(admin.trust))
+        files = _files(settings)
+        ours = ServerTls(tls.current.credential, load_trust(files.domains, crls=files.crls))
     except TrustError as error:
         raise CannotStartError(str(error)) from error
     rights = AdminRights(quarantine=admin.may_quarantine, lift=admin.may_lift)
@@ -82,11 +82,18 @@ def make_admin(
     return AdminListener(listener, app, tls=ours, presented=tls, clock=clock, say=say), ours
 
 
-def follow_admins(admin: AdminSettings, tls: ServerTls, say: Say) -> ExitStack:
+def _files(settings: Settings) -> TrustFiles:
+    """Their roots, and the revocation lists of their trust domains."""
+    trust = settings.admin.trust if settings.admin is not None else {}
+    return TrustFiles(trust, crls={name: file for name, file in settings.crls.items() if name in trust})
+
+
+def follow_admins(settings: Settings, tls: ServerTls, say: Say) -> ExitStack:
     """Keep the roots of those who administer as their files are, until what is returned is closed."""
+    files = _files(settings)
 
     def consider(contents: Contents) -> str | None:
-        after, wrong = renewed(tls.trust(), admin.trust, contents)
+        after, wrong = renewed(tls.trust(), files, contents)
         if after != tls.current.pooled:
             tls.replace_trust(after)
             say("trust of those who administer changed")
@@ -98,9 +105,7 @@ def follow_admins(admin: AdminSettings, tls: ServerTls, say: Say) -> ExitStack:
             + ("as its files are again" if wrong is None else f"not as its files are: {wrong}")
         )
 
-    watcher = FileWatcher(
-        name="admin-trust-watch", paths=list(admin.trust.values()), consider=consider, tell=tell
-    )
+    watcher = FileWatcher(name="admin-trust-watch", paths=files.paths, consider=consider, tell=tell)
     watcher.start()
     following = ExitStack()
     following.callback(watcher.stop)

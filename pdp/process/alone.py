@@ -166,7 +166,7 @@ def _beside(  # noqa: PLR0913 -- what each of them is made of
     if settings.admin is not None and tls is not None:
         listener = taken(settings.admin.listen, "`admin.listen`")
         admin, admins = make_admin(settings, listener, tls, quarantine, publisher, say)
-        held.enter_context(follow_admins(settings.admin, admins, say))
+        held.enter_context(follow_admins(settings, admins, say))
         beside.append(admin)
     if settings.grpc is not None and tls is not None:
         beside.append(make_grpc(parse_address(settings.grpc.listen), tls, service, say))

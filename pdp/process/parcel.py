@@ -2,6 +2,7 @@
 
 import mmap
 import os
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar, final
 
 import msgspec
@@ -10,11 +11,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pdp.adapters.tls import Credential, ServerTls
 from pdp.config.model import Settings
+from pdp.identity.crl import RevocationList, read_crl
 from pdp.identity.quarantine.entries import Entry
 from pdp.identity.quarantine.lists import Quarantine
 from pdp.identity.tokens.handed import read_token_trust, write_token_trust
 from pdp.identity.tokens.issuer import TokenTrust
 from pdp.identity.trust import TrustStore
+from pdp.limits import MAX_CRLS
 
 __all__ = ["Believed", "pack_settings", "pack_trust", "renew_trust", "unpack_settings", "unpack_trust"]
 
@@ -27,6 +30,7 @@ class _Tls(msgspec.Struct, frozen=True):
     key: bytes
     domains: dict[str, list[bytes]]
     dns: list[bytes] | None
+    crls: dict[str, list[bytes]]
 
 
 @final
@@ -102,13 +106,21 @@ def _flat(tls: ServerTls) -> _Tls:
     credential, trust = current.credential, current.trust
     domains = {name: _encoded(roots) for name, roots in trust.domains.items()}
     dns = None if trust.dns is None else _encoded(trust.dns)
-    return _Tls(credential.chain, credential.key, domains, dns)
+    crls = {name: [each.der for each in lists] for name, lists in trust.crls.items()}
+    return _Tls(credential.chain, credential.key, domains, dns, crls)
 
 
 def _whole(flat: _Tls) -> tuple[Credential, TrustStore]:
     domains = {name: _decoded(roots) for name, roots in flat.domains.items()}
     dns = None if flat.dns is None else _decoded(flat.dns)
-    return Credential(chain=flat.chain, key=flat.key), TrustStore(domains=domains, dns=dns)
+    crls = {name: tuple(map(_read_crl, lists)) for name, lists in flat.crls.items()}
+    return Credential(chain=flat.chain, key=flat.key), TrustStore(domains=domains, dns=dns, crls=crls)
+
+
+@lru_cache(maxsize=MAX_CRLS)
+def _read_crl(der: bytes) -> RevocationList:
+    """A list; a large one takes a while, and most parcels bring the same ones."""
+    return read_crl(der)
 
 
 def _pack(content: object) -> int:

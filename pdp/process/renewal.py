@@ -1,4 +1,4 @@
-"""Certificate, key and roots as their files change: watched, checked, put in force, and told.
+"""Certificate, key, roots and revocation lists as their files change: watched, put in force, and told.
 
 What is wrong keeps what was in force. Roots are put in force by `pdp.process.roots`, which has those of live
 sources as well.
@@ -11,9 +11,12 @@ from typing import final
 
 from pdp.adapters.tls import ServerCredentialError, ServerTls
 from pdp.config.model import Settings
+from pdp.config.roots import trust_files
 from pdp.config.unsafe import secret_problems
 from pdp.diagnostics import escape
 from pdp.identity.bundle import LiveBundles
+from pdp.identity.expiry import endings
+from pdp.process.expiring import Expiring
 from pdp.process.parts import Say
 from pdp.process.presented import Presented
 from pdp.process.roots import Roots
@@ -47,15 +50,12 @@ def follow_files(  # noqa: PLR0913 -- all by keyword but three
         clock: The wall clock.
         say: Told of what changes, and of what is wrong.
     """
+    files = trust_files(settings)
     roots = Roots(
-        tls, settings.trust, live,
+        tls, files, live,
         renewed=renewed, restate=restate, metrics=metrics, clock=clock, say=say,
     )  # fmt: skip
-    watchers = [
-        FileWatcher(
-            name="trust-watch", paths=list(settings.trust.values()), consider=roots.consider, tell=roots.tell
-        )
-    ]
+    watchers = [FileWatcher(name="trust-watch", paths=files.paths, consider=roots.consider, tell=roots.tell)]
     if settings.http.certificate is not None:
         presented = Presented(tls, renewed, metrics, clock=clock, say=say)
         ours = _Certificate(*settings.http.credentials, presented, metrics, say)
@@ -67,7 +67,9 @@ def follow_files(  # noqa: PLR0913 -- all by keyword but three
                 tell=ours.tell,
             )
         )
+    expiring = Expiring(lambda: endings(tls.current.credential.chain, tls.trust()), say=say)
     following = ExitStack()
+    following.enter_context(expiring.follow(clock))
     following.callback(live.on_change(roots.delivered))
     for watcher in watchers:
         watcher.start()

@@ -1,4 +1,4 @@
-"""The roots of callers, kept as files and live sources have them while the service runs.
+"""The roots of callers, and what was revoked, as files and live sources have them while the service runs.
 
 This module puts together what each has for its own trust domains, and puts that in force: here, with all
 others, and then in the revision. When files are looked at is in `pdp.process.renewal`; live sources deliver
@@ -8,9 +8,9 @@ A root that is removed is believed no more before anything else happens; that a 
 after it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Lock
 from typing import Final, final
 
@@ -18,7 +18,7 @@ from pdp.adapters.tls import ServerTls
 from pdp.identity.bundle import LiveBundles, with_live
 from pdp.identity.renewal import renewed as files_renewed
 from pdp.identity.renewal import trust_changes
-from pdp.identity.trust import TrustStore, trust_warnings
+from pdp.identity.trust import TrustFiles, TrustStore, trust_warnings
 from pdp.process.parts import Say
 from pdp.service.metrics import Metrics
 from pdp.store.file_watch import Contents
@@ -43,7 +43,7 @@ class Roots:
     def __init__(  # noqa: PLR0913 -- all by keyword but three
         self,
         tls: ServerTls,
-        files: Mapping[str, Path],
+        files: TrustFiles,
         live: LiveBundles,
         *,
         renewed: Callable[[], None],
@@ -57,7 +57,7 @@ class Roots:
         self._renewed, self._restate = renewed, restate
         self._metrics, self._clock, self._say = metrics, clock, say
         self._handed_on = now = tls.trust()  # what all others have
-        self._of_files = TrustStore(domains={name: now.domains[name] for name in files}, dns=now.dns)
+        self._of_files = replace(now, domains={name: now.domains[name] for name in files.domains})
         self._lock = Lock()
 
     def consider(self, contents: Contents) -> str | None:

@@ -168,7 +168,7 @@ class _Supervisor:
             self._publisher,
             self._say,
         )
-        self._held.enter_context(follow_admins(admin, trust, self._say))
+        self._held.enter_context(follow_admins(self._settings, trust, self._say))
         return listener
 
     def _take(self, address: str, option: str) -> socket.socket:

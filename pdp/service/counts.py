@@ -9,8 +9,8 @@ from pdp.vocabulary import Reason
 
 __all__ = [
     "DECISIONS", "FILES", "IN_FLIGHT", "LATENCY", "LATENCY_NS", "LATENCY_SECONDS", "OTHERS_COUNT", "REFUSED",
-    "REFUSED_FILES", "RELOADS", "RENEWALS", "REVIEWS", "SETTINGS", "SHADOWED", "SHED", "TOKENS", "TOKEN_OUTCOMES",
-    "Counts",
+    "REFUSED_FILES", "RELOADS", "RENEWALS", "REVIEWS", "SETTINGS", "SHADOWED", "SHED", "TOKENS",
+    "TOKEN_OUTCOMES", "Counts",
 ]  # fmt: skip
 
 #: Upper bounds of the latency histogram's buckets.

@@ -245,7 +245,7 @@ class Verifier:
         except UntrustedCertificateError as error:
             _refuse(where, error.code.value, error.message)
         if now > proven.not_after:
-            _refuse(where, "expired", "a certificate of the chain has expired")
+            _refuse(where, "expired", "a certificate of the chain has expired, or its revocation list has")
         return as_principal(proven), proven.not_after, proven.serial
 
 

@@ -13,6 +13,7 @@ BEFORE: dict[str, Any] = {
     "policies": {"path": "p"},
     "http": {"listen": "127.0.0.1:1", "certificate": "c", "key": "k"},
     "trust": {"prod.example.org": "r"},
+    "dns": {"trust": "c"},
     "local": {},
     "workload_api": {"socket": "unix:/run/agent.sock"},
     "grpc": {"listen": "127.0.0.1:2"},
@@ -110,6 +111,9 @@ OTHER: dict[str, Any] = {
     "workload_api.trust_domains": {"other.example.org"},
     "workload_api.certificate": True,
     "workload_api.spiffe_id": "spiffe://prod.example.org/w",
+    "dns.trust": "ca",
+    "dns.crls": "lists",
+    "crls": {"prod.example.org": "l"},
     "local.caller": "spiffe://prod.example.org/x",
     "local.uids": {7},
     "local.hosts": {"pdp.local"},
@@ -216,7 +220,11 @@ def placed(name: str) -> str:
 
 def told(name: str) -> str:
     """What a setting is called where it is told of."""
-    known = {"trust": "trust.prod.example.org", "admin.trust": "admin.trust.ops.example.org"}
+    known = {
+        "trust": "trust.prod.example.org",
+        "admin.trust": "admin.trust.ops.example.org",
+        "crls": "crls.prod.example.org",
+    }
     return known.get(name, placed(name))
 
 

@@ -9,25 +9,26 @@ from pdp.config.load import load_identity_settings, load_settings
 from pdp.config.unsafe import problems
 from pdp.diagnostics import Source, render
 from pdp.vocabulary import EvidenceKind
+from tests.docs.session import Session, steps
 from tests.docs.sets import Block, blocks, load
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "identity.md").read_text(encoding="utf-8")
 ENTRIES = [block for block in blocks(PAGE) if block.info.startswith("policy")]
 SETTINGS = [block for block in blocks(PAGE) if block.info == "toml"]
+MACHINES = PAGE.partition("### A machine without anything")[2]
 SET = """language 1
 trust domain prod = "prod.example.org"
 service payments {}
 """
 
+assert len(steps(MACHINES)) > 10, "no commands found: this would pass by testing nothing"
 assert len(ENTRIES) > 4, "no entries found: this would pass by testing nothing"
 assert SETTINGS, "no settings found: this would pass by testing nothing"
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"line-{entry.line}")
 def test_an_entry_loads_and_gives_rights(entry: Block) -> None:
-    assert entry.info == "policy fragment"
-
     result = load({"first.policy": SET, "example.policy": f"language 1\n{entry.text}"})
 
     assert result.snapshot is not None, "\n".join(render(d, result.sources) for d in result.diagnostics)
@@ -61,3 +62,16 @@ def test_every_kind_of_evidence_is_on_the_page(page: str) -> None:
     named = set(re.findall(r"`([a-z-]+)`", (DOCS / page).read_text(encoding="utf-8")))
 
     assert {"user-token", *(kind.value for kind in EvidenceKind)} <= named
+
+
+def test_a_machine_without_anything_gets_an_identity_as_written(tmp_path: Path) -> None:
+    operations = (DOCS / "operations.md").read_text(encoding="utf-8")
+    first = operations.partition("## First configuration")[2].partition("\n## ")[0]
+    session = Session(tmp_path, after={})
+    try:
+        session.follow(first)
+        session.follow(MACHINES)
+    finally:
+        session.stop()
+
+    assert "Traceback" not in session.log

@@ -581,7 +581,7 @@ DAMAGES = {
     "root.pem": {
         "empty": (b"", "there is no certificate in it"),
         "of others": (authority("stranger", uris=[f"spiffe://{DOMAIN}"]).pem, "does not lead to a root"),
-        "without a name": (authority("stranger").pem, "was not made by `pdp pki init`"),
+        "without a name": (authority("stranger").pem, "this authority is for DNS identities"),
         "a leaf": (leaf(None).pem, "was not made by `pdp pki init`"),
         "a workload": (authority("x", uris=[WEB]).pem, "was not made by `pdp pki init`"),
     },

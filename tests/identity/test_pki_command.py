@@ -92,9 +92,12 @@ MISTAKES = {
     "no SPIFFE ID": ("issue", "web"),
     "no trust domain": ("init",),
     "unknown option": ("init", "--trust-domain", DOMAIN, "--force"),
-    "unknown command": ("revoke", "web"),
+    "unknown command": ("renew", "web"),
     "not a trust domain": ("init", "--trust-domain", "a/b"),
     "not a SPIFFE ID": ("issue", "web", "--spiffe-id", "web"),
+    "no identity": ("issue", "web"),
+    "neither kind of identity": ("init",),
+    "both kinds of identity": ("init", "--trust-domain", DOMAIN, "--dns-identities"),
     "another trust domain": ("issue", "web", "--spiffe-id", "spiffe://other.test/x"),
     "a name with a separator": ("issue", "../web", "--spiffe-id", WEB),
     "the root's name": ("issue", "root", "--spiffe-id", WEB),
@@ -178,3 +181,27 @@ def test_no_argument_whatever_ends_in_a_traceback_or_outside_the_folder(
     assert done.exit_code in {0, 2, 3}
     assert done.exception is None or isinstance(done.exception, SystemExit)
     assert [path.name for path in folder.parent.iterdir()] == ["pki"]
+
+
+def test_revocations_are_told_and_written(folder: Path) -> None:
+    run("issue", "--dir", folder, "web", "--spiffe-id", WEB)
+    serial = x509.load_pem_x509_certificate((folder / "web.pem").read_bytes()).serial_number
+
+    revoked = run("revoke", "--dir", folder, "web")
+    again = run("crl", "--dir", folder, "--ttl", "2d", "--json")
+
+    assert revoked.exit_code == again.exit_code == 0
+    assert f"revoked the serial number {serial:x}" in revoked.output.replace("number 0", "number ")
+    assert f"lists {folder / 'crl.pem'}" in revoked.output
+    answer = json.loads(again.stdout)
+    assert (answer["lists"], answer["revoked"]) == (str(folder / "crl.pem"), None)
+    assert datetime.fromisoformat(answer["valid_until"]) > datetime.now(UTC) + timedelta(days=1)
+    assert run("revoke", "--dir", folder, "nobody").exit_code == 3
+
+
+def test_an_authority_for_machines(tmp_path: Path) -> None:
+    made = run("init", "--dir", tmp_path / "m", "--dns-identities")
+    issued = run("issue", "--dir", tmp_path / "m", "db", "--dns", "DB.example.org", "--ip", "127.0.0.1")
+
+    assert "made root: dns:\n" in made.output
+    assert "issued db: dns:db.example.org\n" in issued.output

@@ -5,8 +5,23 @@ from pathlib import Path
 
 import pytest
 
+from pdp.adapters.tls import ServerTls, read_credential
 from pdp.config.model import Settings
-from pdp.process.parcel import _pack, pack_settings, unpack_settings
+from pdp.identity.quarantine.lists import read_quarantine, write_quarantine
+from pdp.identity.tokens.issuer import TokenTrust
+from pdp.identity.trust import DNS, TrustStore
+from pdp.process.parcel import (
+    Believed,
+    _pack,
+    pack_settings,
+    pack_trust,
+    renew_trust,
+    unpack_settings,
+    unpack_trust,
+)
+from tests.e2e.running import PROD, Pki
+from tests.identity.mint import authority, leaf
+from tests.identity.revoking import crl
 
 CALLER = "spiffe://prod.example.org/ns/bench/sa/pep"
 
@@ -34,3 +49,34 @@ def test_what_cannot_be_packed_leaves_no_file_open() -> None:
         _pack(object())
 
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_trust_arrives_with_its_roots_of_machines_and_its_revocation_lists(tmp_path: Path) -> None:
+    pki = Pki(tmp_path)
+    machines = authority("machines")
+    web = leaf(pki.root)
+    trusts = [
+        TrustStore(
+            domains={PROD: (pki.root.certificate,)},
+            dns=(machines.certificate,),
+            crls={PROD: lists, DNS: (crl(machines),)},
+        )
+        for lists in ((crl(pki.root),), (crl(pki.root, web), crl(machines, web)))
+    ]
+    credential = read_credential(tmp_path / "server.pem", tmp_path / "server-key.pem")
+    tls, believed = (
+        ServerTls(credential, trusts[0]),
+        Believed(TokenTrust(), read_quarantine(write_quarantine([]))),
+    )
+    first = pack_trust(tls, believed)
+    tls.replace_trust(trusts[1])
+    second = pack_trust(tls, believed)
+
+    arrived, _ = unpack_trust(first)
+    assert arrived is not None
+    assert arrived.trust() == trusts[0]
+    renew_trust(arrived, second)
+    assert arrived.trust() == trusts[1]
+    assert [each.revoked for each in arrived.trust().crls[PROD]] == [{web.certificate.serial_number}] * 2
+    for file in (first, second):
+        os.close(file)

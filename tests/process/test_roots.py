@@ -9,7 +9,7 @@ from pdp.adapters.tls import ServerTls, read_credential
 from pdp.counters import Counters
 from pdp.identity.bundle import LiveBundles, SpiffeBundle, with_live
 from pdp.identity.tokens.jwks import KeySet
-from pdp.identity.trust import load_trust
+from pdp.identity.trust import TrustFiles, load_trust
 from pdp.process.parts import clock
 from pdp.process.roots import Roots
 from pdp.service.metrics import Metrics
@@ -31,7 +31,7 @@ class World:
         self.handed_on: list[str] = []
         self.fails = False
         self.roots = Roots(
-            self.tls, {PROD: self.file}, self.live,
+            self.tls, TrustFiles({PROD: self.file}), self.live,
             renewed=self.renewed, restate=self.stated.append, metrics=Metrics(Counters()), clock=clock,
             say=self.said.append,
         )  # fmt: skip
