@@ -78,7 +78,7 @@ def identity() -> None:
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Settings that say whom we believe: `issuers`, `jwt_bundles`, `clusters` and `trust`.",
+    help="Settings that say whom we believe: `issuers`, `jwt_bundles`, `clusters`, `trust`, `dns`, `crls`.",
 )
 @click.option("--at", type=INSTANT, metavar="INSTANT", help="When. Default: now.")
 @click.option(

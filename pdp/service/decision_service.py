@@ -164,7 +164,10 @@ class DecisionService:
             NotPermittedError: The caller's certificate has expired, or no entry names it.
         """
         if now > caller.not_after:
-            raise NotPermittedError("caller_expired", "the certificate of this caller has expired")
+            message = (
+                "the certificate of this caller has expired, or the revocation list of its authority has"
+            )
+            raise NotPermittedError("caller_expired", message)
         self.require_free(caller, now)
         key = (caller.fingerprint, caller.epoch, published.number)
         rights = self._rights.get(key)

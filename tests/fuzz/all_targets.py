@@ -14,6 +14,7 @@ from tests.fuzz.targets import (
     quarantine,
     questions,
     requests,
+    revocation,
     settings,
     tokens,
 )
@@ -21,7 +22,7 @@ from tests.fuzz.targets import (
 __all__ = ["ALL"]
 
 _MODULES: Final = (
-    policies, questions, requests, settings, certificates, tokens, quarantine, bundles,
-    clusters, forwarded, http, local,
+    policies, questions, requests, settings, certificates, revocation, tokens, quarantine,
+    bundles, clusters, forwarded, http, local,
 )  # fmt: skip
 ALL: Final[dict[str, Target[Any]]] = {target.name: target for each in _MODULES for target in each.TARGETS}

@@ -1,5 +1,6 @@
 """Which revocation lists are read: complete ones of one authority, in which everything is understood."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pdp.identity.crl import CrlError, crls_in, read_crl
 from pdp.limits import MAX_CRLS
+from tests.fuzz.der import Node, read_all
 from tests.identity.mint import DAY, NOW, authority, leaf
 from tests.identity.revoking import crl, crl_pem
 
@@ -99,36 +101,31 @@ def test_what_is_not_critical_is_of_no_consequence() -> None:
     assert crl(ROOT, WEB, extra=extra, of_entries=of_entries).revoked == {WEB.certificate.serial_number}
 
 
-def test_a_list_without_an_end_is_refused() -> None:
-    """RFC 5280 demands one and the library writes none without: taken out of the bytes."""
-    der = x509.load_pem_x509_crl(crl_pem(ROOT)).public_bytes(Encoding.DER)
-    end = b"\x17\x0d" + (NOW + DAY).strftime("%y%m%d%H%M%SZ").encode()
-    whole = content(der)
-    signed = tlv(content(whole))
-    assert whole.startswith(signed)
-    assert signed.count(end) == 1
+def rewritten(der: bytes, change: Callable[[list[Node]], None]) -> bytes:
+    """A list whose members are changed, as the library writes none."""
+    (tree,) = read_all(der)
+    assert tree.children is not None
+    members = tree.children[0].children
+    assert members is not None
+    change(members)
+    return tree.encode()
 
-    without = tlv(tlv(content(signed).replace(end, b"")) + whole[len(signed) :])
+
+def test_a_list_without_an_end_is_refused() -> None:
+    def take_out(members: list[Node]) -> None:
+        assert [members[number].tag for number in (3, 4)] == [0x17, 0x17]
+        del members[4]
 
     with pytest.raises(CrlError, match="until when it holds"):
-        read_crl(without)
+        read_crl(rewritten(crl(ROOT).der, take_out))
 
 
-def content(der: bytes) -> bytes:
-    """What the first sequence of some DER holds."""
-    size, start = der[1], 2
-    if size > 0x7F:
-        start += size - 0x80
-        size = int.from_bytes(der[2:start])
-    return der[start : start + size]
+def test_a_list_that_ends_before_it_begins_is_refused() -> None:
+    def swap(members: list[Node]) -> None:
+        members[3], members[4] = members[4], members[3]
 
-
-def tlv(body: bytes) -> bytes:
-    """A sequence."""
-    size = len(body)
-    if size < 0x80:
-        return bytes([0x30, size]) + body
-    return bytes([0x30, 0x82]) + size.to_bytes(2) + body if size > 0xFF else bytes([0x30, 0x81, size]) + body
+    with pytest.raises(CrlError, match="ends before it begins"):
+        read_crl(rewritten(crl(ROOT).der, swap))
 
 
 def test_a_weak_digest_is_refused() -> None:

@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from pdp.identity.caller import Caller
 from pdp.identity.crl import RevocationList
+from pdp.identity.revocation import is_of
 from pdp.identity.trust import DNS, TrustStore, trust_warnings
 from pdp.identity.x509 import Refusal, UntrustedCertificateError, verify_caller
 from tests.identity.mint import DAY, DOMAIN, NOW, Party, authority, leaf, usage
@@ -95,7 +96,12 @@ def test_the_newest_list_that_has_begun_counts() -> None:
 
 
 def test_of_two_lists_of_one_instant_both_count() -> None:
+    longer = crl(MIDDLE, end=NOW + timedelta(hours=5))
+
     assert refused(crl(MIDDLE), crl(MIDDLE, WEB, end=NOW + 2 * DAY)) is Refusal.REVOKED
+    assert verify(crl(MIDDLE, end=NOW + timedelta(hours=2)), longer).not_after == round(
+        (NOW + timedelta(hours=2)).timestamp() * 1000
+    )
 
 
 def test_authorities_of_one_name_and_two_keys_have_two_lists() -> None:
@@ -155,3 +161,9 @@ def test_what_is_doubtful_about_lists_is_told() -> None:
     assert foreign.startswith(
         "the revocation list of `CN=root` is not signed by the root of that name: nothing"
     )
+
+
+def test_a_list_is_its_authority_s_by_name_and_key() -> None:
+    assert is_of(crl(MIDDLE), MIDDLE.certificate)
+    assert not is_of(crl(ROOT, key=MIDDLE.key), MIDDLE.certificate)
+    assert not is_of(crl(MIDDLE, key=ROOT.key), MIDDLE.certificate)

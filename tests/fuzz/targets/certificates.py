@@ -23,7 +23,7 @@ from tests.fuzz.mutate import ODD_BYTES, Mutator
 from tests.identity.agent import pkcs8
 from tests.identity.mint import DAY, DOMAIN, NOW, WEB, Party, authority, leaf, usage
 
-__all__ = ["TARGETS"]
+__all__ = ["TARGETS", "InStructure", "signed", "to_be_signed"]
 
 # Of keys that are the same in every run: an input that failed is to fail again.
 _KEYS: Final = [ec.derive_private_key(number, ec.SECP256R1()) for number in (11, 12, 13)]
@@ -34,7 +34,7 @@ _ECDSA_WITH_SHA256: Final = bytes.fromhex("300a06082a8648ce3d040302")
 _SERIAL: Final = b"\x11" * 16
 
 
-def _to_be_signed(party: Party) -> bytes:
+def to_be_signed(party: Party) -> bytes:
     """What is signed of a certificate, with a serial number that is the same in every run."""
     (tree,) = read_all(party.certificate.tbs_certificate_bytes)
     assert tree.children is not None
@@ -42,7 +42,7 @@ def _to_be_signed(party: Party) -> bytes:
     return tree.encode()
 
 
-def _signed(tbs: bytes, key: ec.EllipticCurvePrivateKey) -> bytes:
+def signed(tbs: bytes, key: ec.EllipticCurvePrivateKey) -> bytes:
     """A certificate: an authority signs what it is given."""
     signature = key.sign(tbs, ec.ECDSA(hashes.SHA256()))
     bits = Node(0x03, b"\0" + signature).encode()
@@ -64,9 +64,9 @@ def _chain(data: bytes) -> Hashable:
     """A leaf and an intermediate, signed: a caller whose name, uses and dates stand there, or a refusal."""
     leaf_tbs, *more = _parts(data)
     middle_tbs = more[0] if more else _SEEDS[0]
-    shown = _signed(leaf_tbs, _KEYS[1])
+    shown = signed(leaf_tbs, _KEYS[1])
     try:
-        caller = verify_caller(shown, [_signed(middle_tbs, _KEYS[0]), *more[1:3]], _TRUST, NOW)
+        caller = verify_caller(shown, [signed(middle_tbs, _KEYS[0]), *more[1:3]], _TRUST, NOW)
     except UntrustedCertificateError as error:
         assert error.message == escape(error.message)
         assert error.message
@@ -163,7 +163,7 @@ def _instant(date: Node) -> datetime:
 
 def _roots(data: bytes) -> Hashable:
     """A file of roots, each signed: a trust store about which all can be said, or a refusal."""
-    pem = b"# roots\n" + b"".join(_pem(_signed(tbs, _KEYS[0])) for tbs in _parts(data)[:4])
+    pem = b"# roots\n" + b"".join(_pem(signed(tbs, _KEYS[0])) for tbs in _parts(data)[:4])
     return _trusted(pem)
 
 
@@ -277,9 +277,9 @@ def _signers() -> Iterator[Party]:
     yield authority("intermediate", _ROOT, key=_KEYS[1], uris=[WEB])
 
 
-_SEEDS: Final = (_to_be_signed(_MIDDLE), _to_be_signed(_ROOT))
+_SEEDS: Final = (to_be_signed(_MIDDLE), to_be_signed(_ROOT))
 _CHAINS: Final = tuple(
-    _to_be_signed(below) + _to_be_signed(above)
+    to_be_signed(below) + to_be_signed(above)
     for number, below in enumerate(_leaves())
     for above in (_signers() if number < 2 else (_MIDDLE,))
 )
@@ -298,7 +298,7 @@ _TEXTS: Final = (
 )
 
 
-class _InStructure:
+class InStructure:
     """Mostly changes of the structure, sometimes of bytes."""
 
     def __init__(self, seeds: Sequence[bytes]) -> None:
@@ -309,8 +309,8 @@ class _InStructure:
 
 
 TARGETS: Final = (
-    Target(name="chains", seeds=_CHAINS, mutate=_InStructure(_CHAINS), check=_chain, examples=5000, weight=2),
-    Target(name="roots", seeds=(*_SEEDS, *_CHAINS), mutate=_InStructure(_SEEDS), check=_roots, examples=1000),
+    Target(name="chains", seeds=_CHAINS, mutate=InStructure(_CHAINS), check=_chain, examples=5000, weight=2),
+    Target(name="roots", seeds=(*_SEEDS, *_CHAINS), mutate=InStructure(_SEEDS), check=_roots, examples=1000),
     Target(
         name="delivered",
         seeds=_DELIVERED,
