@@ -14,6 +14,9 @@ MAX_CHAIN_CERTIFICATES: Final = 8  # leaf included: nested authorities and a roo
 MAX_TRUST_FILE_BYTES: Final = 1024 * 1024  # the same as for a bundle that is fetched
 MAX_ROOTS_PER_TRUST_DOMAIN: Final = 64  # each may cost a signature check per verification
 MAX_CRLS: Final = 64  # of one trust domain: one for each authority that signs leaves, and for its root
+CRL_LEEWAY_SECONDS: Final = (
+    60.0  # an authority's clock may be ahead: else each new list cuts off for that long
+)
 MAX_CRL_SIGNATURES: Final = 1024  # of lists, that are remembered: each by one authority
 
 # -- tokens ------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ for the whole would let revoked certificates pass.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
 from pdp.diagnostics import escape
-from pdp.limits import MAX_CRLS
+from pdp.limits import CRL_LEEWAY_SECONDS, MAX_CRLS
 
 __all__ = ["CrlError", "RevocationList", "crls_in", "read_crl"]
 
@@ -67,6 +67,11 @@ class RevocationList:
     next_update: datetime = field(compare=False)
     authority_key: bytes | None = field(compare=False)
     revoked: frozenset[int] = field(compare=False, repr=False)
+
+    @property
+    def begins(self) -> datetime:
+        """From when it counts: a little earlier, since what is revoked then is no less so before."""
+        return self.this_update - timedelta(seconds=CRL_LEEWAY_SECONDS)
 
     @property
     def der(self) -> bytes:

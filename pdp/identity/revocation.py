@@ -79,9 +79,9 @@ def _check(
             issuer,
             "has no list of its own: the lists in its name are signed by another key, or it may sign none",
         )
-    begun = [each for each in theirs if each.this_update <= now]
+    begun = [each for each in theirs if each.begins <= now]
     if not begun:
-        begins = min(each.this_update for each in theirs)
+        begins = min(each.begins for each in theirs)
         _unknown(issuer, f"has a list that holds only from {begins:%Y-%m-%dT%H:%M:%SZ}")
     newest = max(each.this_update for each in begun)
     current = [each for each in begun if each.this_update == newest]

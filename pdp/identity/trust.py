@@ -277,9 +277,9 @@ def _crl_warnings(owner: str, lists: tuple[RevocationList, ...], now: datetime) 
         if now > each.next_update
     ]
     return ended + [
-        f"the revocation list of `{each.shown}` of {owner} holds from {each.this_update:%Y-%m-%dT%H:%M:%SZ}"
+        f"the revocation list of `{each.shown}` of {owner} holds from {each.begins:%Y-%m-%dT%H:%M:%SZ}"
         for each in lists
-        if now < each.this_update
+        if now < each.begins
     ]
 
 

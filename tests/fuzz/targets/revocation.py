@@ -55,7 +55,7 @@ def _list(data: bytes) -> Hashable:
         return error.code, wording(error.message)
     if found.issuer == _MIDDLE.certificate.subject:
         assert _LEAF.certificate.serial_number not in _serials(data)
-        assert found.this_update <= NOW <= found.next_update
+        assert found.begins <= NOW <= found.next_update
         assert caller.not_after <= found.next_update.timestamp() * 1000
     return "passes", found.issuer == _MIDDLE.certificate.subject
 
