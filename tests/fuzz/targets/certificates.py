@@ -247,7 +247,7 @@ def _elements(data: bytes) -> list[bytes]:
 def _unproven(*parties: Party) -> bytes:
     """Certificates with a signature that is the same in every run; nobody looks at it."""
     bits = Node(0x03, b"\0" + b"\x30\x06\x02\x01\x01\x02\x01\x01").encode()
-    return b"".join(Node(0x30, _to_be_signed(each) + _ECDSA_WITH_SHA256 + bits).encode() for each in parties)
+    return b"".join(Node(0x30, to_be_signed(each) + _ECDSA_WITH_SHA256 + bits).encode() for each in parties)
 
 
 # -- targets ---------------------------------------------------------------------------
@@ -314,7 +314,7 @@ TARGETS: Final = (
     Target(
         name="delivered",
         seeds=_DELIVERED,
-        mutate=_InStructure(_DELIVERED),
+        mutate=InStructure(_DELIVERED),
         check=_delivered,
         examples=2000,
     ),
