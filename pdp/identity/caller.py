@@ -52,4 +52,4 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     not_after: Millis
     epoch: int
-    serial: str = ""
+    serial: str

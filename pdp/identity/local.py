@@ -52,4 +52,5 @@ def _caller(identity: Principal, known: str) -> LocalCaller:
         fingerprint=f"{known} {identity.id}",
         not_after=_NEVER,
         epoch=0,
+        serial="",
     )

@@ -17,7 +17,7 @@ from pdp.service.gate import Gate
 
 SOMEBODY = Caller(
     kind=CallerKind.SPIFFE, id="spiffe://a.test/x", trust_domain="a.test", segments=("x",), fingerprint="00",
-    not_after=1 << 60, epoch=1,
+    not_after=1 << 60, epoch=1, serial="",
 )  # fmt: skip
 
 

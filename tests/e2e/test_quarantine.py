@@ -19,7 +19,6 @@ from tests.identity.publishing import publishing
 from tests.identity.tokens import ISSUER
 
 WORKERS = pytest.mark.parametrize("workers", ["1", "2"])
-ALICE = {"jwt": user_token(jti="token-7")}
 
 
 def answers(at: Evidencing, caller: str = "gateway", /, **what: Any) -> set[str]:
@@ -35,7 +34,7 @@ def test_each_kind_of_entry_holds_within_a_second_everywhere(pki: Pki, tmp_path:
         serial = f"{load_pem_x509_certificate(leaf.encode()).serial_number:x}"
         asserted: dict[str, Any] = {}
         by_token, by_leaf = {"principal": {"jwt": svid(jti="svid-1")}}, {"principal": {"certificate": leaf}}
-        for_alice = {"principal": xfcc(), "path": "/v1/mine", "user": ALICE}
+        for_alice = {"principal": xfcc(), "path": "/v1/mine", "user": {"jwt": user_token(jti="token-7")}}
         said_alice = {"path": "/v1/mine", "user": {"issuer": ISSUER, "subject": "alice"}}
         for named, caller, hit, free in (
             ({"spiffe_id": WEB}, "pep", asserted, None),

@@ -18,6 +18,7 @@ def caller(**changed: object) -> Caller:
         "fingerprint": "00" * 32,
         "not_after": 1_000,
         "epoch": 7,
+        "serial": "0a",
     }
     return Caller(**(fields | changed))  # type: ignore[arg-type]
 

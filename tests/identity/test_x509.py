@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pdp.identity.caller import Caller, CallerKind
+from pdp.identity.certificates import serial_text
 from pdp.identity.trust import TrustStore
 from pdp.identity.x509 import Refusal, UntrustedCertificateError, verify_caller
 from pdp.limits import MAX_CERTIFICATE_BYTES, MAX_CHAIN_CERTIFICATES
@@ -88,6 +89,7 @@ def test_chain_to_the_roots_of_its_own_trust_domain_makes_a_caller() -> None:
         fingerprint=web.certificate.fingerprint(hashes.SHA256()).hex(),
         not_after=int((NOW + DAY).timestamp()) * 1000,
         epoch=SPIFFE_ONLY.epoch,
+        serial=serial_text(web.certificate.serial_number),
     )
 
 

@@ -29,6 +29,7 @@ def caller(text="prod/pep"):
         fingerprint="0" * 64,
         not_after=NOW,
         epoch=1,
+        serial="",
     )
 
 

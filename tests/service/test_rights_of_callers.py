@@ -52,7 +52,7 @@ def load(text: str = POLICY) -> tuple[Loader, Snapshot]:
 def caller(path: str, **changes: Any) -> Caller:
     made = Caller(
         kind=CallerKind.SPIFFE, id=f"spiffe://prod.example.org/{path}", trust_domain="prod.example.org",
-        segments=tuple(path.split("/")), fingerprint=path, not_after=NOW + 60_000, epoch=1,
+        segments=tuple(path.split("/")), fingerprint=path, not_after=NOW + 60_000, epoch=1, serial="",
     )  # fmt: skip
     return msgspec.structs.replace(made, **changes)
 
