@@ -46,6 +46,7 @@ TARGETS = (
     "pdp/identity/chain.py",
     "pdp/identity/federation",
     "pdp/identity/forwarded",
+    "pdp/identity/quarantine",
     "pdp/identity/tokens",
     "pdp/compiler",
     "pdp/paths",
@@ -161,6 +162,11 @@ TESTS = {
         "tests/identity/test_x509.py",
         "tests/identity/test_chain.py",
         "tests/identity/test_x509_fuzz.py",
+    ),
+    "pdp/identity/quarantine": (
+        "tests/identity/test_quarantine.py",
+        "tests/service/test_quarantined.py",
+        "tests/identity/test_explained_quarantine.py",
     ),
     "pdp/identity/federation": (
         "tests/identity/test_bundle_document.py",
