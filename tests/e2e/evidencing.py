@@ -56,7 +56,7 @@ CALLERS = {"gateway": EDGE, **{name: f"spiffe://{PROD}/ns/edge/sa/{name}" for na
 
 def _times(**more: Any) -> dict[str, Any]:
     now = int(time.time())
-    return {"exp": now + 300, "iat": now - 10, **more}
+    return {"exp": now + 3600, "iat": now - 10, **more}
 
 
 def user_token(kid: str = "one", which: int = 0, **more: Any) -> str:
