@@ -44,7 +44,7 @@ def test_settings_can_be_pasted(block: Block) -> None:
 
 
 def test_the_settings_of_clusters_are_for_the_audience_of_the_volume() -> None:
-    texts = [block.text for block in blocks(PAGE) if block.info == "toml fragment"]
+    texts = [block.text for block in blocks(PAGE) if "[clusters" in block.text]
     found = [load_identity_settings(Source(path="pdp.toml", text=text), {}).settings for text in texts]
     audience = re.search(r"audience: (\S+),", PAGE)
 
@@ -74,3 +74,35 @@ def test_a_machine_without_anything_gets_an_identity_as_written(tmp_path: Path) 
         session.stop()
 
     assert "Traceback" not in session.log
+
+
+KINDS = (
+    "Istio",
+    "Linkerd",
+    "Consul",
+    "SPIRE on machines",
+    "nginx",
+    "AWS ALB",
+    "Plain Kubernetes",
+    "A machine",
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_deployment_says_its_evidence_its_settings_and_who_is_trusted(kind: str) -> None:
+    (section,) = re.findall(rf"^### {kind}[^\n]*\n(.*?)(?=^### |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+
+    assert re.search(r"^caller ", section, re.MULTILINE)
+    assert "configuration.md#" in section or "ettings" in section or "[trust]" in section
+    said = " ".join(section.split())
+    assert " Trusted: " in said
+    assert " Not trusted: " in said
+
+
+def test_fragments_of_settings_are_settings() -> None:
+    texts = [block.text for block in blocks(PAGE) if block.info == "toml fragment"]
+
+    assert len(texts) > 2
+    for text in texts:
+        found = load_identity_settings(Source(path="pdp.toml", text=text), {})
+        assert found.settings is not None, found.diagnostics
