@@ -16,16 +16,14 @@ from pdp.identity.bundle import LiveBundles
 from pdp.identity.trust import TrustStore
 from pdp.process.administering import follow_admins, make_admin
 from pdp.process.answering import make_grpc, make_listener, make_log, make_service, make_verifier
+from pdp.process.believing import Believing
 from pdp.process.cannot_start import CannotStartError
-from pdp.process.circumstances import Circumstances
 from pdp.process.edits import outcome
-from pdp.process.federation import Federation
 from pdp.process.hangup import Hangups
 from pdp.process.kept import Kept
 from pdp.process.local import local_of, require_entry, shown_at
 from pdp.process.parts import (
     Say,
-    clock,
     make_digest_key,
     make_health,
     make_tls,
@@ -36,9 +34,7 @@ from pdp.process.parts import (
 )
 from pdp.process.policies import follow_policies, make_publisher, unknown_services
 from pdp.process.quarantine import QuarantineList
-from pdp.process.renewal import follow_files
 from pdp.process.retune import retune
-from pdp.process.token_keys import TokenKeys
 from pdp.process.workload_api import WorkloadApi
 from pdp.service.decision_service import DecisionService
 from pdp.service.health import Health
@@ -78,10 +74,9 @@ def serve_alone(  # noqa: PLR0913 -- all by keyword but three
         kept = None if settings.policies.compiled is None else Kept(settings.policies.compiled, say)
         counters = Counters()
         metrics = Metrics(counters)
-        keys = TokenKeys(settings, metrics, say, live)
-        quarantine = QuarantineList(settings.quarantine, metrics, say)
-        circumstances = Circumstances(trust.digest, keys.trust.digest, quarantine.current.digest)
-        publisher = make_publisher(bundle, circumstances.name, told=told, kept=kept)
+        believing = Believing(settings, tls, trust, live, agent, metrics=metrics, say=say)
+        keys, quarantine = believing.keys, believing.quarantine
+        publisher = make_publisher(bundle, believing.circumstances, told=told, kept=kept)
         require_entry(local, publisher)
         for warning in unknown_services(settings, publisher):
             say(warning)
@@ -105,23 +100,7 @@ def serve_alone(  # noqa: PLR0913 -- all by keyword but three
             settings, held, tls, quarantine, publisher=publisher, service=service, health=health, say=say
         )
         server = make_listener(settings, peers_of(local, tls), service, health, beside)
-        held.enter_context(
-            _follow(
-                settings,
-                tls,
-                live,
-                agent,
-                keys,
-                quarantine,
-                circumstances,
-                publisher=publisher,
-                service=service,
-                say=say,
-            )
-        )
-        held.enter_context(
-            Federation(settings.federation, tls, trust, live, metrics=metrics, say=say).follow()
-        )
+        held.enter_context(believing.follow(hand_on=service.revisions.recheck, restate=publisher.restate))
         held.callback(follow_policies(settings.policies.path, bundle, publisher, say).stop)
         where = shown_at(listener, plaintext=local is not None)
 
@@ -171,44 +150,3 @@ def _beside(  # noqa: PLR0913 -- what each of them is made of
     if settings.grpc is not None and tls is not None:
         beside.append(make_grpc(parse_address(settings.grpc.listen), tls, service, say))
     return beside
-
-
-def _follow(  # noqa: PLR0913 -- what is followed, and who is told
-    settings: Settings,
-    tls: ServerTls | None,
-    live: LiveBundles,
-    agent: WorkloadApi | None,
-    keys: TokenKeys,
-    quarantine: QuarantineList,
-    circumstances: Circumstances,
-    *,
-    publisher: Publisher,
-    service: DecisionService,
-    say: Say,
-) -> ExitStack:
-    """Keep certificates, roots, keys and the quarantine as their sources are, until this is closed."""
-    following = ExitStack()
-    if tls is not None:
-        renewal = follow_files(
-            settings,
-            tls,
-            live,
-            renewed=lambda: None,  # the listeners are told by `tls` itself
-            restate=lambda digest: circumstances.of_roots(digest, publisher.restate),
-            metrics=service.metrics,
-            clock=clock,
-            say=say,
-        )
-        following.enter_context(renewal)
-    if agent is not None:
-        following.enter_context(agent.follow(tls, lambda: None, service.metrics))
-    following.enter_context(
-        keys.follow(lambda: circumstances.of_tokens(lambda: keys.trust.digest, publisher.restate))
-    )
-    following.enter_context(
-        quarantine.follow(
-            hand_on=service.revisions.recheck,
-            name=lambda: circumstances.of_quarantine(lambda: quarantine.current.digest, publisher.restate),
-        )
-    )
-    return following

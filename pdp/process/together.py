@@ -21,11 +21,10 @@ from pdp.identity.quarantine.lists import QuarantineError
 from pdp.identity.trust import TrustStore
 from pdp.limits import DRAIN_SECONDS, WORKER_BEAT_SECONDS
 from pdp.process.administering import follow_admins, make_admin
+from pdp.process.believing import Believing
 from pdp.process.cannot_start import CannotStartError
-from pdp.process.circumstances import Circumstances
 from pdp.process.colleague import Colleague, start
 from pdp.process.edits import outcome
-from pdp.process.federation import Federation
 from pdp.process.forks import Forks
 from pdp.process.hangup import Hangups
 from pdp.process.images import ImageShelf, Parcel
@@ -33,10 +32,9 @@ from pdp.process.kept import Kept
 from pdp.process.local import local_of, require_entry, shown_at
 from pdp.process.messages import Begin, Look
 from pdp.process.panel import Panel
-from pdp.process.parcel import Believed, pack_settings, pack_trust
+from pdp.process.parcel import pack_settings, pack_trust
 from pdp.process.parts import (
     Say,
-    clock,
     make_digest_key,
     make_health,
     make_tls,
@@ -46,9 +44,6 @@ from pdp.process.parts import (
     take_http,
 )
 from pdp.process.policies import follow_policies, make_publisher, unknown_services
-from pdp.process.quarantine import QuarantineList
-from pdp.process.renewal import follow_files
-from pdp.process.token_keys import TokenKeys
 from pdp.process.workers import Version, Workers
 from pdp.process.workload_api import WorkloadApi
 from pdp.service.metrics import Metrics
@@ -112,7 +107,6 @@ class _Supervisor:
         hangups: Hangups,
     ) -> None:
         self._settings, self._held, self._ready, self._say = settings, held, ready, say
-        self._live, self._agent = live, agent
         self._hangups = hangups
         self._forks = forks
         self._listener = take_http(settings, held)
@@ -122,26 +116,18 @@ class _Supervisor:
         )
         self._grpc = None if settings.grpc is None else self._reserve(settings.grpc.listen)
         self._digest_key = make_digest_key(settings)
-        self._tls = make_tls(
-            settings, trust, None if agent is None else agent.credential
-        )  # answers nobody: its files are followed, and told of
+        # It answers nobody: its files are followed, and told of.
+        self._tls = make_tls(settings, trust, None if agent is None else agent.credential)
         peers_of(self._local, self._tls)
         self._panel = Panel.make(settings.process.workers + 1)
         self._metrics = Metrics(self._panel.counters(settings.process.workers))
-        self._keys = TokenKeys(settings, self._metrics, say, self._live)
-        self._federation = Federation(
-            settings.federation, self._tls, trust, live, metrics=self._metrics, say=say
-        )
-        self._quarantine = QuarantineList(settings.quarantine, self._metrics, say)
-        self._circumstances = Circumstances(
-            trust.digest, self._keys.trust.digest, self._quarantine.current.digest
-        )
+        self._believing = Believing(settings, self._tls, trust, live, agent, metrics=self._metrics, say=say)
         self._bundle = read_bundle(settings.policies.path)
         compiled = settings.policies.compiled
         self._kept = None if compiled is None else Kept(compiled, say)
         self._publisher = make_publisher(
             self._bundle,
-            self._circumstances.name,
+            self._believing.circumstances,
             told=[lambda event: self._metrics.reloaded(outcome(event)), edited],
             change_over=self._change_over,
             kept=self._kept,
@@ -164,7 +150,7 @@ class _Supervisor:
             self._settings,
             self._take(admin.listen, "`admin.listen`"),
             self._tls,
-            self._quarantine,
+            self._believing.quarantine,
             self._publisher,
             self._say,
         )
@@ -177,9 +163,8 @@ class _Supervisor:
     def _reserve(self, address: str) -> socket.socket:
         """Keep an address for workers that bind it themselves; nothing is accepted on it here."""
         host, port = parse_address(address)
-        taken = take_address(
-            Address(host, port), "--grpc HOST:PORT"
-        )  # not by somebody else, who would get a share
+        # Not by somebody else, who would get a share.
+        taken = take_address(Address(host, port), "--grpc HOST:PORT")
         host, port = taken.getsockname()[:2]
         taken.close()
         return self._held.enter_context(closing(bind(host, port, shared=True)))
@@ -210,7 +195,7 @@ class _Supervisor:
             await probes.start()
         with suppress(QuarantineError):  # told once it is followed
             # It may have changed while policies were compiled: nobody answers by what it was before.
-            await asyncio.to_thread(self._quarantine.reread)
+            await asyncio.to_thread(self._believing.quarantine.reread)
         self._workers.start()
         confirming = asyncio.create_task(self._confirm())
         following = await asyncio.to_thread(self._follow)
@@ -240,23 +225,7 @@ class _Supervisor:
     def _follow(self) -> ExitStack:
         """Publish what changes, until what is returned is closed."""
         following = ExitStack()
-        if self._tls is not None:
-            renewal = follow_files(
-                self._settings,
-                self._tls,
-                self._live,
-                renewed=self._renew,
-                restate=lambda digest: self._circumstances.of_roots(digest, self._publisher.restate),
-                metrics=self._metrics,
-                clock=clock,
-                say=self._say,
-            )
-            following.enter_context(renewal)
-        following.enter_context(self._keys.follow(self._renew_keys))
-        following.enter_context(self._quarantine.follow(hand_on=self._renew, name=self._name_quarantine))
-        if self._agent is not None:
-            following.enter_context(self._agent.follow(self._tls, self._renew, self._metrics))
-        following.enter_context(self._federation.follow())
+        following.enter_context(self._believing.follow(hand_on=self._renew, restate=self._publisher.restate))
         path = self._settings.policies.path
         following.callback(follow_policies(path, self._bundle, self._publisher, self._say).stop)
         if self._kept is not None:
@@ -355,21 +324,12 @@ class _Supervisor:
         renewing = self._workers.renew(self._pack_trust)
         asyncio.run_coroutine_threadsafe(renewing, self._loop).result()
 
-    def _renew_keys(self) -> None:
-        """The same with keys of tokens, which then name a revision."""
-        self._renew()
-        self._circumstances.of_tokens(lambda: self._keys.trust.digest, self._publisher.restate)
-
-    def _name_quarantine(self) -> None:
-        """Have the revision say who is believed no more."""
-        self._circumstances.of_quarantine(lambda: self._quarantine.current.digest, self._publisher.restate)
-
     async def _look(self, wanted: Look) -> None:
         """Look for keys that a worker does not know."""
-        await asyncio.to_thread(self._keys.look, wanted.profile, wanted.name, wanted.key_id)
+        await asyncio.to_thread(self._believing.keys.look, wanted.profile, wanted.name, wanted.key_id)
 
     def _pack_trust(self) -> int:
-        return pack_trust(self._tls, Believed(self._keys.trust, self._quarantine.current))
+        return pack_trust(self._tls, self._believing.believed)
 
     @staticmethod
     def _address(taken: socket.socket) -> str:
