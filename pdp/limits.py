@@ -59,7 +59,10 @@ AGENT_START_SECONDS: Final = 30.0  # for our certificate: agents on a machine th
 AGENT_PATIENCE_SECONDS: Final = 2.0  # an agent that is restarted is back by then
 # -- bundles of other trust domains -------------------------------------------------------
 BUNDLE_DUE_SECONDS: Final = 300.0  # where its publisher says nothing: SPIFFE Federation section 4.1
-MIN_BUNDLE_DUE_SECONDS: Final = 1.0  # the shortest that can be said: the load of it is the publisher's own
+MIN_BUNDLE_DUE_SECONDS: Final = 1.0  # the shortest that can be said: so soon a revocation may be here
+MAX_BUNDLE_CHANGES: Final = 5  # one after the other: each is a revision, and ends all answers that are kept
+BUNDLE_CHANGE_SECONDS: Final = 10.0  # after which one more may follow
+MAX_BUNDLE_DOUBTS: Final = 3  # that are told at a time
 MAX_BUNDLE_DUE_SECONDS: Final = 3600.0  # whatever is said: what is revoked is believed no longer than that
 FIRST_BUNDLE_SECONDS: Final = 10.0  # between two tries until there is one: nobody of it is believed so long
 # -- what ends -----------------------------------------------------------------------------

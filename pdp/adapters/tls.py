@@ -12,13 +12,14 @@ import os
 import ssl
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Lock
 from typing import Any, Final, final
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pdp.identity.trust import TrustStore
@@ -98,18 +99,21 @@ def server_context(credential: Credential, trust: TrustStore) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     context.set_alpn_protocols(["http/1.1"])
     credential.load_into(context)
-    if roots := pool(trust):
-        context.load_verify_locations(cadata=roots.decode("ascii"))
+    for root in _pooled(trust):
+        # One by one: what OpenSSL did not read would keep out all others (`pdp.identity.certificates`).
+        with suppress(ssl.SSLError):
+            context.load_verify_locations(cadata=root.public_bytes(Encoding.DER))
     return context
 
 
 def pool(trust: TrustStore) -> bytes:
     """The roots of all trust domains, PEM, for a library that cannot tell domains apart."""
-    return b"".join(
-        root.public_bytes(Encoding.PEM)
-        for roots in (*trust.domains.values(), trust.dns or ())
-        for root in roots
-    )
+    return b"".join(root.public_bytes(Encoding.PEM) for root in _pooled(trust))
+
+
+def _pooled(trust: TrustStore) -> Iterator[x509.Certificate]:
+    for roots in (*trust.domains.values(), trust.dns or ()):
+        yield from roots
 
 
 # -- what is in force ----------------------------------------------------------------------

@@ -4,6 +4,7 @@ A live source delivers bundles while the service runs. What each is told is said
 settings. A trust domain has one source: its files, or one live source.
 """
 
+import os
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -79,20 +80,23 @@ def _ours(settings: Settings) -> Iterator[Problem]:
 def _doubts(socket: Path) -> Iterator[Problem]:
     setting = ("workload_api", "socket")
     try:
-        is_socket = stat.S_ISSOCK(socket.stat().st_mode)
-        folder = socket.parent.stat().st_mode
+        found, around = socket.stat(), socket.parent.stat()
     except OSError as error:
         message = f"{socket}: {error.strerror}: the agent is not there yet"
         yield Problem(setting, message, refused=False)
         return
-    if not is_socket:
+    if not stat.S_ISSOCK(found.st_mode):
         yield Problem(setting, f"{socket} is no socket")
-    if folder & (stat.S_IWGRP | stat.S_IWOTH) and not folder & stat.S_ISVTX:
-        # Whoever is taken for the agent says whom we believe.
+    # Whoever is taken for the agent says whom we believe. Where a folder is sticky, it is enough to be first.
+    if around.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         message = (
             f"others can write to {socket.parent}, and put a socket of theirs in the place of the agent's"
         )
         yield Problem(setting, message, refused=False)
+    for path, owner in ((socket, found.st_uid), (socket.parent, around.st_uid)):
+        if owner not in {0, os.geteuid()}:
+            message = f"{path} belongs to the user {owner}: whoever that is says whom we believe"
+            yield Problem(setting, message, refused=False)
 
 
 def _text(setting: Setting) -> str:

@@ -6,7 +6,9 @@ trust in `pdp.identity.trust`.
 """
 
 import re
+import ssl
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
@@ -21,6 +23,7 @@ __all__ = [
     "all_names",
     "dns_names",
     "fingerprint",
+    "handshake_fault",
     "presented_chain",
     "read_der",
     "read_ders",
@@ -205,3 +208,21 @@ def signing_fault(certificate: x509.Certificate, trust_domain: str | None) -> st
             return "it has a URI: an authority for DNS identities has none"
         return f"its URI is not `spiffe://{trust_domain}`, the trust domain without a path"
     return None
+
+
+def handshake_fault(certificate: x509.Certificate) -> str | None:
+    """Why OpenSSL takes no such root, by which handshakes begin, or None if it does.
+
+    Its parser is another one than ours, and refuses names that ours reads.
+    """
+    der = certificate.public_bytes(Encoding.DER)
+    return None if _is_loaded(der) else "OpenSSL does not read it"
+
+
+@lru_cache(maxsize=1024)
+def _is_loaded(der: bytes) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=der)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True

@@ -24,7 +24,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pdp.diagnostics import escape
-from pdp.identity.certificates import CertificateTextError, fingerprint, read_pem, shown, signing_fault
+from pdp.identity.certificates import (
+    CertificateTextError,
+    fingerprint,
+    handshake_fault,
+    read_pem,
+    shown,
+    signing_fault,
+)
 from pdp.identity.crl import CrlError, RevocationList, crls_in
 from pdp.identity.revocation import is_of
 from pdp.limits import MAX_ROOTS_PER_TRUST_DOMAIN, MAX_TRUST_FILE_BYTES
@@ -126,7 +133,7 @@ def _roots(domain: str | None, roots: tuple[x509.Certificate, ...]) -> tuple[x50
         msg = f"{len(unique)} roots for {owner}: at most {MAX_ROOTS_PER_TRUST_DOMAIN} are allowed"
         raise TrustError(msg)
     for root in unique:
-        fault = signing_fault(root, domain)
+        fault = signing_fault(root, domain) or handshake_fault(root)
         if fault is not None:
             msg = f"`{shown(root)}` cannot be a root of {owner}: {fault}"
             raise TrustError(msg)

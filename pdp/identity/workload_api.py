@@ -104,22 +104,21 @@ def _key(der: bytes) -> bytes:
         ) from None
 
 
-def by_domain(bundles: Mapping[str, bytes]) -> Mapping[str, bytes]:
-    """Bundles by the name of their trust domain, which an agent names by its SPIFFE ID.
+def by_domain(bundles: Mapping[str, bytes]) -> tuple[Mapping[str, bytes], tuple[str, ...]]:
+    """Bundles by the name of their trust domain, which an agent names by its ID; and names that are none.
 
-    Raises:
-        BadDeliveryError: A name is none; then nothing is taken: whose bundle has gone is unknown.
+    What is under another name is nobody's, and keeps nothing else from being taken: a withdrawal perhaps.
     """
-    found: dict[str, bytes] = {}
-    for given, content in bundles.items():
-        name = given.removeprefix(_SCHEME)
-        try:
-            if name == given:
-                raise TrustError(f"it does not begin with `{_SCHEME}`")  # noqa: TRY301 -- as any other fault of it
-            found[check_trust_domain(name)] = content
-        except TrustError as error:
-            raise BadDeliveryError(f"`{_shown(given)}` is not the ID of a trust domain: {error}") from error
-    return found
+    found = {given.removeprefix(_SCHEME): content for given, content in bundles.items() if _is_id(given)}
+    return found, tuple(_shown(given) for given in bundles if not _is_id(given))
+
+
+def _is_id(given: str) -> bool:
+    try:
+        check_trust_domain(given.removeprefix(_SCHEME))
+    except TrustError:
+        return False
+    return given.startswith(_SCHEME)
 
 
 def read_roots(trust_domain: str, content: bytes) -> SpiffeBundle:

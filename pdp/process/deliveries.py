@@ -97,11 +97,8 @@ class Deliveries:
 
     def roots(self, bundles: Mapping[str, bytes]) -> str:
         """Believe these roots from now on; what is wrong with them, if something is."""
-        try:
-            given = by_domain(bundles)
-        except BadDeliveryError as error:
-            return str(error)
-        self._tell_ignored(given.keys() - set(self._trust_domains))
+        given, unnamed = by_domain(bundles)
+        self._tell_ignored({*given, *unnamed} - set(self._trust_domains))
         found, wrong = list[SpiffeBundle](), list[str]()
         for domain in self._trust_domains:
             try:
@@ -115,12 +112,7 @@ class Deliveries:
 
     def keys(self, bundles: Mapping[str, bytes]) -> str:
         """Verify JWT-SVIDs by these keys from now on; what is wrong with them, if something is."""
-        try:
-            given = by_domain(bundles)
-        except BadDeliveryError as error:
-            with self._bundles:
-                self._refused.update(self._keyed)
-            return str(error)
+        given, _ = by_domain(bundles)
         found, wrong = dict[str, KeySet](), list[str]()
         for domain in self._keyed:
             try:

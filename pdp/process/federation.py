@@ -16,6 +16,7 @@ from pdp.diagnostics import escape
 from pdp.identity.bundle import LiveBundles, SpiffeBundle, with_live
 from pdp.identity.federation.followed import FollowedBundle
 from pdp.identity.trust import TrustStore
+from pdp.limits import BUNDLE_CHANGE_SECONDS, MAX_BUNDLE_CHANGES, MAX_BUNDLE_DOUBTS
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.parts import Say
 from pdp.service.metrics import Metrics
@@ -79,11 +80,14 @@ class Federation:
         """Ask an endpoint whenever it is due, deliver what it tells, and say what keeps it from that."""
         delivered: SpiffeBundle | None = None
         told, again = "", 0.0
-        doubts: tuple[str, ...] = ()
+        changes = _Changes()
+        doubts, doubted = set[str](), 0.0
         while not self._stop.is_set():
             try:
                 followed.look()
-                delivered = self._deliver(followed, delivered)
+                if changes.may_follow():
+                    before, delivered = delivered, self._deliver(followed, delivered)
+                    changes.count(delivered is not before)
                 problem = followed.problem
             except Exception as error:  # noqa: BLE001 -- one that ends leaves revoked roots in force for ever
                 if self._stop.is_set():
@@ -93,11 +97,20 @@ class Federation:
             if problem != told and (not problem or not told or time.monotonic() >= again):
                 self._tell(followed.trust_domain, problem)
                 told, again = problem, time.monotonic() + _AGAIN_SECONDS
-            for doubt in followed.doubts:
-                if doubt not in doubts:
-                    self._say(f"warning: {escape(followed.trust_domain)}: {escape(doubt)}")
-            doubts = followed.doubts
+            new = [doubt for doubt in followed.doubts if doubt not in doubts]
+            if new and time.monotonic() >= doubted:
+                self._tell_doubts(followed.trust_domain, new)
+                doubts, doubted = set(followed.doubts), time.monotonic() + _AGAIN_SECONDS
             self._stop.wait(_LOOK_SECONDS)
+
+    def _tell_doubts(self, trust_domain: str, doubts: list[str]) -> None:
+        """Some of them: a publisher writes them, and as many as it likes."""
+        name = escape(trust_domain)
+        for doubt in doubts[:MAX_BUNDLE_DOUBTS]:
+            self._say(f"warning: {name}: {escape(doubt)}")
+        more = len(doubts) - MAX_BUNDLE_DOUBTS
+        if more > 0:
+            self._say(f"warning: {name}: and {more} more of that kind")
 
     def _deliver(self, followed: FollowedBundle, delivered: SpiffeBundle | None) -> SpiffeBundle | None:
         """Put the bundle in force, here and with all others; what was delivered is handed back."""
@@ -124,3 +137,20 @@ class Federation:
             if problem
             else f"the bundle of {name} is as its endpoint has it again"
         )
+
+
+@final
+class _Changes:
+    """How often one endpoint may change whom we believe: some times at once, then now and then."""
+
+    def __init__(self) -> None:
+        self._left, self._at = float(MAX_BUNDLE_CHANGES), time.monotonic()
+
+    def may_follow(self) -> bool:
+        now = time.monotonic()
+        gained = (now - self._at) / BUNDLE_CHANGE_SECONDS
+        self._left, self._at = min(MAX_BUNDLE_CHANGES, self._left + gained), now
+        return self._left >= 1
+
+    def count(self, changed: bool) -> None:  # noqa: FBT001 -- whether it was
+        self._left -= changed

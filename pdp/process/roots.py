@@ -19,6 +19,7 @@ from pdp.identity.bundle import LiveBundles, with_live
 from pdp.identity.renewal import renewed as files_renewed
 from pdp.identity.renewal import trust_changes
 from pdp.identity.trust import TrustFiles, TrustStore, trust_warnings
+from pdp.identity.twins import without_twins
 from pdp.process.parts import Say
 from pdp.service.metrics import Metrics
 from pdp.store.file_watch import Contents
@@ -58,6 +59,7 @@ class Roots:
         self._metrics, self._clock, self._say = metrics, clock, say
         self._handed_on = now = tls.trust()  # what all others have
         self._of_files = replace(now, domains={name: now.domains[name] for name in files.domains})
+        self._twins: tuple[str, ...] = ()
         self._lock = Lock()
 
     def consider(self, contents: Contents) -> str | None:
@@ -80,7 +82,11 @@ class Roots:
         )
 
     def _settle(self) -> None:
-        after = with_live(self._of_files, self._live)
+        after, told = without_twins(with_live(self._of_files, self._live), self._handed_on)
+        for phrase in told:
+            if phrase not in self._twins:
+                self._say(f"warning: {phrase}")
+        self._twins = told
         try:
             if after != self._tls.current.pooled or after != self._handed_on:
                 self._replace(after)

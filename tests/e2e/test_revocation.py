@@ -255,7 +255,7 @@ def test_who_administers_is_revoked_as_well(tmp_path: Path) -> None:
         f'[admin.trust]\n"{OPS}" = "{tmp_path / "ops.pem"}"\n[crls]\n"{OPS}" = "{lists}"\n'
     )
     with evidencing(pki, tmp_path, settings=settings) as at:
-        found = Quarantining(at, file, pki)
+        found = Quarantining(at, file, pki, tmp_path / "ops.pem", ops)
         assert found.admin("adder").status == 200
         mark = at.service.mark()
         replace(lists, crl_pem(ops, adder, **{**span, "start": now}))

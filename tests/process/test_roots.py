@@ -15,6 +15,7 @@ from pdp.process.roots import Roots
 from pdp.service.metrics import Metrics
 from tests.e2e.running import PARTNER, PROD, Pki
 from tests.identity.mint import Party, authority
+from tests.identity.test_twins import twin_of
 
 
 class World:
@@ -114,3 +115,15 @@ def test_what_could_not_be_handed_on_is_handed_on_with_the_next_delivery(world: 
 
     assert world.handed_on == [world.tls.trust().digest]
     assert world.said == [f"trust changed: `{PARTNER}`: 1 root added"]
+
+
+def test_a_root_that_would_stand_in_another_domains_way_is_left_out_and_told_once(world: World) -> None:
+    twin = twin_of(world.pki.root.certificate)
+    for _ in range(2):
+        world.live.put(
+            [SpiffeBundle(trust_domain=PARTNER, roots=(twin, world.pki.partner_root.certificate),
+                          keys=KeySet(keys=()))]
+        )  # fmt: skip
+
+    assert world.counts() == {PROD: 1, PARTNER: 1}
+    assert len([line for line in world.said if "is left out" in line]) == 1
