@@ -92,11 +92,13 @@ LIBRARIES: Final = {
     "pydantic": ("config/",),
     "rich": ("cli/output.py",),
     # What FastAPI is made of.
-    "starlette": ("adapters/app.py", "adapters/events.py", "adapters/health.py", "adapters/admin"),
+    "starlette": (
+        "adapters/app.py", "adapters/events.py", "adapters/health.py", "adapters/admin", "adapters/beside.py",
+    ),
     "spiffe": ("adapters/grpc/workload_api.py",),
     "uvicorn": (
         "adapters/server.py", "adapters/uvicorn_server.py", "adapters/bounded.py", "adapters/connection.py",
-        "adapters/health_listener.py", "adapters/admin_listener.py",
+        "adapters/beside.py",
     ),
     "watchfiles": ("store/places.py",),
 }  # fmt: skip
