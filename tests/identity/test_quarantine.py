@@ -6,6 +6,7 @@ import subprocess
 import sys
 import timeit
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,12 @@ from pdp.identity.quarantine.lists import (
     write_quarantine,
 )
 from pdp.identity.quarantine.workloads import PatternTree, WorkloadPattern, workload_pattern
-from pdp.limits import MAX_QUARANTINE_ENTRIES
+from pdp.limits import (
+    MAX_QUARANTINE_ENTRIES,
+    MAX_QUARANTINE_SECONDS,
+    MAX_QUARANTINE_TEXT,
+    MAX_TRUST_FILE_BYTES,
+)
 from pdp.principals import dns_principal, spiffe_principal
 
 NOW = 1_800_000_000_000
@@ -413,3 +419,104 @@ def test_a_link_stays_a_link_and_the_mode_stays(file: Path, tmp_path: Path) -> N
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(QuarantineError, match="cannot be"):
         add_entry(tmp_path / "none" / "q.json", entry(), NOW)
+
+
+# -- bounds ---------------------------------------------------------------------------
+
+
+def test_an_entry_may_be_as_long_and_as_lasting_as_its_bounds_and_no_more() -> None:
+    assert entry_of(written(why="x" * MAX_QUARANTINE_TEXT)).why
+    since = datetime(2027, 1, 15, 8, tzinfo=UTC)
+    longest = since + timedelta(seconds=MAX_QUARANTINE_SECONDS)
+    assert entry_of(written(until=f"{longest:%Y-%m-%dT%H:%M:%SZ}"))
+    assert entry_of(written(until="2027-01-15T08:00:00.001Z"))
+    for beyond in (timedelta(milliseconds=1), timedelta(seconds=1)):
+        until = (longest + beyond).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        with pytest.raises(BadEntryError, match="by 366 days at most"):
+            entry_of(written(until=until))
+
+
+def test_a_list_has_at_most_so_many_entries_and_bytes() -> None:
+    many = [written(id=f"q-{n}") for n in range(MAX_QUARANTINE_ENTRIES + 1)]
+    assert len(read_quarantine(json.dumps({"entries": many[:-1]}).encode()).entries) == MAX_QUARANTINE_ENTRIES
+    with pytest.raises(QuarantineError, match=f"more than {MAX_QUARANTINE_ENTRIES} entries"):
+        read_quarantine(json.dumps({"entries": many}).encode())
+    # As it is written it would be too long, though it is not as it stands here.
+    count = MAX_QUARANTINE_ENTRIES
+    entries = [{**many[n], "why": "x"} for n in range(count)]
+    size = len(write_quarantine([entry_of(each) for each in entries]))
+    entries[0]["why"] = "x" * 2000
+    for n in range(1, (MAX_TRUST_FILE_BYTES - size - 1999) // 1999 + 1):
+        entries[n]["why"] = "x" * 2000
+    left = MAX_TRUST_FILE_BYTES - len(write_quarantine([entry_of(each) for each in entries]))
+    entries[-1]["why"] = "x" * (1 + left)
+    compact = json.dumps({"entries": entries}, separators=(",", ":")).encode()
+    assert len(write_quarantine(read_quarantine(compact).entries)) == MAX_TRUST_FILE_BYTES
+    entries[-1]["why"] += "x"
+    compact = json.dumps({"entries": entries}, separators=(",", ":")).encode()
+    assert len(compact) < MAX_TRUST_FILE_BYTES
+    with pytest.raises(QuarantineError, match=f"more than {MAX_TRUST_FILE_BYTES} bytes"):
+        read_quarantine(compact)
+
+
+def test_a_file_is_read_up_to_its_bound(tmp_path: Path) -> None:
+    file = tmp_path / "q.json"
+    document = b'{"entries": []}'
+    file.write_bytes(document + b" " * (MAX_TRUST_FILE_BYTES - len(document)))
+    assert quarantine_in(file) == NOBODY
+    file.write_bytes(document + b" " * (MAX_TRUST_FILE_BYTES - len(document) + 1))
+    with pytest.raises(QuarantineError, match="bytes"):
+        quarantine_in(file)
+
+
+def test_how_an_empty_list_begins_is_told_where_there_is_none(tmp_path: Path) -> None:
+    with pytest.raises(QuarantineError, match="an empty list is") as caught:
+        quarantine_in(tmp_path / "none.json")
+    assert read_quarantine(str(caught.value).partition("`")[2].removesuffix("`").encode()) == NOBODY
+    with pytest.raises(QuarantineError, match=r"cannot be read: Is a directory$"):
+        quarantine_in(tmp_path)
+    assert write_quarantine(()) == b'{"entries": []}\n'
+
+
+def test_the_entry_that_is_lifted_is_handed_back_and_no_other(file: Path) -> None:
+    one, other = entry(), entry()
+    for each in (one, other):
+        add_entry(file, each, NOW)
+
+    assert lift_entry(file, one.id, NOW) == one
+    assert quarantine_in(file).entries == (other,)
+
+
+def test_of_patterns_that_hold_the_one_that_holds_longest_is_told() -> None:
+    text = "spiffe://prod.example.org/ns/**"
+    entries = [
+        make_entry({"spiffe_id": text}, who=f"o{n}", why="x", since=NOW, until=NOW + n * HOUR)
+        for n in (2, 3, 1)
+    ]
+    found = Quarantine(tuple(entries))
+
+    assert found.workload(WEB, "prod.example.org", ("ns", "shop", "sa", "web"), NOW) == entries[1]
+    assert about(found, WEB, NOW + 3 * HOUR - 1)
+    assert not about(found, WEB, NOW + 3 * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("text", "id_", "held"),
+    [
+        ("spiffe://a/x/*", "spiffe://a/x/y", True),
+        ("spiffe://a/x/*", "spiffe://b/x/y", False),
+        ("spiffe://a/**", "spiffe://b/x/y", False),
+        ("dns:*.example.org", "dns:a.example.org", True),
+        ("dns:*.example.org", "spiffe://a/b/example/org", False),
+        ("spiffe://a/*/example/org", "dns:x.example.org", False),
+    ],
+)
+def test_an_id_is_in_a_pattern_of_its_own_kind_and_trust_domain(text: str, id_: str, *, held: bool) -> None:
+    assert workload_pattern(text).holds_id(id_) is held
+
+
+def test_a_pattern_of_a_whole_trust_domain_names_nothing() -> None:
+    names = {text: workload_pattern(text).names_nothing for text in ("spiffe://a/**", "spiffe://a/*/*", WEB)}
+
+    assert names == {"spiffe://a/**": True, "spiffe://a/*/*": True, WEB: False}
+    assert not workload_pattern("spiffe://a/ns/*").names_nothing
