@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,9 +30,15 @@ _URL: Final = re.compile(
 #: Where clouds hand out credentials to whoever asks, besides the link-local address that most of them use.
 _METADATA: Final = frozenset(
     ipaddress.ip_address(text)
-    for text in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
-)
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+    for text in (
+        "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::23", "fd00:ec2::254", "fd20:ce::254",
+    )
+)  # fmt: skip
+#: "This network" (RFC 791 section 3.2); Teredo (RFC 4380) and NAT64 of local use (RFC 8215), where it
+#: cannot be told how an IPv4 address is written.
+_NEVER: Final = tuple(ipaddress.ip_network(text) for text in ("0.0.0.0/8", "2001::/32", "64:ff9b:1::/48"))
+#: IPv4 addresses stand behind these: "compatible", SIIT (RFC 7915), NAT64 (RFC 6052).
+_PREFIXES: Final = tuple(ipaddress.ip_network(text) for text in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96"))
 
 
 class FetchError(Exception):
@@ -87,7 +94,7 @@ def fetch(
         context: Whom its server is verified to, by name.
         verify: Verifies the server in another way, where its name says nothing: called once the handshake is
             over, and before anything is sent. Raises FetchError where it is somebody else.
-        seconds: How long it may take once the name is resolved.
+        seconds: How long all of it may take once the name is resolved. Nothing bounds that.
         bearer: By what we prove who we are (RFC 6750 section 2.1), if we do.
         body: JSON that is posted there, if it is not merely got.
 
@@ -98,6 +105,7 @@ def fetch(
     if verify is None and not (context.check_hostname and context.verify_mode is ssl.CERT_REQUIRED):
         raise ValueError("nothing verifies the server")
     address = _address(url)
+    deadline = time.monotonic() + seconds
     try:
         plain = socket.create_connection((address, url.port), timeout=seconds)
         # From here on it is the wrapped socket that is closed, in whatever way this ends.
@@ -107,19 +115,23 @@ def fetch(
             do_handshake_on_connect=False,
             suppress_ragged_eofs=False,  # whoever cuts the connection, we included, has not ended a document
         ) as tls:
-            return _within(tls, seconds, verify, lambda: _ask(tls, url, bearer, body))
+            return _within(tls, deadline, verify, lambda: _ask(tls, url, bearer, body))
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise FetchError(f"{url.text}: {_said(error)}") from error
 
 
 def _within(
     tls: ssl.SSLSocket,
-    seconds: float,
+    deadline: float,
     verify: Callable[[ssl.SSLSocket], None] | None,
     ask: Callable[[], bytes],
 ) -> bytes:
     # A time-out of a socket is for one read: who sends an octet a second is stopped by this alone.
-    stop = threading.Timer(seconds, _end, (tls,))
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    tls.settimeout(left)
+    stop = threading.Timer(left, _end, (tls,))
     stop.daemon = True
     stop.start()
     try:
@@ -183,6 +195,8 @@ def is_forbidden(text: str) -> bool:
     for each in (address, *_within_it(address)):
         if each.is_link_local or each.is_multicast or each.is_unspecified or each in _METADATA:
             return True
+        if any(each in network for network in _NEVER):
+            return True
     return False
 
 
@@ -191,7 +205,7 @@ def _within_it(address: _Ip) -> list[_Ip]:
     if isinstance(address, ipaddress.IPv4Address):
         return []
     found: list[_Ip] = [each for each in (address.ipv4_mapped, address.sixtofour) if each is not None]
-    if address in _NAT64 or int(address) >> 32 == 0:
+    if any(address in network for network in _PREFIXES) and not address.is_loopback:
         found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     return found
 

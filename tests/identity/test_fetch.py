@@ -72,6 +72,11 @@ def test_what_is_no_plain_https_url_is_refused(text: str) -> None:
         "2002:a9fe:a9fe::1", "::a9fe:a9fe", "100.100.100.200", "168.63.129.16", "192.0.0.192",
         "fd00:ec2::254",
         "fd20:ce::254", "::ffff:100.100.100.200", "0.0.0.0", "::", "::ffff:0.0.0.0", "224.0.0.1", "ff02::1",  # noqa: S104 - to be refused
+        "64:ff9b:1::a9fe:a9fe", "64:ff9b:1:a9fe:a9:fe00::", "64:ff9b:1:ffff:ffff:ffff:808:808",
+        "::ffff:0:169.254.169.254", "::ffff:0:100.100.100.200", "::ffff:0:0.0.0.0",
+        "2001::1", "2001:0:a9fe:a9fe::1", "2001:0:808:808:0:0:5601:5601",
+        "fd00:ec2::23", "0.0.0.1", "0.255.255.255", "::ffff:0.0.0.1", "2002:0:1::1", "64:ff9b::0.0.0.1",
+        "::2",
     ],
 )  # fmt: skip
 def test_these_addresses_are_never_asked(text: str) -> None:
@@ -79,8 +84,13 @@ def test_these_addresses_are_never_asked(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["10.1.2.3", "127.0.0.1", "192.168.0.1", "93.184.216.34", "2001:db8::1", "fd00::1", "::1"]
-)
+    "text",
+    [
+        "10.1.2.3", "127.0.0.1", "192.168.0.1", "93.184.216.34", "2001:db8::1", "fd00::1", "::1", "1.0.0.1",
+        "64:ff9b::10.1.2.3", "::ffff:0:10.1.2.3", "::ffff:10.1.2.3", "2001:1::1", "2001:4860::1",
+        "64:ff9b:2::1", "fd00:ec2::22",
+    ],
+)  # fmt: skip
 def test_others_may_be(text: str) -> None:
     """Issuers within a cluster have private addresses."""
     assert not is_forbidden(text)
@@ -189,6 +199,27 @@ def test_a_slow_server_is_left_alone(published: Publisher, piece: bytes) -> None
     assert refused(published, seconds=0.5)
 
     assert time.monotonic() - began < 20
+
+
+def test_connecting_and_all_that_follows_share_one_deadline(published: Publisher) -> None:
+    with socket.socket() as silent, socket.socket() as before:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0)
+        before.connect(silent.getsockname())  # until it is accepted there is no room for anybody else
+
+        def accept() -> None:
+            silent.accept()[0].close()
+
+        room = threading.Timer(0.3, accept)
+        room.start()
+        began = time.monotonic()
+
+        # The system tries again after a second, and is connected then.
+        refused(published, f"https://localhost:{silent.getsockname()[1]}/", seconds=2)
+
+        took = time.monotonic() - began
+        room.join()
+    assert 1.8 < took < 2.7
 
 
 def test_a_server_that_does_not_speak_tls_is_left_alone(published: Publisher) -> None:
