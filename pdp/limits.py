@@ -42,7 +42,11 @@ KEYS_PAUSE_SECONDS: Final = 10.0  # between two looks, whatever names of keys to
 REVIEW_SECONDS: Final = 2.0  # how long an API server may take to review a token
 REVIEW_WAIT_SECONDS: Final = 2.5  # how long a question waits for that: a little longer
 MAX_REVIEWS_AT_ONCE: Final = 4  # of one cluster: each takes it some milliseconds
-MAX_WAITING_FOR_REVIEWS: Final = 256  # questions at a time; others are refused
+MAX_REVIEW_THREADS: Final = 16  # of one cluster: some may hang, as long as its name is not resolved
+MAX_WAITING_FOR_REVIEWS: Final = 256  # tokens at a time, of one cluster; others are refused
+MAX_WAITING_FOR_REVIEWS_PER_CALLER: Final = (
+    64  # a quarter of them all: nobody keeps others from being asked about
+)
 REVIEW_FAILURES: Final = 3  # one after the other: then an API server has a pause
 REVIEW_PAUSE_SECONDS: Final = 5.0  # in which it is not asked, and after which it is asked once
 MAX_REVIEWS_KEPT: Final = 10_000  # of each kind, good and bad; a digest and two instants each

@@ -80,7 +80,11 @@ async def ask(service: DecisionService, caller: Caller, read: Callable[[], Quest
                     return _answer(service, caller, service.versions.current, now, question, evidence)
                 except EvidenceRefusedError as error:
                     # At most twice: one look is followed by a pause, in which there is none.
-                    if evidence is None or not error.by_keys or not all(await service.look([evidence])):
+                    if (
+                        evidence is None
+                        or not error.by_keys
+                        or not all(await service.look(caller, [evidence]))
+                    ):
                         raise
                 await service.gate.passed()
                 now = service.now()
@@ -185,7 +189,7 @@ async def _looked_at(
                 wanted.append((number, each))
         await asyncio.sleep(0)  # signatures take a while: others have their turn between two
     if wanted:
-        looked = await service.look([each for _, each in wanted])
+        looked = await service.look(caller, [each for _, each in wanted])
         for (number, each), was in zip(wanted, looked, strict=True):
             found[number] = each if was else found[number]
     return found

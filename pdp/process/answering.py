@@ -27,6 +27,7 @@ from pdp.identity.tokens.issuer import TokenTrust
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.parts import Say, clock, no_log
 from pdp.service.admission import Admission
+from pdp.service.asked_cluster import Reviewing
 from pdp.service.decision_service import DecisionService
 from pdp.service.evidence import Verifier
 from pdp.service.health import Health
@@ -34,7 +35,7 @@ from pdp.service.key_looks import KeyLooks, Look
 from pdp.service.known_callers import KnownCallers
 from pdp.service.known_tokens import KnownTokens
 from pdp.service.metrics import Metrics
-from pdp.service.reviews import Reviewing, Reviews
+from pdp.service.reviews import Reviews
 from pdp.store.versions import Versions
 
 __all__ = [

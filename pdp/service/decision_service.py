@@ -215,12 +215,12 @@ class DecisionService:
             return frozenset({presented.kind})
         return self._verifier.kinds(presented)
 
-    async def look(self, refused: Sequence[Presented]) -> list[bool]:
+    async def look(self, caller: Caller, refused: Sequence[Presented]) -> list[bool]:
         """Look for newer keys or ask clusters, where evidence was refused for that; for each, whether."""
         if self._verifier is None:
             return [False] * len(refused)
         with self.admission.aside(len(refused)):
-            return await self._verifier.look(refused)
+            return await self._verifier.look(refused, caller.id)
 
     def answer(
         self,

@@ -9,13 +9,9 @@ is ever taken for the other, or for the caller.
 """
 
 import asyncio
-from collections.abc import (
-    Callable,
-    Mapping,
-    Sequence,
-    Set,  # noqa: PYI025 -- as a type only
-)
-from typing import Final, NoReturn, TypeAlias, final
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple, NoReturn, TypeAlias, final
 
 from pdp.identity.caller import Caller
 from pdp.identity.certificates import CertificateTextError, presented_chain
@@ -54,6 +50,14 @@ _KINDS: Final[Mapping[TokenProfile, EvidenceKind]] = {
 }
 
 
+class _Refused(NamedTuple):
+    """A token that may be taken later, and as what it is refused now."""
+
+    code: TokenRefusal
+    issuer: TokenIssuer
+    token: CompactToken
+
+
 @final
 class Verifier:
     """Turns evidence into what it proves. For one event loop."""
@@ -84,59 +88,55 @@ class Verifier:
         self._chains, self._clock = chains, clock
         self._hops, self._nginx = hops, nginx
 
-    async def look(self, presented: Sequence[Presented]) -> list[bool]:
+    async def look(self, presented: Sequence[Presented], caller: str) -> list[bool]:
         """Look for keys that tokens name and nobody knows, and ask clusters about tokens.
 
         Several are waited for together, and for a bounded time. Nothing is proven by it.
 
         Args:
             presented: What was refused for its keys, or for the lack of a review.
+            caller: Who presents it.
 
         Returns:
             For each whether there was a look: it may prove something now.
         """
-        wanted: dict[tuple[TokenIssuer, str | None], list[int]] = {}
-        for number, each in enumerate(presented):
-            for text in each.tokens:
-                if (found := self._unknown(text)) is not None:
-                    wanted.setdefault(found, []).append(number)
-        looks = [self._looks.wanted(*whom, len(numbers)) for whom, numbers in wanted.items()]
+        shown = Counter(text for each in presented for text in each.tokens)
+        refused = await self._refused(shown)
+        wanted: dict[tuple[TokenIssuer, str | None], list[str]] = {}
+        for text, found in refused.items():
+            if found.code in _KEYS:
+                wanted.setdefault((found.issuer, found.token.key_id), []).append(text)
+        looks = [
+            self._looks.wanted(*whom, sum(shown[text] for text in texts)) for whom, texts in wanted.items()
+        ]
         looked = await asyncio.gather(*looks)
-        again = await self._reviewed(presented)
-        for numbers, was in zip(wanted.values(), looked, strict=True):
-            again.update(numbers if was else ())
-        return [number in again for number in range(len(presented))]
-
-    async def _reviewed(self, presented: Sequence[Presented]) -> set[int]:
-        """Have clusters asked about their tokens; the places of those about which one has said something."""
-        wanted: dict[tuple[TokenIssuer, str, str], list[int]] = {}
-        for number, each in enumerate(presented):
-            text = each.text if each.kind in TOKENS else ""
-            if text and (found := self._refused(text, {TokenRefusal.NOT_REVIEWED})) is not None:
-                issuer, parsed = found
-                wanted.setdefault((issuer, text, str(parsed.claims["sub"])), []).append(number)
-        asked = [self._reviews.wanted(*whom, len(numbers)) for whom, numbers in wanted.items()]
+        newer = [text for texts, was in zip(wanted.values(), looked, strict=True) if was for text in texts]
+        refused |= await self._refused(newer)
+        workloads = {each.text for each in presented if each.kind in TOKENS}
+        unsaid = [
+            text for text in workloads & refused.keys() if refused[text].code is TokenRefusal.NOT_REVIEWED
+        ]
+        asked = [
+            self._reviews.wanted(found.issuer, text, str(found.token.claims["sub"]), caller)
+            for text, found in ((text, refused[text]) for text in unsaid)
+        ]
         said = await asyncio.gather(*asked)
-        return {
-            number for numbers, was in zip(wanted.values(), said, strict=True) if was for number in numbers
-        }
+        again = {*newer, *(text for text, was in zip(unsaid, said, strict=True) if was)}
+        return [any(text in again for text in each.tokens) for each in presented]
 
-    def _unknown(self, text: str) -> tuple[TokenIssuer, str | None] | None:
-        """The issuer of a token and its key, if newer keys may take it."""
-        found = self._refused(text, _KEYS)
-        return None if found is None else (found[0], found[1].key_id)
-
-    def _refused(self, text: str, codes: Set[TokenRefusal]) -> tuple[TokenIssuer, CompactToken] | None:
-        """A token and its issuer, if it is refused as one of these."""
-        try:
-            self._tokens.find(text, self._clock())
-        except RefusedTokenError as error:
-            if error.code not in codes:
-                return None
-            parsed = parse_compact(text)
-            issuer = issuer_of(parsed.claims.get("sub"), parsed.claims.get("iss"), self._tokens.trust)
-            return issuer, parsed
-        return None
+    async def _refused(self, texts: Iterable[str]) -> dict[str, _Refused]:
+        """Those of some tokens that newer keys or a review may take."""
+        found: dict[str, _Refused] = {}
+        for text in texts:
+            try:
+                self._tokens.find(text, self._clock())
+            except RefusedTokenError as error:
+                if error.code in _LATER:
+                    token = parse_compact(text)
+                    named = token.claims.get("sub"), token.claims.get("iss")
+                    found[text] = _Refused(error.code, issuer_of(*named, self._tokens.trust), token)
+            await asyncio.sleep(0)  # signatures take a while: others have their turn between two
+        return found
 
     def kinds(self, presented: Presented) -> frozenset[EvidenceKind | None]:
         """As which kinds the principal's evidence counts: one, or, of a token that is nobody's, several.

@@ -11,9 +11,11 @@ import pytest
 from pdp.identity.fetch import FetchError
 from pdp.identity.tokens.review import ReviewError
 from pdp.limits import MAX_REVIEWS_AT_ONCE, MAX_WAITING_FOR_REVIEWS, REVIEW_FAILURES, REVIEW_PAUSE_SECONDS
+from pdp.service import asked_cluster
 from pdp.service import reviews as module
+from pdp.service.asked_cluster import Reviewing
 from pdp.service.known_tokens import digest_of
-from pdp.service.reviews import Reviewing, Reviews
+from pdp.service.reviews import Reviews
 from tests.identity.test_service_account import UNSIGNED, WEST, cluster
 
 SUB = "system:serviceaccount:shop:web"
@@ -52,8 +54,8 @@ class World:
             raise self.error
         return self.refusal
 
-    async def wanted(self, text: str, questions: int = 1) -> bool:
-        return await self.reviews.wanted(UNSIGNED, text, SUB, questions)
+    async def wanted(self, text: str, caller: str = "web") -> bool:
+        return await self.reviews.wanted(UNSIGNED, text, SUB, caller)
 
     def found(self, text: str) -> Any:
         return self.reviews.find(digest_of(text))
@@ -119,10 +121,12 @@ def test_those_who_show_one_token_wait_for_one_answer() -> None:
     run(test)
 
 
-def test_so_many_are_asked_about_at_once_and_so_many_questions_wait() -> None:
+def test_so_many_are_asked_about_at_once_and_so_many_wait() -> None:
     async def test(world: World) -> None:
         world.go.clear()
-        waiting = [asyncio.create_task(world.wanted(f"t{n}")) for n in range(MAX_WAITING_FOR_REVIEWS)]
+        waiting = [
+            asyncio.create_task(world.wanted(f"t{n}", f"caller-{n}")) for n in range(MAX_WAITING_FOR_REVIEWS)
+        ]
         await asyncio.sleep(0.1)
         assert len(world.asked) == MAX_REVIEWS_AT_ONCE
 
@@ -131,29 +135,129 @@ def test_so_many_are_asked_about_at_once_and_so_many_questions_wait() -> None:
         assert await asyncio.gather(*waiting) == [True] * MAX_WAITING_FOR_REVIEWS
         assert world.most == MAX_REVIEWS_AT_ONCE
         assert await world.wanted("one more")
-        assert not await world.wanted("many", MAX_WAITING_FOR_REVIEWS + 1)
 
     run(test)
 
 
-def test_nobody_waits_for_ever_and_what_nobody_waits_for_is_not_asked(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "REVIEW_WAIT_SECONDS", 0.1)
+def test_one_caller_takes_no_more_than_a_share() -> None:
+    share = MAX_WAITING_FOR_REVIEWS // 4
 
+    async def test(world: World) -> None:
+        world.go.clear()
+        waiting = [asyncio.create_task(world.wanted(f"t{n}", "greedy")) for n in range(share)]
+        await asyncio.sleep(0.05)
+
+        assert not await world.wanted("one more", "greedy")
+        assert not await world.wanted("t0", "greedy")
+        other = asyncio.create_task(world.wanted("another", "modest"))
+        await asyncio.sleep(0.05)
+        world.go.set()
+        assert await asyncio.gather(other, *waiting) == [True] * (1 + share)
+        assert await world.wanted("one more", "greedy")
+
+    run(test)
+
+
+def test_who_goes_away_leaves_no_question_behind() -> None:
+    async def test(world: World) -> None:
+        world.go.clear()
+        before = len(asyncio.all_tasks())
+        for wave in range(5):
+            waiting = [asyncio.create_task(world.wanted(f"t{wave}-{n}")) for n in range(20)]
+            await asyncio.sleep(0.02)
+            for each in waiting:
+                each.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.sleep(0.02)
+
+        assert len(asyncio.all_tasks()) - before == MAX_REVIEWS_AT_ONCE
+        world.go.set()
+        assert await world.wanted("t4-19")
+        assert len(world.asked) == MAX_REVIEWS_AT_ONCE + 1
+
+    run(test)
+
+
+def test_one_who_comes_as_the_last_goes_waits_for_an_answer_of_its_own() -> None:
+    async def test(world: World) -> None:
+        world.go.clear()
+        others = [asyncio.create_task(world.wanted(f"t{n}")) for n in range(MAX_REVIEWS_AT_ONCE)]
+        gone = asyncio.create_task(world.wanted("a"))
+        await asyncio.sleep(0.05)
+        gone.cancel()
+        stays = asyncio.create_task(world.wanted("a"))
+        await asyncio.sleep(0.05)
+        world.go.set()
+
+        assert await asyncio.gather(stays, *others) == [True] * (MAX_REVIEWS_AT_ONCE + 1)
+
+    run(test)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    for each in (module, asked_cluster):
+        monkeypatch.setattr(each, "REVIEW_WAIT_SECONDS", 0.1)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_nobody_waits_for_ever_and_what_nobody_waits_for_is_not_asked() -> None:
     async def test(world: World) -> None:
         world.go.clear()
         began = time.monotonic()
         waiting = [asyncio.create_task(world.wanted(f"t{n}")) for n in range(10)]
         assert await asyncio.gather(*waiting) == [False] * 10
         assert time.monotonic() - began < 1
-        world.steady += 1
         world.go.set()
         await asyncio.sleep(0.1)
 
         assert len(world.asked) == MAX_REVIEWS_AT_ONCE
-        assert world.found("t0") is not None  # it came after all
+        assert world.found("t0") is None
+        world.steady += REVIEW_PAUSE_SECONDS
         assert await world.wanted("t9")
+
+    run(test)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_question_that_hangs_is_a_failure_and_keeps_nobody_from_asking_again() -> None:
+    """As while a name is resolved: nothing bounds that."""
+
+    async def test(world: World) -> None:
+        world.go.clear()
+        for n in range(REVIEW_FAILURES + 1):
+            assert not await world.wanted(f"t{n}")
+            await asyncio.sleep(0.02)
+        assert len(world.asked) == REVIEW_FAILURES
+        assert world.counted == ["failed"] * REVIEW_FAILURES
+        assert world.said == [f"the cluster {UNSIGNED.name} does not review tokens: it takes too long"]
+
+        for n in range(2):  # the one try after a pause hangs too, and there is another one
+            world.steady += REVIEW_PAUSE_SECONDS
+            assert not await world.wanted(f"again-{n}")
+            await asyncio.sleep(0.02)
+            assert len(world.asked) == REVIEW_FAILURES + 1 + n
+        world.steady += REVIEW_PAUSE_SECONDS
+        world.go.set()
+        assert await world.wanted("good")
+
+    run(test)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_threads_that_hang_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asked_cluster, "MAX_REVIEW_THREADS", 2)
+
+    async def test(world: World) -> None:
+        world.go.clear()
+        for n in range(6):
+            assert not await world.wanted(f"t{n}")
+            await asyncio.sleep(0.02)
+            world.steady += REVIEW_PAUSE_SECONDS
+        assert len(world.asked) == 2
+        world.go.set()
+        await asyncio.sleep(0.1)
+        assert await world.wanted("good")
 
     run(test)
 
@@ -198,7 +302,7 @@ def test_a_failure_now_and_then_costs_no_pause() -> None:
 
 def test_who_is_not_to_be_asked_is_not_asked() -> None:
     async def test(world: World) -> None:
-        assert not await world.reviews.wanted(AWAY, "a", SUB)
+        assert not await world.reviews.wanted(AWAY, "a", SUB, "web")
         assert world.asked == []
 
     run(test)
