@@ -4,15 +4,19 @@ Types and bounds are here, what may not stand together, and what fetches their k
 settings come to besides is in `pdp.config.tokens`.
 """
 
+import os
 import re
+import ssl
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set  # noqa: PYI025 -- as a type only
+from pathlib import Path
 from typing import Annotated, Final, Self, final
 
 from pydantic import AfterValidator, Field, model_validator
 
 from pdp.config.token_values import Believed, Document, among
 from pdp.config.values import FilePath, SourceUrlText, TrustDomainName
+from pdp.identity.fetch import FetchError, parse_source_url
 from pdp.identity.tokens.api_server import ApiServer
 from pdp.identity.tokens.discovery import discovered_keys, discovery_url, origin_of
 from pdp.identity.tokens.review import PATH, read_review, write_review
@@ -20,7 +24,16 @@ from pdp.identity.tokens.service_account import DEFAULT_PATH, LEGACY_ISSUER, Clu
 from pdp.identity.tokens.signature import KUBERNETES_ALGORITHMS
 from pdp.limits import REVIEW_SECONDS
 
-__all__ = ["ClusterIssuer", "ClusterSettings", "key_source", "require_apart", "reviewers", "rules_of"]
+__all__ = [
+    "ClusterIssuer",
+    "ClusterSettings",
+    "key_source",
+    "require_apart",
+    "reviewers",
+    "roots_fault",
+    "roots_that_review",
+    "rules_of",
+]
 
 _MAX_ISSUER_CHARS: Final = 2048
 _KEYS: Final = ("jwks", "jwks_file", "jwks_url")
@@ -122,8 +135,9 @@ def require_apart(clusters: Mapping[str, ClusterSettings], issuers: Set[str]) ->
             raise ValueError(msg)
         if each.jwks_discovery:
             discovery_url(name)
+        taken = {_alike(name), *_origins(each)}
         for audience in sorted(each.audiences):
-            if audience.rstrip("/") == name.rstrip("/") or _API_SERVER.fullmatch(audience):
+            if _alike(audience) in taken or _API_SERVER.fullmatch(audience.lower()):
                 msg = (
                     f"the audience `{audience}` is that of the API server: every pod has a token for it. "
                     "Choose one of our own, and mount a token for it"
@@ -135,6 +149,20 @@ def require_apart(clusters: Mapping[str, ClusterSettings], issuers: Set[str]) ->
             "name the workloads of both. Give each its own, or have each say `share_trust_domain = true`"
         )
         raise ValueError(msg)
+
+
+def _alike(audience: str) -> str:
+    """An audience without what people write in more than one way: case, scheme, usual port, last `/`."""
+    return re.sub(r"\Ahttps?://", "", audience.lower()).rstrip("/").removesuffix(":443")
+
+
+def _origins(given: ClusterSettings) -> Iterator[str]:
+    """Where its API server is, as far as the settings tell, and what it may call itself by that."""
+    for url in (given.review_url, given.jwks_url, *given.jwks_origins):
+        if url is not None:
+            yield _alike(url)
+            yield _alike(origin_of(url))
+            yield parse_source_url(url).host
 
 
 def _taken(clusters: Mapping[str, ClusterSettings]) -> Iterator[tuple[str, str]]:
@@ -168,22 +196,43 @@ def key_source(name: str, given: ClusterSettings) -> Callable[[], bytes]:
     return lambda: server.get(url)
 
 
+def roots_fault(file: Path | None, error: OSError) -> str:
+    """Why the roots in a file (or, of None, those of the system) cannot be used."""
+    where = file or "the roots of the system"
+    if isinstance(error, ssl.SSLError):
+        return f"{where}: there are no certificates in it"
+    return f"{where}: cannot be read: {os.strerror(error.errno or 0)}"
+
+
+def roots_that_review(given: ClusterSettings) -> str:
+    """Why the API server that reviews cannot be verified; empty if it can."""
+    try:
+        ApiServer(given.review_ca_file, None)
+    except OSError as error:
+        return roots_fault(given.review_ca_file, error)
+    return ""
+
+
 def reviewers(clusters: Mapping[str, ClusterSettings]) -> dict[str, Callable[[str, str], str]]:
     """What asks clusters about a token with a subject: why it does not hold, empty where it does.
 
-    Each may raise FetchError or ReviewError.
-
-    Raises:
-        OSError: The roots of an API server cannot be read.
+    Each may raise FetchError or ReviewError. The roots of its API server are read once it is asked: without
+    them a cluster proves nothing, and takes nothing from others.
     """
     return {name: _reviewer(each) for name, each in clusters.items() if each.review_url is not None}
 
 
 def _reviewer(given: ClusterSettings) -> Callable[[str, str], str]:
-    server = ApiServer(given.review_ca_file, given.review_token_file)
-    url = f"{given.review_url}{PATH}"
+    url, server = f"{given.review_url}{PATH}", None
 
     def ask(token: str, subject: str) -> str:
+        nonlocal server
+        if server is None:
+            try:
+                server = ApiServer(given.review_ca_file, given.review_token_file)
+            except OSError as error:
+                message = f"`review_ca_file` cannot be used: {roots_fault(given.review_ca_file, error)}"
+                raise FetchError(message) from error
         answer = server.post(url, write_review(token, given.audiences), REVIEW_SECONDS)
         return read_review(answer, subject, given.audiences)
 

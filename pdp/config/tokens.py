@@ -13,7 +13,14 @@ from typing import Annotated, Any, ClassVar, Final, NamedTuple, Self, TypeAlias,
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from pdp.config.clusters import ClusterIssuer, ClusterSettings, key_source, require_apart, rules_of
+from pdp.config.clusters import (
+    ClusterIssuer,
+    ClusterSettings,
+    key_source,
+    require_apart,
+    roots_fault,
+    rules_of,
+)
 from pdp.config.problem import Problem
 from pdp.config.section import Section
 from pdp.config.token_values import Believed, Document, among
@@ -174,10 +181,11 @@ def token_trust(
             remote[profile, name] = delivered
         elif source is None:
             pass  # the cluster itself is asked
-        elif source.url is not None and not keys.fault:
-            read = key_source(name, each) if isinstance(each, ClusterSettings) else _reader(source)
+        elif source.url is not None and not isinstance(read := _reader(name, each, source), str):
             remote[profile, name] = RemoteKeys(read, source.kind, time.monotonic)
         else:
+            if source.url is not None:
+                keys = KeySet(keys=(), fault=str(read))
             found += _doubts(source, keys)
         issuers[profile][name] = _issuer(name, each, profile, keys)
     return LiveTrust(TokenTrust.of(issuers), remote), found
@@ -230,10 +238,9 @@ def _source(name: str, given: _Given) -> _Source | None:
 
 
 def _keys(source: _Source, contents: Mapping[Path, bytes | str] | None) -> KeySet:
-    """The keys that are there; of a URL none, and a fault only where nothing can be fetched by it."""
+    """The keys that are there; of a URL none."""
     try:
         if source.url is not None:
-            _context(source)
             return KeySet(keys=())
         if source.file is not None:
             found = _read(source.file) if contents is None else contents[source.file]
@@ -247,11 +254,8 @@ def _keys(source: _Source, contents: Mapping[Path, bytes | str] | None) -> KeySe
         return key_set(source.document, source.kind)
     except KeySetError as error:
         return KeySet(keys=(), fault=str(error))
-    except ssl.SSLError:
-        return KeySet(keys=(), fault=f"{source.ca_file}: there are no certificates in it")
     except OSError as error:
-        named = source.ca_file or source.file
-        return KeySet(keys=(), fault=f"{named}: cannot be read: {os.strerror(error.errno or 0)}")
+        return KeySet(keys=(), fault=f"{source.file}: cannot be read: {os.strerror(error.errno or 0)}")
 
 
 def _read(path: Path) -> bytes:
@@ -259,12 +263,15 @@ def _read(path: Path) -> bytes:
         return file.read(MAX_TRUST_FILE_BYTES + 1)
 
 
-def _context(source: _Source) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=None if source.ca_file is None else str(source.ca_file))
-
-
-def _reader(source: _Source) -> Callable[[], bytes]:
-    url, context = parse_source_url(str(source.url)), _context(source)
+def _reader(name: str, given: _Given, source: _Source) -> Callable[[], bytes] | str:
+    """What fetches keys; or why nothing can be fetched."""
+    try:
+        if isinstance(given, ClusterSettings):
+            return key_source(name, given)
+        url = parse_source_url(str(source.url))
+        context = ssl.create_default_context(cafile=None if source.ca_file is None else str(source.ca_file))
+    except OSError as error:
+        return roots_fault(source.ca_file, error)
     return lambda: fetch(url, context)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from pdp.config.clusters import roots_that_review
 from pdp.config.federation import federation_problems
 from pdp.config.freshness import SHORT_SECONDS
 from pdp.config.live_sources import live_domains, live_problems, workload_api_problems
@@ -96,8 +97,15 @@ def _quarantine(settings: Settings) -> Iterator[Problem]:
 
 def _clusters(settings: Settings) -> Iterator[Problem]:
     for name, each in settings.clusters.items():
-        if each.review_ca_file is not None:
-            yield from _readable(("clusters", name, "review_ca_file"), each.review_ca_file)
+        if each.review_url is not None:
+            if fault := roots_that_review(each):
+                yield Problem(("clusters", name, "review_ca_file"), fault)
+            if not each.signed:
+                message = (
+                    "without keys this cluster is asked about whatever anybody makes up: name them as well, "
+                    "and nothing reaches it that it has not signed"
+                )
+                yield Problem(("clusters", name, "review_url"), message, refused=False)
         for key, file in (
             ("jwks_token_file", each.jwks_token_file),
             ("review_token_file", each.review_token_file),

@@ -24,7 +24,6 @@ from pdp.diagnostics import escape
 from pdp.identity.expiry import ends
 from pdp.identity.quarantine.lists import Quarantine
 from pdp.identity.tokens.issuer import TokenTrust
-from pdp.process.cannot_start import CannotStartError
 from pdp.process.parts import Say, clock, no_log
 from pdp.service.admission import Admission
 from pdp.service.asked_cluster import Reviewing
@@ -68,9 +67,6 @@ def make_verifier(
         look: Looks for newer keys of theirs.
         say: Told of clusters that do not review their tokens.
         metrics: Where tokens and reviews are counted.
-
-    Raises:
-        CannotStartError: What a cluster is verified by cannot be read.
     """
     reviews = _reviews(settings, say, metrics)
     return Verifier(
@@ -85,12 +81,8 @@ def make_verifier(
 
 
 def _reviews(settings: Settings, say: Say, metrics: Metrics) -> Reviews:
-    try:
-        asks = reviewers(settings.clusters)
-    except OSError as error:
-        raise CannotStartError(f"`review_ca_file` of a cluster cannot be used: {error.strerror}") from error
     lifetimes = {name: each.review_seconds * 1000 for name, each in settings.clusters.items()}
-    clusters = {name: Reviewing(ask, lifetimes[name]) for name, ask in asks.items()}
+    clusters = {name: Reviewing(ask, lifetimes[name]) for name, ask in reviewers(settings.clusters).items()}
     return Reviews(clusters, clock=clock, say=say, count=metrics.reviewed)
 
 

@@ -18,10 +18,12 @@ from tests.config.test_config_command import PAGE, check
 from tests.config.test_config_command import folder as folder  # noqa: PLC0414 - a fixture
 from tests.config.test_tokens import BASE, BUNDLE, HEAD, loaded, settings
 from tests.identity.clusters import CLUSTER, OURS
+from tests.identity.mint import authority
 from tests.identity.tokens import DOMAIN, ISSUER, rsa_key
 
 SET = json.dumps({"keys": [rsa_key().named("one")]})
 KEYS = f"jwks = '{SET}'\n"
+PEM = authority("Roots").pem
 WEST = "https://kubernetes.west.example.org"
 
 
@@ -134,11 +136,31 @@ def test_a_mistake_is_told(case: str) -> None:
         CLUSTER, f"{CLUSTER}/", "https://kubernetes.default.svc.cluster.local", "https://kubernetes.default.svc",
         "https://kubernetes.default", "kubernetes.default.svc", "kubernetes", "https://kubernetes:443/",
         "k3s", "api",
-        "https://kubernetes.default.svc.k8s.example.org",
+        "https://kubernetes.default.svc.k8s.example.org", CLUSTER.upper(), "https://Kubernetes.Default.svc",
+        "K3S", "https://10.96.0.1", "https://10.96.0.1:443/", "HTTPS://10.96.0.1", "10.96.0.1", "http://10.96.0.1",
     ],
 )  # fmt: skip
 def test_a_token_for_the_api_server_is_for_nobody_else(audience: str) -> None:
-    found = loaded(table(KEYS, audience=audience))
+    found = loaded(table(KEYS, *REVIEW, audience=audience))
+
+    assert found.settings is None
+    assert "is that of the API server" in found.diagnostics[0].message
+
+
+@pytest.mark.parametrize(
+    ("lines", "audience"),
+    [
+        (('jwks_url = "https://api.example:6443/openid/v1/jwks"',), "https://API.example:6443"),
+        (
+            ('jwks_url = "https://api.example:6443/openid/v1/jwks"',),
+            "https://api.example:6443/openid/v1/jwks",
+        ),
+        (('jwks_url = "https://api.example:6443/openid/v1/jwks"',), "https://api.example"),
+        (("jwks_discovery = true", 'jwks_origins = ["https://10.0.0.1:6443"]'), "https://10.0.0.1:6443/"),
+    ],
+)
+def test_nor_is_one_for_where_its_keys_are(lines: tuple[str, ...], audience: str) -> None:
+    found = loaded(table(*lines, audience=audience))
 
     assert found.settings is None
     assert "is that of the API server" in found.diagnostics[0].message
@@ -186,6 +208,14 @@ def test_files_that_reviews_take_are_looked_at(folder: Path) -> None:
     code, output = said(folder, table(*lines, domain="east.example.org"))
     assert (code, "reviewer: cannot be read" in output) == (1, True)
 
+    roots = folder / "roots.pem"
+    for content in (b"", b"x", b"-----BEGIN CERTIFICATE-----\n"):
+        roots.write_bytes(content)
+        code, output = said(folder, "")
+        assert (code, "roots.pem: there are no certificates in it" in output) == (1, True)
+    roots.unlink()
+    assert "roots.pem: cannot be read: No such file" in said(folder, "")[1]
+    roots.write_bytes(PEM)
     reviewer = folder / "reviewer"
     reviewer.write_text("x")
     reviewer.chmod(0o644)  # as Kubernetes projects it
@@ -193,6 +223,49 @@ def test_files_that_reviews_take_are_looked_at(folder: Path) -> None:
     reviewer.chmod(0o666)
     code, output = said(folder, "")
     assert (code, "can be written by others" in output) == (1, True)
+
+
+def test_a_cluster_that_is_asked_about_whatever_anybody_makes_up_is_told(folder: Path) -> None:
+    (folder / "reviewer").write_text("x")
+    warning = "asked about whatever anybody makes up"
+
+    code, output = said(folder, table(*REVIEW, domain="east.example.org"))
+    assert (code, warning in output, "clusters" in output) == (0, True, True)
+
+
+def test_one_that_has_keys_besides_is_not_told(folder: Path) -> None:
+    (folder / "reviewer").write_text("x")
+    code, output = said(folder, table(KEYS, *REVIEW, domain="east.example.org"))
+    assert (code, "makes up" in output) == (0, False)
+
+
+@pytest.mark.parametrize("way", ['jwks_url = "https://10.0.0.1/keys"', "jwks_discovery = true"])
+@pytest.mark.parametrize("content", [b"", b"x", b"# \xc3\xa4\n", None])
+def test_roots_that_cannot_be_used_are_the_fault_of_their_cluster_alone(
+    tmp_path: Path, way: str, content: bytes | None
+) -> None:
+    if content is not None:
+        (tmp_path / "ca.pem").write_bytes(content)
+    text = table(way, 'jwks_ca_file = "ca.pem"') + f"{HEAD}jwks = '{SET}'\n"
+    found = load_identity_settings(Source(path="x", text=text), {}, folder=tmp_path).settings
+    assert found is not None
+
+    live, ((setting, message, *_),) = token_trust(found)
+
+    believed = live.now()
+    assert setting == ("clusters", CLUSTER, "jwks_ca_file")
+    assert f"{tmp_path / 'ca.pem'}: " in message
+    assert believed.clusters[CLUSTER].keys.fault == message
+    assert [key.key_id for key in believed.issuers[ISSUER].keys.keys] == ["one"]
+
+
+def test_roots_may_have_comments_of_any_kind(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_bytes("# Zürich\n".encode() + PEM + b"# \xff\n")
+    text = table('jwks_url = "https://10.0.0.1/keys"', 'jwks_ca_file = "ca.pem"')
+    found = load_identity_settings(Source(path="x", text=text), {}, folder=tmp_path).settings
+    assert found is not None
+
+    assert token_trust(found)[1] == []
 
 
 def test_settings_of_a_cluster_are_those_that_take_a_restart() -> None:
@@ -209,7 +282,7 @@ def test_the_example_of_the_page_is_believed(folder: Path) -> None:
     (example,) = re.findall(r"^```toml clusters\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     (folder / "west-keys.json").write_text(SET)
     (folder / "west-reviewer").write_text("x")
-    (folder / "west-ca.pem").write_text("x")
+    (folder / "west-ca.pem").write_bytes(PEM)
 
     done = check(folder, more=example)
 

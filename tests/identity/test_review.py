@@ -173,6 +173,29 @@ def test_roots_are_read_as_they_are_renewed_and_bad_ones_change_nothing(
             ApiServer(file, None)
 
 
+def test_roots_that_are_not_there_yet_are_read_once_they_are(east: Cluster) -> None:
+    content = east.roots.read_bytes()
+    late = east.roots.parent / "late.pem"
+    asked = reviewers(
+        {
+            east.issuer: settings(
+                review_url=east.url,
+                review_ca_file=str(late),
+                review_token_file=str(east.roots.parent / "reviewer"),
+            )
+        }
+    )[east.issuer]
+    for bad in (None, b"", b"x"):
+        if bad is not None:
+            late.write_bytes(bad)
+        with pytest.raises(FetchError, match="`review_ca_file` cannot be used"):
+            asked(east.mint(), SUB)
+
+    late.write_bytes("# Zürich\n".encode() + content)
+
+    assert asked(east.mint(), SUB) == ""
+
+
 @pytest.mark.parametrize("status", [200, 202, 204, 301, 400, 401, 403, 500, 503])
 def test_a_server_that_does_not_review_says_nothing(east: Cluster, status: int) -> None:
     east.fails = lambda handler: send(handler, b"{}", status, location=f"{east.url}/elsewhere")

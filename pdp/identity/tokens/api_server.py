@@ -16,6 +16,7 @@ from pdp.limits import FETCH_SECONDS, MAX_TOKEN_BYTES, MAX_TRUST_FILE_BYTES
 
 __all__ = ["ApiServer"]
 
+_ASCII_ALONE: Final = dict.fromkeys(range(128, 256), "?")
 _BEARER: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750 section 2.1
 
 
@@ -89,9 +90,10 @@ def _trusting(roots: bytes) -> ssl.SSLContext:
     Raises:
         ssl.SSLError: There are none.
     """
-    if not roots.strip() or not roots.isascii():  # of no roots the library would take those of the system
+    if not roots.strip():  # of no roots the library would take those of the system
         raise ssl.SSLError(0, "there are no certificates in it")
-    return ssl.create_default_context(cadata=roots.decode("ascii"))
+    # Around certificates there may be text of any kind, and what is not in a file is taken as ASCII alone.
+    return ssl.create_default_context(cadata=roots.decode("latin-1").translate(_ASCII_ALONE))
 
 
 def _read(path: Path, size: int) -> bytes:
