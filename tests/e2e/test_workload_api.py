@@ -243,10 +243,6 @@ def a_leaf(world: World) -> dict[str, Any]:
     return {"roots": world.roots(world.pki.root, world.first)}
 
 
-def bad_name(world: World) -> dict[str, Any]:
-    return {"roots": {PROD: world.pki.root.der}}
-
-
 def bad_keys(world: World) -> dict[str, Any]:
     del world
     return {"keys": {f"spiffe://{PROD}": b"{"}}
@@ -266,7 +262,6 @@ BAD: dict[Callable[[World], dict[str, Any]], str] = {
     nobody: "no X.509-SVID among the 0",
     garbage: f"the roots of `{PROD}`: certificate 1 in it is malformed",
     a_leaf: "cannot be a root of",
-    bad_name: "is not the ID of a trust domain",
     bad_keys: f"the keys of `{PROD}`: ",
     private_keys: "is symmetric",
 }
@@ -322,6 +317,7 @@ def test_an_empty_or_absent_bundle_withdraws_all_and_a_good_one_gives_it_back(wo
         for roots in (
             {**full, f"spiffe://{PROD}": b""},
             {f"spiffe://{PARTNER}": full[f"spiffe://{PARTNER}"]},
+            {PROD: full[f"spiffe://{PROD}"]},  # a name without its scheme names no trust domain
             {},
         ):
             mark = at.service.mark()

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pdp.identity.quarantine.entries import BadEntryError, Entry, entry_of
 from pdp.identity.quarantine.file import (
     NoSuchEntryError,
+    _of_this_process,
     add_entry,
     lift_entry,
     make_entry,
@@ -520,3 +521,30 @@ def test_a_pattern_of_a_whole_trust_domain_names_nothing() -> None:
 
     assert names == {"spiffe://a/**": True, "spiffe://a/*/*": True, WEB: False}
     assert not workload_pattern("spiffe://a/ns/*").names_nothing
+
+
+def test_a_pattern_says_of_which_form_it_is() -> None:
+    for text in ("prod.example.org/ns/x", "prod.example.org/ns/*", "db.example.org"):
+        with pytest.raises(ValueError, match="begins with `spiffe://`"):
+            workload_pattern(text)
+
+
+def test_a_token_without_a_name_is_in_no_entry_about_names() -> None:
+    found = Quarantine((entry(jti="None", issuer="https://a.example"),))
+
+    assert found.token("https://a.example", "x", None, NOW) is None
+
+
+def test_a_thread_that_does_not_come_to_an_end_is_not_waited_for(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pdp.identity.quarantine.file._PATIENCE_SECONDS", 0.1)
+    with (
+        _of_this_process,
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(QuarantineError, match="somebody else is changing"),
+    ):
+        pool.submit(add_entry, file, entry(), NOW).result()
+
+    add_entry(file, entry(), NOW)
+    assert len(quarantine_in(file).entries) == 1
