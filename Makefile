@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 HTTP   ?= 127.0.0.1:8443
 GRPC   := pdp/adapters/grpc
+CLIENT := clients/python
 
 MINUTES ?= 10
 
@@ -22,11 +23,11 @@ run: $(VENV)/.installed ## policies checked and tested, certificates, the servic
 	@$(BIN)/python -m pdp.cli.demo --http $(HTTP) policies
 
 test: $(VENV)/.installed-dev ## the whole test-suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests $(CLIENT)/tests
 
 check: $(VENV)/.installed-dev ## formatting, lint and types
-	$(BIN)/ruff format --check pdp tests loadtests
-	$(BIN)/ruff check pdp tests loadtests
+	$(BIN)/ruff format --check pdp tests loadtests clients
+	$(BIN)/ruff check pdp tests loadtests clients
 	$(BIN)/mypy
 
 fuzz: $(VENV)/.installed-dev ## hostile input for everything that is read from outside, for MINUTES=10; ONLY=name for one
@@ -35,6 +36,7 @@ fuzz: $(VENV)/.installed-dev ## hostile input for everything that is read from o
 bench: $(VENV)/.installed-dev ## decision latency against the floor, for all shapes
 	$(BIN)/pdp bench
 	$(BIN)/python loadtests/bench/reload.py
+	$(BIN)/python loadtests/bench/region_cache.py
 
 faults: $(VENV)/.installed-dev ## what becomes of questions while something fails; writes docs/faults.md
 	$(BIN)/python tests/faults/run.py
@@ -44,6 +46,7 @@ proto: $(VENV)/.installed-dev ## generate the gRPC messages again from their .pr
 	$(BIN)/python -m grpc_tools.protoc -I $(GRPC)/proto --python_out=build/proto --pyi_out=build/proto \
 		pdp/v1/decision.proto pdp/internal/v1/raw_batch.proto
 	cp build/proto/pdp/v1/*_pb2.py* build/proto/pdp/internal/v1/*_pb2.py* $(GRPC)/v1/
+	cp build/proto/pdp/v1/*_pb2.py* $(CLIENT)/src/pdp_client/v1/
 
 lock: $(VENV)/.installed-dev ## resolve the requirements again
 	PIP="$(PIP)" BIN=$(BIN) sh requirements/lock.sh
@@ -59,6 +62,7 @@ $(VENV)/.installed: requirements/install.txt pyproject.toml | $(VENV)/bin/python
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.installed-dev: requirements/dev.txt $(VENV)/.installed
+$(VENV)/.installed-dev: requirements/dev.txt clients/python/pyproject.toml $(VENV)/.installed
 	$(PIP) install --require-hashes -r requirements/dev.txt
+	$(PIP) install --no-deps --no-build-isolation -e $(CLIENT)
 	@touch $@

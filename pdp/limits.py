@@ -17,7 +17,7 @@ MAX_CRLS: Final = 64  # of one trust domain: one for each authority that signs l
 CRL_LEEWAY_SECONDS: Final = (
     60.0  # an authority's clock may be ahead: else each new list cuts off for that long
 )
-MAX_CRL_SIGNATURES: Final = 1024  # of lists, that are remembered: each by one authority
+MAX_CRL_SIGNATURES: Final = 16  # of one list, that are remembered: authorities of one name are few
 
 # -- tokens ------------------------------------------------------------------------------
 MAX_TOKEN_BYTES: Final = 16 * 1024  # real ones have 1 to 4 KiB; proxies bound all headers to 8 to 60
@@ -92,6 +92,9 @@ MAX_CONTEXT_ATTRIBUTES: Final = 256  # bounds the work before a decision
 MAX_BODY_BYTES: Final = 64 * 1024  # one question with a full context
 MAX_BATCH_ITEMS: Final = 256  # bounds what one call may cost
 MAX_BATCH_BODY_BYTES: Final = 4 * 1024 * 1024  # a full batch
+MAX_REUSE_ITEMS: Final = 1000  # of one report: what a busy client uses again within its two seconds
+MAX_REUSE_TIMES: Final = 1_000_000_000  # in one item: no client answers so often between two reports
+MAX_REUSE_BODY_BYTES: Final = 128 * 1024  # a full report; an item has some 60 bytes, or 80 with spaces
 MAX_JSON_DEPTH: Final = 16  # no question nests deeper
 MAX_HEADER_LINES: Final = 100  # of a request to us; proxies add some twenty
 MAX_HEAD_BYTES: Final = 32 * 1024  # before the body: a request to us needs a tenth of it
@@ -115,7 +118,9 @@ MAX_GRPC_CALLS: Final = 4096  # of one process: open calls, watchers and idle st
 MAX_GRPC_CALLS_PER_CALLER: Final = 1024  # replicas share an id: four full connections, a quarter of them all
 MAX_GRPC_CALLS_PER_CONNECTION: Final = 256  # more wait: HTTP/2 SETTINGS_MAX_CONCURRENT_STREAMS
 MAX_STREAM_IDLE_SECONDS: Final = 300.0  # between two questions of a stream, and for reading an answer
-WATCH_HEARTBEAT_SECONDS: Final = 15.0  # shorter than the idle limits of proxies
+WATCH_HEARTBEAT_SECONDS: Final = (
+    2.0  # clients use answers again while the stream speaks: two may be lost in 5 s
+)
 REFUSED_SECONDS: Final = 5.0  # how long a refused chain is not looked at again
 
 # -- policy text -----------------------------------------------------------------------
@@ -166,6 +171,7 @@ MAX_AGE_LIMIT_MS: Final = 5000  # what a region may be reused for, unless the op
 
 # -- decision log ----------------------------------------------------------------------
 MAX_LOG_QUEUE: Final = 20_000  # entries that wait for the writer: a second of full load, some 30 MB
+MAX_LOG_REPORTS: Final = 64  # reports of reuse that wait for the writer, some 10 MB
 MAX_LOG_BATCH: Final = 500  # entries for one write: what another thread has to wait for at most
 LOG_RETRY_SECONDS: Final = 0.1  # between two tries to write to a full disk
 LOG_STOP_SECONDS: Final = 5.0  # how long what is queued may take to be written at the end
@@ -182,9 +188,9 @@ DEFAULT_LOG_KEEP: Final = 8  # older files: some 2 GiB in all
 MAX_QUARANTINE_ENTRIES: Final = 1000  # of one list: more is no incident, but a policy
 MAX_QUARANTINE_TEXT: Final = 2048  # characters of each of an entry's texts
 MAX_QUARANTINE_SECONDS: Final = 366 * 86_400  # an entry ends within a year
-MAX_QUARANTINE_HITS: Final = 10  # known identities that one entry may be about without a second word
 MAX_ADMIN_BODY_BYTES: Final = 16 * 1024
 MAX_ADMIN_CONNECTIONS: Final = 32  # people, and what they have automated
+MAX_ADMIN_CONNECTIONS_PER_CALLER: Final = 8  # a quarter of them all; so many have all those who may nothing
 
 # -- metrics -----------------------------------------------------------------------------
 MAX_METRIC_LABELS: Final = 20_000  # pairs of service and reason: beyond it services share one label

@@ -13,4 +13,5 @@ for name in runtime install dev; do
     # shellcheck disable=SC2086
     compile $extra --output-file "requirements/$name.txt" pyproject.toml
 done
+compile --output-file requirements/client.txt clients/python/pyproject.toml
 compile --only-build-deps --build-deps-for wheel --output-file requirements/build.txt pyproject.toml

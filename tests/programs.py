@@ -1,4 +1,4 @@
-"""Programs that tests run and pip does not bring: `.ci/programs` does.
+"""Programs that tests run: those that pip does not bring, `.ci/programs` does.
 
 A developer without one of them sees a test skipped, with the reason. Where `PDP_TESTS_NEED` is set, as
 `.ci/run` does, nothing is skipped for that: the test runs, and fails.
@@ -7,10 +7,12 @@ A developer without one of them sees a test skipped, with the reason. Where `PDP
 import ctypes
 import os
 import shutil
+import sysconfig
+from pathlib import Path
 
 import pytest
 
-__all__ = ["is_skipped_without", "needs", "needs_library"]
+__all__ = ["brought", "is_skipped_without", "needs", "needs_library"]
 
 _STRICT = bool(os.environ.get("PDP_TESTS_NEED"))
 
@@ -18,6 +20,11 @@ _STRICT = bool(os.environ.get("PDP_TESTS_NEED"))
 def is_skipped_without(*programs: str) -> bool:
     """Whether a test that runs these programs is skipped, because one is missing."""
     return not _STRICT and not all(map(shutil.which, programs))
+
+
+def brought(program: str) -> Path:
+    """A program that pip brings, with the requirements for development."""
+    return Path(sysconfig.get_path("scripts")) / program
 
 
 def needs(*programs: str) -> pytest.MarkDecorator:

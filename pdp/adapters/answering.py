@@ -12,10 +12,11 @@ from collections.abc import (
     Set,  # noqa: PYI025 -- as a type only
 )
 from contextlib import contextmanager
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from pdp.adapters.schemas import (
     Answer,
+    AskedByProxy,
     BadQuestionError,
     ErrorBody,
     Question,
@@ -26,7 +27,8 @@ from pdp.adapters.schemas import (
 )
 from pdp.adapters.strict_json import BadJsonError
 from pdp.audit.decision_log import DecisionLog
-from pdp.engine.explain import Explanation, explain
+from pdp.engine.explain import Explanation
+from pdp.engine.explain import explain as explanation_of
 from pdp.identity.caller import Caller
 from pdp.limits import (
     AT_LEAST_WAIT_SECONDS,
@@ -36,12 +38,12 @@ from pdp.limits import (
 )
 from pdp.service.decision_service import Answered, DecisionService
 from pdp.service.errors import CannotAnswerError, EvidenceRefusedError, NotPermittedError
-from pdp.service.proof import NOTHING, Presented
+from pdp.service.proof import NOTHING, Presented, Proof
 from pdp.service.quarantined import explained
 from pdp.store.versions import Published
 from pdp.vocabulary import Millis
 
-__all__ = ["ask", "ask_batch"]
+__all__ = ["Told", "ask", "ask_batch", "decided"]
 
 _T = TypeVar("_T")
 #: What a question presents, if it does; or why that is nothing.
@@ -49,8 +51,27 @@ _Evidence: TypeAlias = Presented | BadQuestionError | EvidenceRefusedError | Not
 _POLL_SECONDS: Final = 0.01
 
 
+class Told(NamedTuple):
+    """What there is to tell of one question.
+
+    Attributes:
+        answered: The decision, and what it was made of.
+        proof: What the question's evidence proved.
+        explain: Whether an explanation was asked for.
+    """
+
+    answered: Answered
+    proof: Proof
+    explain: bool
+
+
 async def ask(service: DecisionService, caller: Caller, read: Callable[[], Question]) -> Answer:
-    """Answer one question.
+    """Answer one question, in the shape in which answers are sent; raises as `decided` does."""
+    return _told(await decided(service, caller, read))
+
+
+async def decided(service: DecisionService, caller: Caller, read: Callable[[], Question]) -> Told:
+    """Decide one question.
 
     Args:
         service: Who decides.
@@ -72,12 +93,12 @@ async def ask(service: DecisionService, caller: Caller, read: Callable[[], Quest
         service.admission.enter(caller.id)
         try:
             question = read()
-            evidence = presented(question.principal, question.user)
+            evidence = _presented(question)
             while True:
                 if await _waited(service, {question.at_least}, 1):
                     now = service.now()
                 try:
-                    return _answer(service, caller, service.versions.current, now, question, evidence)
+                    return _decided(service, caller, service.versions.current, now, question, evidence)
                 except EvidenceRefusedError as error:
                     # At most twice: one look is followed by a pause, in which there is none.
                     if (
@@ -207,45 +228,66 @@ def _or_error(
         return item
     try:
         with _counted(service):
-            return _answer(service, caller, published, now, item, evidence)
+            return _told(_decided(service, caller, published, now, item, evidence))
     except (BadQuestionError, EvidenceRefusedError, NotPermittedError, CannotAnswerError) as error:
         return error_body(error.code, error.message)
 
 
-def _answer(
+def _presented(question: Question) -> Presented | None:
+    """The evidence in a question, if there is any."""
+    found = presented(question.principal, question.user)
+    if isinstance(question, AskedByProxy) and question.serial:
+        return (found or Presented())._replace(serial=question.serial)
+    return found
+
+
+def _decided(
     service: DecisionService,
     caller: Caller,
     published: Published,
     now: Millis,
     question: Question,
     evidence: _Evidence,
-) -> Answer:
+) -> Told:
     if isinstance(evidence, Exception):
         raise evidence
-    index = published.snapshot.index
     proof = NOTHING if evidence is None else service.prove(caller, published, now, evidence)
-    request = to_request(question, index, frozenset(), now, proof)
+    request = to_request(question, published.snapshot.index, frozenset(), now, proof)
     if question.at_least is not None:
         service.require_revision(question.at_least)
-    answered = service.answer(caller, published, now, request, explain=question.explain, proof=proof)
+    answered = service.answer(
+        caller,
+        published,
+        now,
+        request,
+        explain=question.explain,
+        proof=proof,
+        seen=question.seen if isinstance(question, AskedByProxy) else None,
+    )
+    return Told(answered, proof, question.explain)
+
+
+def _told(told: Told) -> Answer:
+    answered, proof, explain = told
+    snapshot = answered.published.snapshot
     return to_answer(
         answered.decision,
         answered.request,
-        index,
-        revision=published.snapshot.revision,
+        snapshot.index,
+        revision=snapshot.revision,
         age_seconds=answered.age_seconds,
         decision_id=answered.decision_id,
         max_age_limit_ms=answered.max_age_ms,
         may_explain=answered.may_explain,
         evidence=() if proof is NOTHING else proof.members,
-        explanation=_explanation(answered) if question.explain else None,
+        explanation=_explanation(answered) if explain else None,
     )
 
 
 def _explanation(answered: Answered) -> Explanation:
     if answered.quarantined is not None:
         return explained(answered.quarantined)
-    return explain(answered.published.snapshot.index, answered.request, answered.decision)
+    return explanation_of(answered.published.snapshot.index, answered.request, answered.decision)
 
 
 async def _waited(service: DecisionService, floors: Set[str | None], entries: int) -> bool:

@@ -7,7 +7,7 @@ is answered in `pdp.adapters.answering`, who may ask it in `pdp.service`.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Final, final
 
 import msgspec
@@ -17,17 +17,22 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pdp import __version__
+from pdp.adapters.bounded import target_of
 from pdp.adapters.connection import CALLER
 from pdp.adapters.events import RevisionEvents
 from pdp.adapters.json_answers import answer, answer_batch
 from pdp.adapters.openapi import describe, page
+from pdp.adapters.proxies.forward_auth import ForwardAuth
+from pdp.adapters.proxies.places import is_of_proxy
+from pdp.adapters.proxies.profiles import NO_PROFILES, Profile
+from pdp.adapters.reuse import read_reuse_body, take_report
 from pdp.adapters.schemas import BadQuestionError, error_body
 from pdp.adapters.strict_json import BadJsonError
 from pdp.adapters.watching import begin_watch
 from pdp.identity.caller import Caller
 from pdp.identity.local import LocalCaller
 from pdp.identity.refusal import UntrustedCertificateError
-from pdp.limits import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES
+from pdp.limits import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES, MAX_REUSE_BODY_BYTES
 from pdp.service.decision_service import DecisionService
 from pdp.service.errors import (
     CannotAnswerError,
@@ -58,8 +63,18 @@ class _StatusError(Exception):
         self.headers = {"connection": "close"} if close else {}
 
 
-def build_app(service: DecisionService, metrics: "MetricsPage | None" = None) -> FastAPI:
-    """The application over one decision service; without a page of metrics nobody may read them."""
+def build_app(
+    service: DecisionService,
+    metrics: "MetricsPage | None" = None,
+    profiles: Mapping[str, Profile] = NO_PROFILES,
+) -> FastAPI:
+    """The application over one decision service.
+
+    Args:
+        service: Who decides.
+        metrics: The page of metrics; without one nobody may read them.
+        profiles: How proxies ask that have a protocol of their own.
+    """
     app = FastAPI(
         title="pdp", version=__version__, docs_url=None, redoc_url=None, openapi_url=None,
         redirect_slashes=False,
@@ -76,6 +91,11 @@ def build_app(service: DecisionService, metrics: "MetricsPage | None" = None) ->
         answered = await answer_batch(service, _caller(request.scope), body)
         _caller(request.scope)
         return _json(200, answered)
+
+    async def reuse(request: Request) -> Response:
+        body = await _body(request, MAX_REUSE_BODY_BYTES)
+        take_report(service, _caller(request.scope), lambda: read_reuse_body(body))
+        return Response(status_code=204)
 
     async def revisions(request: Request) -> Response:
         caller = _caller(request.scope)
@@ -101,12 +121,13 @@ def build_app(service: DecisionService, metrics: "MetricsPage | None" = None) ->
         app.add_api_route(
             path, _guarded(decide_batch), methods=["POST"], include_in_schema=path.startswith("/v1")
         )
+    app.add_api_route("/v1/reuse", _guarded(reuse), methods=["POST"])
     app.add_api_route("/v1/revisions", _guarded(revisions), methods=["GET"])
     app.add_api_route("/metrics", _guarded(counts), methods=["GET"], include_in_schema=False)
     app.add_api_route("/openapi.json", _guarded(document), methods=["GET"], include_in_schema=False)
     app.add_api_route("/docs", _guarded(documentation), methods=["GET"], include_in_schema=False)
     app.add_exception_handler(HTTPException, _no_route)
-    app.add_middleware(_Gate)
+    app.add_middleware(_Gate, proxies=ForwardAuth(service, profiles))
     describe(app)
     return app
 
@@ -115,12 +136,17 @@ def build_app(service: DecisionService, metrics: "MetricsPage | None" = None) ->
 class _Gate:
     """Before any route: a caller, and a request that means what it seems to mean."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, proxies: ForwardAuth) -> None:
+        self._app, self._proxies = app, proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             _caller(scope)
+            target = target_of(scope)
+            if is_of_proxy(target):
+                response = await self._proxies.answer(scope, target, lambda: _caller(scope))
+                await response(scope, receive, send)
+                return
             _require_plain(scope)
         except _StatusError as error:
             await _error(error.status, error.code, error.message, error.headers)(scope, receive, send)

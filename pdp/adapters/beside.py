@@ -10,12 +10,11 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from pdp.adapters.bounded import BoundedProtocol
+from pdp.adapters.places import PlacedProtocol
 from pdp.adapters.uvicorn_server import Server
 
 __all__ = ["BesideListener"]
 
-_KEEP_ALIVE_SECONDS: Final = 30
 _END_SECONDS: Final = 2
 
 
@@ -27,8 +26,8 @@ class BesideListener:
         listener: socket.socket,
         app: ASGIApp,
         *,
-        protocol: type[BoundedProtocol],
-        connections: int,
+        protocol: type[PlacedProtocol],
+        idle_seconds: int,
         told: Callable[[str], None],
         context: Callable[[], SSLContext | None] = lambda: None,
     ) -> None:
@@ -37,8 +36,8 @@ class BesideListener:
         Args:
             listener: The socket.
             app: What answers.
-            protocol: How connections are listened to.
-            connections: How many there are at most; those beyond are answered with 503.
+            protocol: How connections are listened to, and how many of them.
+            idle_seconds: How long one may ask nothing.
             told: Told where it listens, HOST:PORT, once it does.
             context: Gives what each handshake begins with; None for plaintext.
         """
@@ -54,8 +53,7 @@ class BesideListener:
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                limit_concurrency=connections,
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_keep_alive=idle_seconds,
                 timeout_graceful_shutdown=_END_SECONDS,
             ),
             context=context,

@@ -13,8 +13,10 @@ from http import HTTPStatus
 from typing import Final, TypeAlias
 
 import msgspec
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from pdp.adapters.proxies.places import is_of_proxy
 from pdp.adapters.schemas import error_body
 from pdp.limits import (
     CONNECTION_JITTER,
@@ -26,7 +28,10 @@ from pdp.limits import (
     MAX_MESSAGE_BYTES,
 )
 
-__all__ = ["BoundedProtocol"]
+__all__ = ["BoundedProtocol", "target_of"]
+
+#: Where a request's state holds its target, exactly as it arrived.
+_TARGET: Final = "pdp.target"
 
 _GOODBYE_SECONDS: Final = 1.0  # how long a peer with next to nothing left to read may take to close
 _CUT_SECONDS: Final = 0.2  # what was written before may still leave
@@ -60,6 +65,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     #: How old a connection becomes, give or take, in seconds.
     age_seconds: float = DEFAULT_CONNECTION_SECONDS
+
+    @property
+    def answering(self) -> bool:
+        """Whether a request whose head is here waits for its answer."""
+        return self.cycle is not None and not self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called by asyncio: begin to count."""
@@ -106,6 +116,10 @@ class BoundedProtocol(HttpToolsProtocol):
         version = self.parser.get_http_version()
         if version not in _VERSIONS or not _is_plain(version, self.headers):
             raise _RefusedError
+        # uvicorn takes the target apart, and drops what some servers would not.
+        self.scope["state"][_TARGET] = self.url
+        # Trailers are added to the list that the parser keeps: they are nobody's headers.
+        self.scope["headers"] = list(self.headers)
         super().on_headers_complete()
         self._in_head = False
         if self._old:
@@ -138,7 +152,7 @@ class BoundedProtocol(HttpToolsProtocol):
             before.keep_alive = False  # its answer is the last
             return
         if self._in_head or not (self.cycle.response_started or self.pipeline):
-            self.transport.write(_response(*refused))
+            self.transport.write(_response(*refused, by_proxy=is_of_proxy(getattr(self, "url", None) or b"")))
         if self.cycle is not None:
             self.cycle.disconnected = True  # what is still being worked out for it is not sent
             self.cycle.message_event.set()
@@ -193,6 +207,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self.loop.call_later(seconds, self.transport.abort)
 
 
+def target_of(scope: Scope) -> bytes:
+    """The target of a request (RFC 9112, section 3.2), as it arrived."""
+    found = scope.get("state", {}).get(_TARGET)
+    return found if isinstance(found, bytes) else scope["raw_path"]
+
+
 def _is_plain(version: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether a head says whom it is for and how its body is framed in the one way there is.
 
@@ -210,7 +230,9 @@ def _is_plain(version: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return framed and len(hosts) <= 1 and all(map(_HOST, hosts)) and (bool(hosts) or version == "1.0")
 
 
-def _response(status: HTTPStatus, code: str, message: str) -> bytes:
+def _response(status: HTTPStatus, code: str, message: str, *, by_proxy: bool) -> bytes:
+    if by_proxy:  # they let other statuses pass, or are told to
+        status = HTTPStatus.FORBIDDEN
     body = msgspec.json.encode(error_body(code, message))
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"

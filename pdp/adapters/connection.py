@@ -1,8 +1,9 @@
 """Who is at the other end of a TLS connection.
 
 uvicorn does not show applications the peer's certificate. This subclass of its protocol verifies
-the chain when the connection is made, and again once trust has changed; every request on it is handed
-a way to ask for the caller, or why there is none. No request reaches a handler without one of the two.
+the chain when the connection is made, and again once trust has changed or what is known of it has
+ended; every request on it is handed a way to ask for the caller, or why there is none. No request
+reaches a handler without one of the two.
 """
 
 import asyncio
@@ -53,8 +54,8 @@ class CallerProtocol(BoundedProtocol):
 
     def _caller(self) -> _Identified:
         """The caller, under the trust of the moment."""
-        epoch = self.known.epoch
-        if epoch != self._epoch:
+        epoch, found = self.known.epoch, self._identified
+        if epoch != self._epoch or (isinstance(found, Caller) and not self.known.holds(found)):
             self._identified = authenticated(self.transport, self.known)
             self._epoch = epoch
         return self._identified

@@ -2,15 +2,17 @@
 
 import socket
 from collections.abc import Callable
-from typing import final
+from typing import Final, final
 
 from pdp.adapters.beside import BesideListener
-from pdp.adapters.bounded import BoundedProtocol
 from pdp.adapters.health import HealthApp
+from pdp.adapters.places import PlacedProtocol, Places
 from pdp.limits import MAX_PROBE_CONNECTIONS
 from pdp.service.health import Health
 
 __all__ = ["HealthListener"]
+
+_IDLE_SECONDS: Final = 2  # a probe asks at once
 
 
 @final
@@ -19,10 +21,15 @@ class HealthListener(BesideListener):
 
     def __init__(self, listener: socket.socket, health: Health, *, say: Callable[[str], None]) -> None:
         """Listen on a bound socket; `say` is told where, once it does."""
+
+        # INVARIANT: no 503 for want of a place: that is "no", and has whoever probes end the service.
+        class ProbeProtocol(PlacedProtocol):
+            places = Places(most=MAX_PROBE_CONNECTIONS, of_one=MAX_PROBE_CONNECTIONS)
+
         super().__init__(
             listener,
             HealthApp(health),
-            protocol=BoundedProtocol,
-            connections=MAX_PROBE_CONNECTIONS,
+            protocol=ProbeProtocol,
+            idle_seconds=_IDLE_SECONDS,
             told=lambda address: say(f"answering probes on http://{address}/health/ready"),
         )

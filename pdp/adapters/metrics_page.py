@@ -109,7 +109,7 @@ class _Collected(Collector):
         found = GaugeMetricFamily(
             "pdp_certificate_expiry_timestamp_seconds", "When a certificate ends.", labels=["certificate"]
         )
-        for name, not_after in self._expiries():
+        for name, not_after in (*self._expiries(), *counts.admin_ends.items()):
             found.add_metric([name], not_after / 1000)
         yield found
 
@@ -134,6 +134,9 @@ def _decisions(counts: Counts) -> Iterator[Metric]:
     for bound, count in zip((*map(str, LATENCY_SECONDS), "+Inf"), counts.latency, strict=True):
         total += count
         buckets.append((bound, float(total)))
+    yield CounterMetricFamily(
+        "pdp_answers_reused", "Answers that clients say they used again.", counts.reused
+    )
     latency = HistogramMetricFamily("pdp_decision_seconds", "Time to check and decide a question.")
     latency.add_metric([], buckets, counts.latency_ns / 1e9)
     yield latency
@@ -151,6 +154,8 @@ def _log(counts: LogCounts) -> Iterator[Metric]:
     outcomes = {"logged": counts.logged, "dropped": counts.dropped, "sampled_out": counts.sampled_out}
     yield CounterMetricFamily("pdp_log_decided", "Decisions handed to the decision log.", counts.decided)
     yield _labelled("pdp_log_entries", "What became of them.", "outcome", outcomes)
+    reports = {"logged": counts.reports_logged, "dropped": counts.reports_dropped}
+    yield _labelled("pdp_log_reuse_reports", "What became of reports of reuse.", "outcome", reports)
     yield GaugeMetricFamily("pdp_log_queue", "Entries that wait to be written.", counts.waiting)
 
 

@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from pdp.adapters.events import RevisionBody
 from pdp.adapters.openapi_bounds import refine
+from pdp.adapters.reuse import ReuseBody
 from pdp.adapters.schemas import Answer, ErrorBody, Question
 from pdp.limits import MAX_BATCH_ITEMS
 
@@ -22,7 +23,7 @@ class BatchQuestion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 _TEMPLATE: Final = "#/components/schemas/{name}"
-_TYPES: Final = (Question, Answer, BatchQuestion, ErrorBody, RevisionBody)
+_TYPES: Final = (Question, Answer, BatchQuestion, ErrorBody, ReuseBody, RevisionBody)
 _BATCH_ANSWER: Final = "BatchAnswer"
 _OPERATIONS: Final = {
     "/v1/decide": ("Answer one question. A deny is an answer: 200. Also at `/decide`.", "Question", "Answer"),
@@ -38,6 +39,7 @@ _PAGES: Final = {
     "/docs": ("This document as a page. It loads nothing.", "text/html"),
 }
 _REVISIONS: Final = "/v1/revisions"
+_REUSE: Final = "/v1/reuse"
 _STATUSES: Final = {
     "400": "The request, or the question in it, has no meaning; the message says why.",
     "403": "The caller may not ask this. Never a decision.",
@@ -83,6 +85,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     document["security"] = [{"mutualTLS": []}]
     document["paths"] = {
         **{path: {"post": _operation(path, *what)} for path, what in _OPERATIONS.items()},
+        _REUSE: {"post": _reuse_operation()},
         _REVISIONS: {"get": _revisions_operation()},
         **{path: {"get": _page_operation(path, *what)} for path, what in _PAGES.items()},
     }
@@ -98,6 +101,15 @@ def _operation(path: str, summary: str, question: str, answer: str) -> dict[str,
             "200": {"description": "Answered.", "content": _content(_reference(answer))},
             **_refusals(),
         },
+    }
+
+
+def _reuse_operation() -> dict[str, Any]:
+    return {
+        "summary": "Report how often answers were used again. The client's word: it decides nothing.",
+        "operationId": _operation_id(_REUSE),
+        "requestBody": {"required": True, "content": _content(_reference("ReuseBody"))},
+        "responses": {"204": {"description": "Taken."}, **_refusals()},
     }
 
 

@@ -15,6 +15,8 @@ from pdp.limits import (
     MAX_CONTEXT_ATTRIBUTES,
     MAX_HOST_CHARS,
     MAX_PATH_BYTES,
+    MAX_REUSE_ITEMS,
+    MAX_REUSE_TIMES,
     MAX_REVISION_CHARS,
     MAX_SERVICE_NAME_CHARS,
     MAX_SPIFFE_ID_BYTES,
@@ -63,6 +65,7 @@ _REVISION: Final[_Schema] = {
 _TEXTS: Final[_Schema] = {"type": "array", "items": _TEXT}
 _NAMED_TEXT: Final[_Schema] = {**_TEXT, "minLength": 1}
 _DECISION: Final[_Schema] = {"type": "string", "enum": [effect.value for effect in Effect]}
+_DECISION_ID: Final[_Schema] = {"type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"}
 _REASON: Final[_Schema] = {"type": "string", "enum": [reason.value for reason in Reason]}
 
 
@@ -119,10 +122,21 @@ _PROPERTIES: Final[dict[str, _Schema]] = {
             "items": {"$ref": "#/components/schemas/Question"},
         }
     },
+    "ReuseBody": {
+        "reused": {
+            "type": "array",
+            "maxItems": MAX_REUSE_ITEMS,
+            "items": {"$ref": "#/components/schemas/Reused"},
+        }
+    },
+    "Reused": {
+        "decision_id": _DECISION_ID,
+        "times": {"type": "integer", "minimum": 1, "maximum": MAX_REUSE_TIMES},
+    },
     "Answer": {
         "decision": _DECISION,
         "reason": _REASON,
-        "decision_id": {"type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"},
+        "decision_id": _DECISION_ID,
         "age_seconds": _COUNT,
         "max_age_ms": _COUNT,
         "valid_until": {"anyOf": [{"type": "string", "format": "date-time"}, _NULL]},

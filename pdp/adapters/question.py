@@ -25,10 +25,11 @@ from pdp.limits import (
     MAX_SERVICE_NAME_CHARS,
 )
 from pdp.paths import AmbiguousHostError, canonical_host
+from pdp.service.decision_service import Seen
 from pdp.service.proof import NOTHING, Proof
 from pdp.vocabulary import AttributeValue, Millis, Request
 
-__all__ = ["UNKNOWN_HOST", "Question", "to_request"]
+__all__ = ["UNKNOWN_HOST", "AskedByProxy", "Question", "to_request"]
 
 #: Begins the name under which a host of no service is asked about. No declared service's name
 #: can begin so, thus the answer is that of an undeclared service, whatever the host is called.
@@ -61,6 +62,18 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     context: dict[str, Any] = {}
     at_least: str | None = None
     explain: bool = False
+
+
+class AskedByProxy(Question, frozen=True, kw_only=True):
+    """What a proxy asks in its own protocol; no body of `/v1/decide` can say the rest.
+
+    Attributes:
+        serial: Of the certificate that the proxy says is the principal's; empty where it says nothing.
+        seen: What it asks about, and what it can know of that.
+    """
+
+    seen: Seen
+    serial: str = ""
 
 
 def to_request(

@@ -18,10 +18,11 @@ from pdp.adapters.answer_body import (
 )
 from pdp.adapters.bad_question import BadQuestionError
 from pdp.adapters.identities import Evidence, UserClaims, presented
-from pdp.adapters.question import Question, to_request
+from pdp.adapters.question import AskedByProxy, Question, to_request
 
 __all__ = [
     "Answer",
+    "AskedByProxy",
     "BadQuestionError",
     "ConsideredRule",
     "DifferenceBody",

@@ -7,7 +7,7 @@ server header, the access log.
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Protocol, final
 
@@ -19,6 +19,7 @@ from pdp.adapters.bounded import BoundedProtocol
 from pdp.adapters.connection import CallerProtocol, protocol_class
 from pdp.adapters.local import Local, local_protocol_class
 from pdp.adapters.metrics_page import MetricsPage
+from pdp.adapters.proxies.profiles import NO_PROFILES, Profile
 from pdp.adapters.tls import ServerTls
 from pdp.adapters.uvicorn_server import Server, event_loops
 from pdp.limits import DRAIN_SECONDS
@@ -77,6 +78,7 @@ class Listener:
         grace_seconds: float = 0,
         metrics: MetricsPage | None = None,
         balance: Balance | None = None,
+        profiles: Mapping[str, Profile] = NO_PROFILES,
     ) -> None:
         """A listener that is not started.
 
@@ -90,6 +92,7 @@ class Listener:
             grace_seconds: How long connections are still accepted after SIGTERM.
             metrics: What `/metrics` shows, and to whom; None for nobody.
             balance: Knows of the other processes that accept on the same socket.
+            profiles: How proxies ask that have a protocol of their own.
         """
         self._service = service
         self._metrics = metrics
@@ -102,7 +105,7 @@ class Listener:
         self._tls = None if isinstance(peers, Local) else peers
         self._protocol = _protocol(peers, service, clock)
         self._config = uvicorn.Config(
-            build_app(service, metrics),
+            build_app(service, metrics, profiles),
             http=self._protocol,
             ws="none",
             lifespan="off",

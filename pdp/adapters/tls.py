@@ -1,8 +1,8 @@
 """TLS for the decision listeners, as it is at the moment: our certificate, and whom it lets in.
 
-TLS only gates: the context pools the roots of every trust domain, so a chain that passes it may
-still lead to the wrong domain's root. A caller exists only once `pdp.identity.x509` has verified
-its chain again, to the roots of its own trust domain.
+TLS only gates: the context pools the roots of every trust domain, and intermediates that lead to
+them, so a chain that passes it may still lead to the wrong domain's root. A caller exists only
+once `pdp.identity.x509` has verified its chain again, to the roots of its own trust domain.
 
 Certificate and roots are replaced while connections are open. Handshakes begin with what is in
 force then; what becomes of connections that were there before is the business of each listener.
@@ -14,15 +14,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Lock
 from typing import Any, Final, final
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pdp.identity.trust import TrustStore
+from pdp.identity.twins import pooled
 
 __all__ = [
     "Credential",
@@ -99,21 +100,17 @@ def server_context(credential: Credential, trust: TrustStore) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     context.set_alpn_protocols(["http/1.1"])
     credential.load_into(context)
-    for root in _pooled(trust):
+    for each in pooled(credential.chain, trust, datetime.now(UTC)):
         # One by one: what OpenSSL did not read would keep out all others (`pdp.identity.certificates`).
         with suppress(ssl.SSLError):
-            context.load_verify_locations(cadata=root.public_bytes(Encoding.DER))
+            context.load_verify_locations(cadata=each.public_bytes(Encoding.DER))
     return context
 
 
-def pool(trust: TrustStore) -> bytes:
-    """The roots of all trust domains, PEM, for a library that cannot tell domains apart."""
-    return b"".join(root.public_bytes(Encoding.PEM) for root in _pooled(trust))
-
-
-def _pooled(trust: TrustStore) -> Iterator[x509.Certificate]:
-    for roots in (*trust.domains.values(), trust.dns or ()):
-        yield from roots
+def pool(credential: Credential, trust: TrustStore) -> bytes:
+    """What `server_context` pools, PEM, for a library that sees one pool."""
+    certificates = pooled(credential.chain, trust, datetime.now(UTC))
+    return b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
 
 
 # -- what is in force ----------------------------------------------------------------------

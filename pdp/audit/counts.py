@@ -6,7 +6,10 @@ from typing import Final, Self, final
 
 from pdp.counters import Name
 
-__all__ = ["DECIDED", "FAILED", "LOGGED", "LOST", "REFUSED", "SAMPLED_OUT", "LogCounts"]
+__all__ = [
+    "DECIDED", "FAILED", "LOGGED", "LOST", "REFUSED", "REPORTS_FAILED", "REPORTS_LOGGED", "REPORTS_REFUSED",
+    "SAMPLED_OUT", "LogCounts",
+]  # fmt: skip
 
 # Names of cells (`pdp.counters`). Each is counted by one thread of one process: `LOGGED` and `FAILED` by
 # the writer, `LOST` by whoever buries the process, the others where decisions are made.
@@ -16,6 +19,10 @@ FAILED: Final[Name] = ("log", "failed")  # could not be written
 REFUSED: Final[Name] = ("log", "refused")  # did not fit into the queue
 LOST: Final[Name] = ("log", "lost")  # were waiting when their process was killed
 SAMPLED_OUT: Final[Name] = ("log", "sampled_out")
+# Reports of reuse, counted apart: no decision is among them.
+REPORTS_LOGGED: Final[Name] = ("log", "reports_logged")
+REPORTS_FAILED: Final[Name] = ("log", "reports_failed")
+REPORTS_REFUSED: Final[Name] = ("log", "reports_refused")
 
 
 @final
@@ -32,6 +39,8 @@ class LogCounts:
         refused: Those that did not fit into the queue.
         lost: Those that were waiting when their process was killed.
         sampled_out: Those that were left out on purpose.
+        reports_logged: Reports of reuse whose line was written.
+        reports_dropped: Those that did not fit into the queue, or could not be written.
     """
 
     decided: int
@@ -40,6 +49,8 @@ class LogCounts:
     refused: int
     lost: int
     sampled_out: int
+    reports_logged: int = 0
+    reports_dropped: int = 0
 
     @classmethod
     def of(cls, cells: Mapping[Name, int]) -> Self:
@@ -51,6 +62,8 @@ class LogCounts:
             refused=cells.get(REFUSED, 0),
             lost=cells.get(LOST, 0),
             sampled_out=cells.get(SAMPLED_OUT, 0),
+            reports_logged=cells.get(REPORTS_LOGGED, 0),
+            reports_dropped=cells.get(REPORTS_FAILED, 0) + cells.get(REPORTS_REFUSED, 0),
         )
 
     @property

@@ -11,12 +11,23 @@ from collections import deque
 from collections.abc import Callable
 from typing import final
 
-from pdp.audit.counts import DECIDED, FAILED, LOGGED, REFUSED, SAMPLED_OUT, LogCounts
+from pdp.audit.counts import (
+    DECIDED,
+    FAILED,
+    LOGGED,
+    REFUSED,
+    REPORTS_FAILED,
+    REPORTS_LOGGED,
+    REPORTS_REFUSED,
+    SAMPLED_OUT,
+    LogCounts,
+)
 from pdp.audit.log_mode import LogMode
 from pdp.audit.record import Entry, Recorder
+from pdp.audit.reuse import ReuseReport, reuse_line
 from pdp.audit.sinks import Sink
 from pdp.counters import Counters
-from pdp.limits import LOG_RETRY_SECONDS, LOG_STOP_SECONDS, MAX_LOG_BATCH, MAX_LOG_QUEUE
+from pdp.limits import LOG_RETRY_SECONDS, LOG_STOP_SECONDS, MAX_LOG_BATCH, MAX_LOG_QUEUE, MAX_LOG_REPORTS
 from pdp.vocabulary import Decision, Effect
 
 __all__ = ["DecisionLog"]
@@ -61,13 +72,17 @@ class DecisionLog:
         self._sampled_out = self._counters.cell(*SAMPLED_OUT)
         self._logged = self._counters.cell(*LOGGED)
         self._failed = self._counters.cell(*FAILED)
+        self._reports_logged = self._counters.cell(*REPORTS_LOGGED)
+        self._reports_failed = self._counters.cell(*REPORTS_FAILED)
+        self._reports_refused = self._counters.cell(*REPORTS_REFUSED)
+        self._reports_in = self._reports_out = 0  # the first of the event loop, the second of the writer
         self._sink = sink
         self._recorder = recorder
         self._mode = mode
         self._one_in = one_in
         self._alarm = alarm
         self._allows = 0
-        self._queue: deque[Entry] = deque()
+        self._queue: deque[Entry | ReuseReport] = deque()
         self._wake = threading.Event()
         self._deadline: float | None = None  # once it is ending, until when lines are tried
         self._trouble = ""
@@ -114,6 +129,16 @@ class DecisionLog:
         if not self._wake.is_set():
             self._wake.set()
 
+    def report(self, report: ReuseReport) -> None:
+        """Queue a report of reuse, or count it as dropped, in every mode. Never waits and never raises."""
+        waiting = self._reports_in - self._reports_out
+        if waiting >= MAX_LOG_REPORTS or len(self._queue) >= MAX_LOG_QUEUE:
+            self._values[self._reports_refused] += 1
+            return
+        self._reports_in += 1
+        self._queue.append(report)
+        self._wake.set()
+
     def close(self) -> None:
         """Write what is queued, as long as that may take, and end; what is left then goes on waiting."""
         self._deadline = time.monotonic() + LOG_STOP_SECONDS
@@ -132,33 +157,42 @@ class DecisionLog:
                 if not self._write_batch(batch) and self._tries_again():
                     time.sleep(LOG_RETRY_SECONDS)
                     continue
-                for _ in batch:
+                for entry in batch:
+                    self._reports_out += isinstance(entry, ReuseReport)
                     self._queue.popleft()
             if self._deadline is not None:
                 self._sink.close()
                 return
 
-    def _write_batch(self, entries: list[Entry]) -> bool:
+    def _write_batch(self, entries: list[Entry | ReuseReport]) -> bool:
         """Write the lines and count them, unless they are to be tried again."""
-        lines = [line for line in map(self._line, entries) if line]
+        lines = list(map(self._line, entries))
+        reports = sum(isinstance(entry, ReuseReport) for entry in entries)
         try:
             self._sink.write(b"".join(lines))
         except Exception as error:  # noqa: BLE001 - a writer that ends leaves decisions without a line for ever
             reason = error.strerror if isinstance(error, OSError) else None
             self._tell(f"the decision log cannot be written: {reason or error}")
             if not self._tries_again():
-                self._values[self._failed] += len(entries)
+                self._values[self._failed] += len(entries) - reports
+                self._values[self._reports_failed] += reports
             return False
         self._tell("")
-        self._values[self._logged] += len(lines)
-        self._values[self._failed] += len(entries) - len(lines)
+        written = sum(
+            bool(line) for line, entry in zip(lines, entries, strict=True) if isinstance(entry, Entry)
+        )
+        self._values[self._logged] += written
+        self._values[self._failed] += len(entries) - reports - written
+        self._values[self._reports_logged] += reports
         return True
 
     def _tries_again(self) -> bool:
         """Whether lines that cannot be written now are kept rather than dropped."""
         return self.blocks and (self._deadline is None or time.monotonic() < self._deadline)
 
-    def _line(self, entry: Entry) -> bytes:
+    def _line(self, entry: Entry | ReuseReport) -> bytes:
+        if isinstance(entry, ReuseReport):
+            return reuse_line(entry)
         try:
             return self._recorder.line(entry)
         except Exception:  # noqa: BLE001 - whatever it was, the other lines are written

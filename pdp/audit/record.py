@@ -7,18 +7,17 @@ as keyed digests: equal values can be told to be equal, and nothing else.
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Final, final
 
 import msgspec
 
+from pdp.audit.instants import instant
 from pdp.index.rule_index import RuleIndex
-from pdp.vocabulary import AttributeValue, Decision, Millis, Request
+from pdp.vocabulary import AttributeValue, Decision, Request
 
 __all__ = ["Entry", "LogUser", "Record", "Recorder", "ShadowRecord"]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DIGEST_BYTES: Final = 8  # enough to tell values apart, too few to be looked up in a table of guesses
 _NOT_PATH: Final = re.compile("[?#;]|%(?:3[fFbB]|23)")
 _DIGESTED: Final = "header."  # requests carry tokens and cookies in headers of any name
@@ -113,7 +112,7 @@ class Recorder:
 
         user, shadow, until = request.user, decision.shadow, decision.valid_until
         return Record(
-            time=_instant(request.now),
+            time=instant(request.now),
             decision_id=entry.decision_id,
             revision=entry.revision,
             caller=entry.caller,
@@ -127,7 +126,7 @@ class Recorder:
             rules=names(decision.rules),
             enforced=decision.enforced,
             read=self._read(decision),
-            valid_until=None if until is None else _instant(until),
+            valid_until=None if until is None else instant(until),
             shadow=None
             if shadow is None
             else ShadowRecord(
@@ -159,8 +158,3 @@ def _path_of(target: str) -> str:
     `%3B`, and all of a target that does not begin with a slash: a URL may hold a password.
     """
     return _NOT_PATH.split(target, maxsplit=1)[0] if target.startswith("/") else ""
-
-
-def _instant(instant: Millis) -> str:
-    moment = _EPOCH + timedelta(milliseconds=instant)
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

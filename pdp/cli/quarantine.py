@@ -5,6 +5,7 @@ mistake in how it was called, 3 it could not be done.
 """
 
 import getpass
+import os
 import socket
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,7 +23,7 @@ from pdp.cli.quarantine_at import Credentials, InFile, OfService, Place
 from pdp.diagnostics import escape
 from pdp.identity.quarantine.entries import Entry
 from pdp.identity.quarantine.workloads import workload_pattern
-from pdp.limits import MAX_QUARANTINE_HITS
+from pdp.limits import MAX_QUARANTINE_SECONDS
 from pdp.service.quarantined import named_in
 
 __all__ = ["quarantine"]
@@ -104,8 +105,12 @@ def add(  # noqa: PLR0913 -- options
     place = _place(file=file, config=config, url=url, certificate=certificate, key=key, roots=roots)
     about = {name: value for name, value in named.items() if value is not None}
     if url is None:
-        _count(about, policies, confirm)
-    entry = place.add(about, why=why, seconds=int(lasting.total_seconds()), confirm=confirm)
+        _require_meant(about, policies, config, confirm)
+    seconds = int(lasting.total_seconds())
+    if seconds > MAX_QUARANTINE_SECONDS:  # here: there is no instant that lies as far ahead as can be said
+        days = MAX_QUARANTINE_SECONDS // 86_400
+        raise MistakenError("invalid_entry", f"an entry holds for {days} days at most")
+    entry = place.add(about, why=why, seconds=seconds, confirm=confirm)
     _done("quarantined", entry, as_json=as_json)
 
 
@@ -115,7 +120,9 @@ def add(  # noqa: PLR0913 -- options
 @_place_options
 def lift(entry_id: str, *, why: str, as_json: bool, **where: Any) -> None:
     """Believe it again: take the entry ID out of the list."""
-    _done("lifted", _place(**where).lift(entry_id, why=why), as_json=as_json)
+    place = _place(**where)
+    _done("lifted", place.lift(entry_id, why=why), as_json=as_json)
+    say(f"lifted {escape(place.by)}: {escape(why)}", err=as_json)
 
 
 def _place(
@@ -139,29 +146,44 @@ def _place(
             raise MistakenError("no_list", f"`quarantine.file` is not set in {escape(str(config))}")
         file = listed.file
     assert file is not None  # noqa: S101 -- one of the three
-    return InFile(file, f"{getpass.getuser()}@{socket.gethostname()}")
+    return InFile(file, _who)
 
 
-def _count(about: dict[str, str], policies: Path | None, confirm: int | None) -> None:
-    """See that an entry about many is meant."""
+def _who() -> str:
+    """Who runs this command. In an image the user may have a number alone."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # as versions of Python have it
+        name = f"uid {os.getuid()}"
+    return f"{name}@{socket.gethostname()}"
+
+
+def _require_meant(
+    about: dict[str, str], policies: Path | None, config: Path | None, confirm: int | None
+) -> None:
+    """See that an entry is meant: one that is a pattern, or about those who lift."""
     text = about.get("spiffe_id") or (f"dns:{about['dns']}" if "dns" in about else "")
     try:
-        if not text or workload_pattern(text).exact:
-            return
+        pattern = workload_pattern(text) if text else None
     except ValueError:
         return  # said when it is made an entry
-    if policies is None:
-        if confirm is None:
-            message = (
-                "a pattern may be about many: count them with --policies DIR, or say how many with --confirm"
-            )
-            raise MistakenError("needs_confirmation", message)
+    if pattern is None:
         return
-    index = require(policies, current_instant()).snapshot.index
-    found = named_in(workload_pattern(text), index.principals)
-    pattern = workload_pattern(text)
-    if (found > MAX_QUARANTINE_HITS or pattern.names_nothing) and confirm != found:
-        message = f"it is about {found} identities that policies name: to mean them all say --confirm {found}"
+    admin = None if config is None else settings_of(config).admin
+    lifters = 0 if admin is None else sum(map(pattern.holds_id, admin.may_lift))
+    if pattern.exact and not lifters:
+        return
+    if policies is None and not pattern.exact:
+        message = "a pattern may be about many: count them with --policies DIR"
+        raise MistakenError("needs_confirmation", message)
+    hits = 0
+    if policies is not None:
+        hits = named_in(pattern, require(policies, current_instant()).snapshot.index.principals)
+    if confirm != hits + lifters:
+        message = (
+            f"it is about {hits} identities that policies name, and {lifters} who may lift: "
+            f"to mean them all say --confirm {hits + lifters}"
+        )
         raise MistakenError("needs_confirmation", message)
 
 

@@ -3,7 +3,7 @@
 import http.client
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, final
 from urllib.parse import quote
@@ -12,7 +12,7 @@ from pdp.cli.output import CannotError, MistakenError, current_instant
 from pdp.diagnostics import escape
 from pdp.identity.fetch import parse_source_url
 from pdp.identity.quarantine.entries import BadEntryError, Entry, entry_of
-from pdp.identity.quarantine.file import add_entry, lift_entry, make_entry, quarantine_in
+from pdp.identity.quarantine.file import NotConfirmedError, add_entry, lift_entry, make_entry, quarantine_in
 from pdp.identity.quarantine.lists import QuarantineError
 
 __all__ = ["Credentials", "InFile", "OfService", "Place"]
@@ -23,6 +23,10 @@ _PATH: Final = "/v1/quarantine"
 
 class Place(Protocol):
     """Where a list is. Every method raises CannotError, or MistakenError for what is no entry."""
+
+    @property
+    def by(self) -> str:
+        """By whose word it is changed, or with which certificate."""
 
     def entries(self) -> tuple[Entry, ...]:
         """What is in it."""
@@ -38,9 +42,14 @@ class Place(Protocol):
 class InFile:
     """A list in a file that services follow."""
 
-    def __init__(self, path: Path, who: str) -> None:
-        """Change it by the word of `who`."""
+    def __init__(self, path: Path, who: Callable[[], str]) -> None:
+        """Change it by the word of `who`, which is asked once something is changed."""
         self._path, self._who = path, who
+
+    @property
+    def by(self) -> str:
+        """By whose word it is changed."""
+        return f"by {self._who()}"
 
     def entries(self) -> tuple[Entry, ...]:
         """What is in it."""
@@ -54,21 +63,25 @@ class InFile:
         del confirm
         now = current_instant()
         try:
-            entry = make_entry(named, who=self._who, why=why, since=now, until=now + seconds * 1000)
+            entry = make_entry(named, who=self._who(), why=why, since=now, until=now + seconds * 1000)
             add_entry(self._path, entry, now)
         except BadEntryError as error:
             raise MistakenError("invalid_entry", str(error)) from error
         except QuarantineError as error:
             raise CannotError("not_changed", str(error)) from error
+        except NotConfirmedError as error:
+            raise CannotError("not_confirmed", str(error)) from error
         return entry
 
     def lift(self, entry_id: str, *, why: str) -> Entry:
-        """Take an entry out; why is for those who read the terminal."""
+        """Take an entry out; the list has no room for why."""
         del why
         try:
             return lift_entry(self._path, entry_id, current_instant())
         except QuarantineError as error:
             raise CannotError("not_changed", str(error)) from error
+        except NotConfirmedError as error:
+            raise CannotError("not_confirmed", str(error)) from error
 
 
 class Credentials(NamedTuple):
@@ -100,6 +113,12 @@ class OfService:
             raise MistakenError("invalid_url", str(error)) from error
         except OSError as error:
             raise CannotError("no_credentials", f"certificate, key and roots: {error.strerror}") from error
+        self._certificate = credentials.certificate
+
+    @property
+    def by(self) -> str:
+        """With which certificate it is changed; whose that is, the service says."""
+        return f"with {self._certificate}"
 
     def entries(self) -> tuple[Entry, ...]:
         """What is in it."""
@@ -122,7 +141,7 @@ class OfService:
             sent = None if body is None else json.dumps(body)
             connection.request(method, path, sent, {"content-type": "application/json"})
             answer = connection.getresponse()
-            said = json.loads(answer.read())
+            said = _json(answer)
             if answer.status >= http.client.BAD_REQUEST:
                 raise CannotError(said["error"]["code"], escape(said["error"]["message"]))
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
@@ -131,6 +150,18 @@ class OfService:
         finally:
             connection.close()
         return said
+
+
+def _json(answer: http.client.HTTPResponse) -> Any:
+    """What an answer says.
+
+    Raises:
+        ValueError: It is not in JSON, so of nobody who keeps a list.
+    """
+    try:
+        return json.loads(answer.read())
+    except ValueError as error:
+        raise ValueError(f"answers with status {answer.status}, and not in JSON") from error
 
 
 def _entry(said: object) -> Entry:

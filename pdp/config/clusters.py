@@ -39,7 +39,7 @@ _MAX_ISSUER_CHARS: Final = 2048
 _KEYS: Final = ("jwks", "jwks_file", "jwks_url")
 #: What API servers call themselves. Every pod has a token for that, and shows it to more than one of them.
 _API_SERVER: Final = re.compile(
-    r"(?:https?://)?(?:kubernetes(?:\.default(?:\.svc(?:\.[a-z0-9.-]+)?)?)?|k3s|api)(?::[0-9]+)?/?"
+    r"(?:https?://)?(?:kubernetes(?:\.default(?:\.svc(?:\.[a-z0-9.-]+)?)?)?|k3s|rke2|api)(?::[0-9]+)?/?"
 )
 
 

@@ -58,7 +58,7 @@ def followed_bundle(
     Args:
         trust_domain: Whose bundle it is.
         given: What is said of it.
-        trust: Gives the roots in force of all trust domains.
+        trust: Gives the roots and revocation lists in force of all trust domains.
 
     Raises:
         ValueError: The bootstrap file does not hold a bundle, or nothing says who the endpoint is.
@@ -76,7 +76,7 @@ def _endpoint(given: FederationSettings, trust: Callable[[], TrustStore]) -> End
         url,
         given.endpoint_spiffe_id or "",
         clock=lambda: datetime.now(UTC),
-        roots=lambda domain: trust().domains.get(domain, ()),
+        trust=trust,
     )
 
 
@@ -147,10 +147,11 @@ def _goes_round(domain: str, federation: Mapping[str, FederationSettings]) -> bo
 
 def _of_files(domain: str, given: FederationSettings) -> Iterator[Problem]:
     """Files that cannot be used."""
-    try:
-        _context(given.ca_file)
-    except OSError as error:
-        yield Problem((*_named(domain), "ca_file"), _unread(given.ca_file, error))
+    if given.profile is EndpointProfile.HTTPS_WEB and given.ca_file is not None:
+        try:
+            _context(given.ca_file)
+        except OSError as error:
+            yield Problem((*_named(domain), "ca_file"), _unread(given.ca_file, error))
     if given.bootstrap_file is None:
         return
     try:
@@ -165,7 +166,7 @@ def _of_files(domain: str, given: FederationSettings) -> Iterator[Problem]:
             yield Problem((*_named(domain), "bootstrap_file"), message)
 
 
-def _unread(path: Path | None, error: OSError) -> str:
+def _unread(path: Path, error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         return f"{path}: there are no certificates in it"
     return f"{path}: cannot be read: {os.strerror(error.errno or 0)}"

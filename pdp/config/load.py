@@ -54,6 +54,7 @@ _WORDS: Final = MappingProxyType(
 )
 _PATHS: Final = (
     ("policies", "path"),
+    ("policies", "compiled"),
     ("http", "certificate"),
     ("http", "key"),
     ("decision_log", "digest_key"),

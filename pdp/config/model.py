@@ -17,6 +17,7 @@ from pdp.config.dns import DnsSettings
 from pdp.config.evidence import EvidenceSettings
 from pdp.config.federation import FederationSettings
 from pdp.config.freshness import FreshnessSettings
+from pdp.config.proxies import ProxyName, ProxySettings
 from pdp.config.quarantine import AdminSettings, QuarantineSettings
 from pdp.config.section import DAY_SECONDS, Seconds
 from pdp.config.section import Section as _Section
@@ -208,6 +209,7 @@ class IdentitySettings(TokenSettings):
     dns: DnsSettings | None = None
     crls: dict[TrustDomainName, FilePath] = Field(default={})
     quarantine: QuarantineSettings | None = None
+    admin: AdminSettings | None = None
     workload_api: WorkloadApiSettings | None = None
     federation: dict[TrustDomainName, FederationSettings] = Field(default={})
 
@@ -221,9 +223,9 @@ class Settings(IdentitySettings):
     local: LocalSettings | None = None
     grpc: GrpcSettings | None = None
     health: HealthSettings | None = None
-    admin: AdminSettings | None = None
     metrics: MetricsSettings = MetricsSettings()
     evidence: EvidenceSettings = EvidenceSettings()
+    proxies: dict[ProxyName, ProxySettings] = Field(default={})
     freshness: FreshnessSettings = FreshnessSettings()
     decision_log: DecisionLogSettings = DecisionLogSettings()
     limits: LimitSettings = LimitSettings()

@@ -5,7 +5,6 @@ Types and bounds are here, and what the settings come to: a `LiveTrust`. What a 
 """
 
 import os
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -25,7 +24,7 @@ from pdp.config.problem import Problem
 from pdp.config.section import Section
 from pdp.config.token_values import Believed, Document, among
 from pdp.config.values import FilePath, IssuerUrl, SourceUrlText, TrustDomainName
-from pdp.identity.fetch import fetch, parse_source_url
+from pdp.identity.tokens.api_server import ApiServer
 from pdp.identity.tokens.discovery import discovery_url
 from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
 from pdp.identity.tokens.jwks import KeySet, KeySetError, KeySetKind, key_set, read_key_set
@@ -39,6 +38,7 @@ __all__ = ["BundleSettings", "IssuerSettings", "TokenSettings", "key_files", "to
 _NOT_NAMED: Final = (
     "no live source delivers the keys: name them by one of `bundle`, `bundle_file` and `bundle_url`"
 )
+_FETCHED: Final = "they are fetched, and lie in no file"
 
 
 class _Keyed(Believed):
@@ -161,7 +161,8 @@ def token_trust(
 
     Args:
         settings: What is said of them.
-        contents: What the files hold with their keys, or why that cannot be told; else they are read.
+        contents: What the files hold with their keys, or why that cannot be told; else they are read. With
+            them, nothing is made that fetches: in `LiveTrust.replace` keys that are fetched stay as they are.
         live: The keys of trust domains that have a live source, by name.
     """
     found: list[Problem] = []
@@ -181,6 +182,8 @@ def token_trust(
             remote[profile, name] = delivered
         elif source is None:
             pass  # the cluster itself is asked
+        elif source.url is not None and contents is not None:
+            keys = KeySet(keys=(), fault=_FETCHED)
         elif source.url is not None and not isinstance(read := _reader(name, each, source), str):
             remote[profile, name] = RemoteKeys(read, source.kind, time.monotonic)
         else:
@@ -268,11 +271,10 @@ def _reader(name: str, given: _Given, source: _Source) -> Callable[[], bytes] | 
     try:
         if isinstance(given, ClusterSettings):
             return key_source(name, given)
-        url = parse_source_url(str(source.url))
-        context = ssl.create_default_context(cafile=None if source.ca_file is None else str(source.ca_file))
+        server = ApiServer(source.ca_file, None)
     except OSError as error:
         return roots_fault(source.ca_file, error)
-    return lambda: fetch(url, context)
+    return lambda: server.get(str(source.url))
 
 
 def _doubts(source: _Source, keys: KeySet) -> Iterator[Problem]:

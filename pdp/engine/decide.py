@@ -21,10 +21,11 @@ from pdp.index.rule_index import RuleIndex, ServiceIndex
 from pdp.paths import AmbiguousPathError, canonical, method_problem, overridden_by_query
 from pdp.vocabulary import AttributeValue, Decision, Effect, Reason, Region, Request
 
-__all__ = ["decide"]
+__all__ = ["OVERRIDES", "decide"]
 
 OTHER_METHOD: Final = 1
-_OVERRIDES: Final = ("header.x-http-method-override", "header.x-method-override", "header.x-http-method")
+#: Headers by which frameworks have another method than that of the request.
+OVERRIDES: Final = ("header.x-http-method-override", "header.x-method-override", "header.x-http-method")
 _NOT_PLAIN: Final = RowKind.DENY | RowKind.SHADOW | RowKind.DETAILED
 # Looking a member up on its enum takes longer than making the answer it goes into.
 _ALLOW: Final = Effect.ALLOW
@@ -137,7 +138,7 @@ def _allow_plainly(
 
 def _overridden(request: Request) -> bool:
     """Whether the context holds a method override that differs (frameworks honour these headers)."""
-    for name in _OVERRIDES:
+    for name in OVERRIDES:
         value = request.context.get(name)
         if value and value not in (request.method, (request.method,)):
             return True

@@ -26,6 +26,7 @@ __all__ = [
     "Narrowing",
     "Summary",
     "allowed_methods",
+    "covers_service",
     "for_one_principal",
     "for_this_principal",
     "for_this_user",
@@ -193,6 +194,11 @@ class Narrowing:
             self._pin(index)
         else:
             self.steps[at] = Excluding((*excluding.segments, segment), excluding.prefixes, excluding.suffixes)
+
+
+def covers_service(region: Region | None) -> bool:
+    """Whether a region holds every method and every path of its service."""
+    return region is not None and region.method is None and region.path == () and region.rest
 
 
 def for_one_principal(decision: Decision, principal: str) -> Decision:

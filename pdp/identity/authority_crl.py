@@ -6,10 +6,11 @@ business of `pdp.identity.authority`.
 The file has a list of the intermediate, which signs leaves, and of each intermediate before it; and one of
 the root, once it has revoked an intermediate. The intermediate's list holds for a few days and is made again
 in time. The others hold until their authorities end: the key of a former intermediate is no more, and that of
-the root may lie elsewhere.
+the root may lie elsewhere. What has ended is dropped then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Final, final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from pdp.diagnostics import escape
 from pdp.identity.authority_folder import (
     INTERMEDIATE,
     ROOT,
@@ -28,16 +30,17 @@ from pdp.identity.authority_folder import (
     reported,
 )
 from pdp.identity.authority_request import BACKDATED, CRL, check_name, check_ttl
-from pdp.identity.certificates import serial_text
+from pdp.identity.certificates import serial_text, shown
 from pdp.identity.crl import CrlError, RevocationList, crls_in
 from pdp.identity.private_files import PUBLIC, Output, locked_folder, replace_files
 from pdp.identity.profiles import Signer, Validity, revocation_list
 from pdp.identity.revocation import is_of
-from pdp.limits import MAX_PKI_CRL_DAYS
+from pdp.limits import MAX_PKI_CRL_DAYS, MAX_TRUST_FILE_BYTES
 
 __all__ = ["CRL_TTL", "Revocation", "final_lists", "publish", "revoke"]
 
 CRL_TTL: Final = timedelta(days=7)
+_INSTEAD: Final = "it was left as it is: wait until a former intermediate ends, or make a new authority"
 
 
 @final
@@ -66,7 +69,7 @@ def publish(folder: Path, *, now: datetime, ttl: timedelta = CRL_TTL) -> Revocat
     check_ttl(ttl, MAX_PKI_CRL_DAYS)
     with reported(), locked_folder(folder):
         signer = read_signer(folder, INTERMEDIATE)
-        return _write(folder, _with(_read(folder), signer, now, now + ttl))
+        return _write(folder, _with(_read(folder), signer, now, now + ttl), now)
 
 
 def revoke(
@@ -107,7 +110,7 @@ def revoke(
             cure = f"`pdp pki revoke {name} --issuer` revokes who did, and all that it signed"
             _check_issued(certificate, signer.certificate, f"intermediate.pem did not sign it; {cure}")
             lists = _with(lists, signer, now, now + ttl, certificate)
-        return _write(folder, lists, serial_text(certificate.serial_number))
+        return _write(folder, lists, now, serial_text(certificate.serial_number))
 
 
 def final_lists(folder: Path, new: Signer, *, now: datetime) -> list[Output]:
@@ -121,13 +124,33 @@ def final_lists(folder: Path, new: Signer, *, now: datetime) -> list[Output]:
     lists = _read(folder)
     if not lists:
         return []
+    with _needed():
+        former = read_certificates(folder, INTERMEDIATE)[0]
+    lists = _with_last(folder, lists, former, now)
+    return [_output(folder, _with(lists, new, now, now + CRL_TTL), now)]
+
+
+def _with_last(
+    folder: Path, lists: tuple[RevocationList, ...], former: x509.Certificate, now: datetime
+) -> tuple[RevocationList, ...]:
+    """The lists with a last one of the intermediate that is replaced, or without any once it has ended."""
+    ends = former.not_valid_after_utc
+    if ends < now:
+        return tuple(each for each in lists if each.issuer != former.subject)
+    if any(each.next_update == ends and is_of(each, former) for each in lists):
+        return lists  # it has made it: a rotation was cut off before the new certificate was there
+    with _needed():
+        signer = read_signer(folder, INTERMEDIATE)
+    return _with(lists, signer, now, ends)
+
+
+@contextmanager
+def _needed() -> Iterator[None]:
     try:
-        former = read_signer(folder, INTERMEDIATE)
+        yield
     except AuthorityError as error:
         msg = f"{error}; without it crl.pem cannot be completed: remove that if all it revokes may hold again"
         raise AuthorityError(msg) from error
-    lists = _with(lists, former, now, former.certificate.not_valid_after_utc)
-    return [_output(folder, _with(lists, new, now, now + CRL_TTL))]
 
 
 def _check_issued(certificate: x509.Certificate, issuer: x509.Certificate, otherwise: str) -> None:
@@ -166,6 +189,9 @@ def _with(
         entries[revoked.serial_number] = builder.revocation_date(now).build()
     second = now.replace(microsecond=0)
     validity = Validity(start=second - BACKDATED, end=until.replace(microsecond=0))
+    if validity.end <= validity.start:
+        ended = f"`{shown(signer.certificate)}` ended at {until:%Y-%m-%dT%H:%M:%SZ}"
+        raise AuthorityError(f"{ended} and signs no list any more: make a new authority")
     number = 1 + max((_number(each) for each in theirs), default=0)
     made = revocation_list(signer, entries.values(), number, validity)
     others = [each for each in lists if each not in theirs]
@@ -179,13 +205,26 @@ def _number(crl: RevocationList) -> int:
         return 0
 
 
-def _write(folder: Path, lists: Sequence[RevocationList], serial: str = "") -> Revocation:
-    output = _output(folder, lists)
+def _write(folder: Path, lists: Sequence[RevocationList], now: datetime, serial: str = "") -> Revocation:
+    output = _output(folder, lists, now)
     replace_files([output])
-    until = min(each.next_update for each in lists)
+    until = min(each.next_update for each in crls_in(output.data, output.path))
     return Revocation(lists=output.path, until=until, serial=serial)
 
 
-def _output(folder: Path, lists: Sequence[RevocationList]) -> Output:
-    data = b"".join(each.parsed.public_bytes(Encoding.PEM) for each in lists)
-    return Output(path=folder / f"{CRL}.pem", data=data, mode=PUBLIC)
+def _output(folder: Path, lists: Sequence[RevocationList], now: datetime) -> Output:
+    """The file, without what has ended: who signs has a newer list, and former ones ended with theirs.
+
+    Raises:
+        AuthorityError: Nobody would read it, the next command included.
+    """
+    data = b"".join(each.parsed.public_bytes(Encoding.PEM) for each in lists if each.next_update >= now)
+    path = folder / f"{CRL}.pem"
+    try:
+        crls_in(data, path)
+    except CrlError as error:
+        raise AuthorityError(f"{error}; {_INSTEAD}") from error
+    if len(data) > MAX_TRUST_FILE_BYTES:
+        msg = f"{escape(str(path))}: larger than {MAX_TRUST_FILE_BYTES} bytes, the limit for a trust file"
+        raise AuthorityError(f"{msg}; {_INSTEAD}")
+    return Output(path=path, data=data, mode=PUBLIC)

@@ -80,7 +80,7 @@ def reported() -> Iterator[None]:
     """Everything that goes wrong with the folder, as an `AuthorityError`."""
     try:
         yield
-    except FolderError as error:
+    except (FolderError, ValueError) as error:
         raise AuthorityError(str(error)) from error
     except OSError as error:
         where = escape(str(error.filename)) if error.filename else "the folder"

@@ -13,7 +13,7 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pdp.diagnostics import escape
 from pdp.limits import MAX_CHAIN_CERTIFICATES
@@ -24,6 +24,8 @@ __all__ = [
     "dns_names",
     "fingerprint",
     "handshake_fault",
+    "is_authority",
+    "key_of",
     "presented_chain",
     "read_der",
     "read_ders",
@@ -149,6 +151,11 @@ def fingerprint(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
+def key_of(certificate: x509.Certificate) -> bytes:
+    """Its public key, in DER: a renewed certificate of the same key has the same."""
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
 def serial_text(serial: int) -> str:
     """A serial number as people write it: lower-case hexadecimal, in whole bytes."""
     text = f"{serial:x}"
@@ -168,6 +175,14 @@ def uris(certificate: x509.Certificate) -> tuple[str, ...]:
 def dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
     """The DNS names among the subject alternative names."""
     return tuple(_alternative_names(certificate).get_values_for_type(x509.DNSName))
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether it says that it is a CA certificate."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False  # RFC 5280, section 4.2.1.9: then it is not one
 
 
 def all_names(certificate: x509.Certificate) -> tuple[x509.GeneralName, ...]:

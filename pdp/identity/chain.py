@@ -23,7 +23,7 @@ from pdp.identity.certificates import shown, signing_fault
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
 from pdp.limits import MAX_CHAIN_CERTIFICATES
 
-__all__ = ["build_chain", "check_dates"]
+__all__ = ["build_chain", "check_dates", "issued_by", "signers"]
 
 
 def check_dates(certificate: x509.Certificate, which: str, now: datetime) -> None:
@@ -61,8 +61,8 @@ def build_chain(
     Raises:
         UntrustedCertificateError: There is no such path, or it breaks a rule.
     """
-    signers, faults = _signers(extra, roots, domain)
-    issuers = _issuers_of(leaf, (*signers, *roots))
+    usable, faults = signers(extra, roots, domain)
+    issuers = _issuers_of(leaf, (*usable, *roots))
     if not issuers:
         if faults:
             msg = f"the signing certificate {faults[0]}"
@@ -71,9 +71,9 @@ def build_chain(
         msg = f"the chain does not lead to a root of {owner} (are the intermediate certificates sent along?)"
         raise UntrustedCertificateError(Refusal.UNTRUSTED_CHAIN, msg)
     try:
-        chain = _verifier(roots, now).verify(leaf, signers).chain
+        chain = _verifier(roots, now).verify(leaf, usable).chain
     except VerificationError as error:
-        _explain_dates(leaf, (*signers, *roots), now, error)
+        _explain_dates(leaf, (*usable, *roots), now, error)
         msg = "a certificate on the chain breaks a rule of RFC 5280 or uses weak cryptography"
         raise UntrustedCertificateError(Refusal.CHAIN_RULES, msg) from error
     for certificate in chain[1:]:  # the library drops fractions of a second; we do not
@@ -81,7 +81,7 @@ def build_chain(
     return chain
 
 
-def _signers(
+def signers(
     extra: Iterable[x509.Certificate], roots: tuple[x509.Certificate, ...], domain: str | None
 ) -> tuple[list[x509.Certificate], list[str]]:
     """The certificates sent along that really descend from the roots and may sign.
@@ -112,10 +112,11 @@ def _issuers_of(
     certificate: x509.Certificate, candidates: Iterable[x509.Certificate]
 ) -> list[x509.Certificate]:
     """The candidates whose name and key made this certificate."""
-    return [candidate for candidate in candidates if _issued_by(certificate, candidate)]
+    return [candidate for candidate in candidates if issued_by(certificate, candidate)]
 
 
-def _issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether one has made another, by its name and its key."""
     try:
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
@@ -147,7 +148,7 @@ def _explain_dates(
     """Raise the precise refusal if a signing certificate above `leaf` is out of date."""
     above, seen = [leaf], [leaf]
     while above:
-        above = [s for s in signers if s not in seen and any(_issued_by(below, s) for below in above)]
+        above = [s for s in signers if s not in seen and any(issued_by(below, s) for below in above)]
         seen += above
         for signer in above:
             try:

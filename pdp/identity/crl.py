@@ -48,7 +48,7 @@ class CrlError(ValueError):
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationList:
-    """One list. Immutable; equal exactly when the contents are.
+    """One list. Immutable, but for what is remembered of it; equal exactly when the contents are.
 
     Attributes:
         fingerprint: SHA-256 of its DER, lower-case hexadecimal.
@@ -58,6 +58,8 @@ class RevocationList:
         next_update: Until when, that instant included: by then there is a newer one.
         authority_key: The identifier of the key that signed it, if it says which.
         revoked: Serial numbers.
+        signed_by: Whether authorities of its issuer's name have made it, by the fingerprint of their
+            certificate, as far as that was asked (`pdp.identity.revocation`).
     """
 
     fingerprint: str
@@ -67,6 +69,7 @@ class RevocationList:
     next_update: datetime = field(compare=False)
     authority_key: bytes | None = field(compare=False)
     revoked: frozenset[int] = field(compare=False, repr=False)
+    signed_by: dict[str, bool] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def begins(self) -> datetime:

@@ -10,7 +10,7 @@ from typing import NamedTuple, final
 from cryptography import x509
 
 from pdp.identity.certificates import shown
-from pdp.identity.trust import DNS, TrustStore, owner_text
+from pdp.identity.trust import TrustStore, owner_text
 from pdp.vocabulary import Millis
 
 __all__ = ["Ending", "end", "endings", "ends"]
@@ -47,8 +47,7 @@ def endings(certificate: bytes, trust: TrustStore) -> Iterator[Ending]:
     ours = x509.load_pem_x509_certificate(certificate)
     begins, ends_ = _millis(ours.not_valid_before_utc), _end(ours)
     yield Ending("server", "our certificate", begins, ends_, "callers refuse it", told=False)
-    pools = {**trust.domains, **({} if trust.dns is None else {DNS: trust.dns})}
-    for domain, roots in pools.items():
+    for domain, roots in trust.pools.items():
         for number, root in enumerate(roots):
             begins, ends_ = _millis(root.not_valid_before_utc), _end(root)
             what = f"the root `{shown(root)}` of {owner_text(domain)}"

@@ -22,6 +22,7 @@ __all__ = [
     "FileConflictError",
     "FolderError",
     "Output",
+    "UnsyncedError",
     "create_files",
     "locked_folder",
     "make_private_folder",
@@ -39,6 +40,10 @@ class FolderError(Exception):
 
 class FileConflictError(FolderError):
     """A file is there already; nothing was written."""
+
+
+class UnsyncedError(OSError):
+    """Files were replaced, and a power cut may bring back those before."""
 
 
 @final
@@ -143,12 +148,16 @@ def replace_files(outputs: Sequence[Output]) -> None:
     be recognisable as such by its reader, who then reads again.
 
     Raises:
+        UnsyncedError: All are replaced, and their folder cannot be written to disk.
         OSError: One cannot be written.
     """
     with _staged(outputs) as staged:
         for source, output in zip(staged, outputs, strict=True):
             source.rename(output.path)
-        _sync_folders(outputs)
+        try:
+            _sync_folders(outputs)
+        except OSError as error:
+            raise UnsyncedError(error.errno, error.strerror) from error
 
 
 @contextmanager

@@ -28,7 +28,7 @@ __all__ = ["renewed", "trust_changes"]
 
 
 def renewed(
-    serving: TrustStore, files: TrustFiles, contents: Mapping[Path, bytes | str]
+    serving: TrustStore, files: TrustFiles, contents: Mapping[Path, bytes | str], now: datetime
 ) -> tuple[TrustStore, tuple[str, ...]]:
     """The trust store that files lead to, and what is wrong with them.
 
@@ -36,34 +36,31 @@ def renewed(
         serving: The store in force; it has what is in `files`.
         files: Where its parts are.
         contents: What each file holds, or why that cannot be told.
+        now: The instant, with a time zone.
     """
     domains: dict[str, tuple[x509.Certificate, ...]] = {}
     wrong: list[str] = []
     named: dict[str, Path] = dict(files.domains)
     if files.dns is not None:
         named[DNS] = files.dns
-    before = _pools(serving)
+    before = serving.pools
     for domain, path in named.items():
         try:
             domains[domain] = roots_in(_content(contents, path), path, domain or None)
         except TrustError as error:
             domains[domain] = before[domain]
             wrong.append(f"{error}; the roots of {owner_text(domain)} stay as they were")
+    pools = before | domains
     dns = domains.pop(DNS, serving.dns)
-    pools = _pools(serving) | domains | ({} if dns is None else {DNS: dns})
     crls: dict[str, tuple[RevocationList, ...]] = {}
     for domain, path in files.crls.items():
         try:
             crls[domain] = crls_in(_content(contents, path), path)
-            _check_lists(path, serving.crls.get(domain, ()), crls[domain], pools.get(domain, ()))
+            _check_lists(path, serving.crls.get(domain, ()), crls[domain], pools.get(domain, ()), now)
         except (CrlError, TrustError) as error:
             crls[domain] = serving.crls.get(domain, ())
             wrong.append(f"{error}; the revocation lists of {owner_text(domain)} stay as they were")
     return TrustStore(domains=domains, dns=dns, crls=crls), tuple(wrong)
-
-
-def _pools(trust: TrustStore) -> dict[str, tuple[x509.Certificate, ...]]:
-    return {**trust.domains, **({} if trust.dns is None else {DNS: trust.dns})}
 
 
 def _content(contents: Mapping[Path, bytes | str], path: Path) -> bytes:
@@ -78,15 +75,17 @@ def _check_lists(
     before: Iterable[RevocationList],
     after: tuple[RevocationList, ...],
     roots: tuple[x509.Certificate, ...],
+    now: datetime,
 ) -> None:
     """Refuse lists that a root would have signed and has not, and such as are older than those in force.
 
-    An older one would let pass what was revoked since.
+    An older one would let pass what was revoked since. One that has not begun is not in force: a list that is
+    made in a hurry comes before it.
     """
     for fault in foreign_lists(after, roots):
         raise CrlError(f"{escape(str(path))}: {fault}")
-    newest = _newest(before)
-    for each, instant in _newest(after).items():
+    newest = _newest(before, now)
+    for each, instant in _newest(after, now).items():
         if each in newest and instant < newest[each]:
             raise CrlError(
                 f"{escape(str(path))}: the revocation list of"
@@ -94,10 +93,13 @@ def _check_lists(
             )
 
 
-def _newest(lists: Iterable[RevocationList]) -> dict[tuple[x509.Name, bytes | None], datetime]:
-    """From when the newest list of each authority holds; authorities of one name differ by their keys."""
+def _newest(lists: Iterable[RevocationList], now: datetime) -> dict[tuple[x509.Name, bytes | None], datetime]:
+    """From when the newest list of each authority holds, of those that have begun.
+
+    Authorities of one name differ by their keys.
+    """
     found: dict[tuple[x509.Name, bytes | None], datetime] = {}
-    for each in lists:
+    for each in (one for one in lists if one.begins <= now):
         key = each.issuer, each.authority_key
         found[key] = max(each.this_update, found.get(key, each.this_update))
     return found
@@ -105,7 +107,7 @@ def _newest(lists: Iterable[RevocationList]) -> dict[tuple[x509.Name, bytes | No
 
 def trust_changes(before: TrustStore, after: TrustStore) -> tuple[str, ...]:
     """What changed from one store to the next, in phrases about the roots and lists of each trust domain."""
-    return (*_root_changes(_pools(before), _pools(after)), *_list_changes(before, after))
+    return (*_root_changes(before.pools, after.pools), *_list_changes(before, after))
 
 
 def _root_changes(

@@ -10,13 +10,12 @@ holds now, or the certificate is refused. An authority without any list is not a
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
 from itertools import pairwise
 from typing import NoReturn
 
 from cryptography import x509
 
-from pdp.identity.certificates import serial_text, shown
+from pdp.identity.certificates import fingerprint, serial_text, shown
 from pdp.identity.crl import RevocationList
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
 from pdp.limits import MAX_CRL_SIGNATURES
@@ -36,7 +35,8 @@ def check_revocation(
         now: The instant, with a time zone.
 
     Returns:
-        The last instant at which that is known; None where no authority of the chain has a list.
+        The last instant at which that is known without another look; None where no authority of the chain
+        has a list.
 
     Raises:
         UntrustedCertificateError: One is revoked, or that cannot be known now.
@@ -49,11 +49,21 @@ def check_revocation(
     return min(known, default=None)
 
 
-@lru_cache(maxsize=MAX_CRL_SIGNATURES)
 def is_of(crl: RevocationList, issuer: x509.Certificate) -> bool:
     """Whether an authority has made a list: by its name, its right to and its key (RFC 5280, 6.3.3 f, g)."""
     if crl.issuer != issuer.subject:
         return False
+    # On the list itself: what is superseded is held by nobody else, and a list may be large.
+    known, key = crl.signed_by, fingerprint(issuer)
+    found = known.get(key)
+    if found is None:
+        if len(known) >= MAX_CRL_SIGNATURES:
+            known.clear()
+        found = known[key] = _has_signed(issuer, crl)
+    return found
+
+
+def _has_signed(issuer: x509.Certificate, crl: RevocationList) -> bool:
     try:
         if not issuer.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign:
             return False
@@ -92,7 +102,13 @@ def _check(
         serial = serial_text(certificate.serial_number)
         msg = f"the certificate `{shown(certificate)}`, serial number {serial}, was revoked by its authority"
         raise UntrustedCertificateError(Refusal.REVOKED, msg)
-    return int(until.timestamp()) * 1000
+    # What is known now ends as well where a newer list takes over: that may revoke more.
+    later = [_millis(each.begins) - 1 for each in theirs if each.begins > now]
+    return min([_millis(until), *later])
+
+
+def _millis(instant: datetime) -> Millis:
+    return int(instant.timestamp()) * 1000  # lists know whole seconds
 
 
 def _unknown(issuer: x509.Certificate, why: str) -> NoReturn:

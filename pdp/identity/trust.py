@@ -21,13 +21,13 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, final
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pdp.diagnostics import escape
 from pdp.identity.certificates import (
     CertificateTextError,
     fingerprint,
     handshake_fault,
+    key_of,
     read_pem,
     shown,
     signing_fault,
@@ -106,6 +106,11 @@ class TrustStore:
         object.__setattr__(self, "crls", MappingProxyType(crls))
         object.__setattr__(self, "digest", digest)
         object.__setattr__(self, "epoch", int(digest, 16) >> (256 - 53))
+
+    @property
+    def pools(self) -> dict[str, tuple[x509.Certificate, ...]]:
+        """All roots: first those of DNS identities, under `DNS`, where it believes those, then by domain."""
+        return {**({} if self.dns is None else {DNS: self.dns}), **self.domains}
 
 
 def check_trust_domain(name: str) -> str:
@@ -241,9 +246,7 @@ def trust_warnings(trust: TrustStore, now: datetime) -> tuple[str, ...]:
         trust: The store.
         now: The instant to judge validity at, with a time zone.
     """
-    pools = {owner_text(name): roots for name, roots in sorted(trust.domains.items())}
-    if trust.dns is not None:
-        pools[owner_text(DNS)] = trust.dns
+    pools = {owner_text(name): roots for name, roots in sorted(trust.pools.items())}
     lists = {owner_text(name): each for name, each in sorted(trust.crls.items())}
     return (
         *(f"no root is trusted for {owner}: nothing verifies" for owner, roots in pools.items() if not roots),
@@ -301,12 +304,8 @@ def _dated(owner: str, root: x509.Certificate, now: datetime) -> list[str]:
 
 
 def _shared(pools: Mapping[str, tuple[x509.Certificate, ...]]) -> list[str]:
-    keys = {owner: {_key(root) for root in roots} for owner, roots in pools.items()}
+    # The key, not the certificate: a renewed root with the old key mints just as well.
+    keys = {owner: {key_of(root) for root in roots} for owner, roots in pools.items()}
     shared = {key for key, count in Counter(k for ks in keys.values() for k in ks).items() if count > 1}
     owners = [[owner for owner, ks in keys.items() if key in ks] for key in shared]
     return sorted(f"one authority's key signs for {' and '.join(names)}" for names in owners)
-
-
-def _key(root: x509.Certificate) -> bytes:
-    # The key, not the certificate: a renewed root with the old key mints just as well.
-    return root.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pdp.identity.caller import Caller, CallerKind
-from pdp.identity.certificates import dns_names, fingerprint, serial_text, uris
+from pdp.identity.certificates import dns_names, fingerprint, is_authority, serial_text, uris
 from pdp.identity.chain import build_chain, check_dates
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
 from pdp.identity.revocation import check_revocation
@@ -168,7 +168,7 @@ def _dns_identity(
 
 def _check_leaf(leaf: x509.Certificate) -> None:
     """What the path builder does not ask of a leaf (X509-SVID, sections 4.1, 4.3, 4.4)."""
-    if _is_authority(leaf):
+    if is_authority(leaf):
         msg = "the certificate is a CA certificate: those only sign, they do not authenticate"
         raise UntrustedCertificateError(Refusal.CA_AS_LEAF, msg)
     fault = _key_usage_fault(leaf)
@@ -181,13 +181,6 @@ def _check_leaf(leaf: x509.Certificate) -> None:
     if ExtendedKeyUsageOID.CLIENT_AUTH not in purposes:
         msg = "the certificate's extended key usage leaves out clientAuth"
         raise UntrustedCertificateError(Refusal.EXTENDED_KEY_USAGE, msg)
-
-
-def _is_authority(leaf: x509.Certificate) -> bool:
-    try:
-        return leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False  # RFC 5280, section 4.2.1.9: then it is not one
 
 
 def _key_usage_fault(leaf: x509.Certificate) -> str | None:

@@ -13,6 +13,7 @@ from pdp.config.address import parse_address
 from pdp.config.model import Settings
 from pdp.counters import Counters
 from pdp.identity.bundle import LiveBundles
+from pdp.identity.quarantine.lists import QuarantineError
 from pdp.identity.trust import TrustStore
 from pdp.process.administering import follow_admins, make_admin
 from pdp.process.answering import make_grpc, make_listener, make_log, make_service, make_verifier
@@ -100,6 +101,9 @@ def serve_alone(  # noqa: PLR0913 -- all by keyword but three
             settings, held, tls, quarantine, publisher=publisher, service=service, health=health, say=say
         )
         server = make_listener(settings, peers_of(local, tls), service, health, beside)
+        with suppress(QuarantineError):  # told once it is followed
+            # It may have changed while policies were compiled: nobody answers by what it was before.
+            quarantine.reread()
         held.enter_context(believing.follow(hand_on=service.revisions.recheck, restate=publisher.restate))
         held.callback(follow_policies(settings.policies.path, bundle, publisher, say).stop)
         where = shown_at(listener, plaintext=local is not None)
@@ -145,8 +149,8 @@ def _beside(  # noqa: PLR0913 -- what each of them is made of
     if settings.admin is not None and tls is not None:
         listener = taken(settings.admin.listen, "`admin.listen`")
         admin, admins = make_admin(settings, listener, tls, quarantine, publisher, say)
-        held.enter_context(follow_admins(settings, admins, say))
+        held.enter_context(follow_admins(settings, admins, service.metrics, say))
         beside.append(admin)
     if settings.grpc is not None and tls is not None:
-        beside.append(make_grpc(parse_address(settings.grpc.listen), tls, service, say))
+        beside.append(make_grpc(settings, parse_address(settings.grpc.listen), tls, service, say))
     return beside

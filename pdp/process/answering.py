@@ -11,6 +11,7 @@ from typing import Final
 from pdp.adapters.accepting import Balance
 from pdp.adapters.local import Local
 from pdp.adapters.metrics_page import MetricsPage
+from pdp.adapters.proxies.profiles import profiles
 from pdp.adapters.server import Beside, Listener
 from pdp.adapters.tls import ServerTls
 from pdp.audit.decision_log import DecisionLog
@@ -144,6 +145,7 @@ def make_listener(
         metrics=_metrics(settings, peers, service),
         grace_seconds=grace_seconds(settings),
         balance=balance,
+        profiles=profiles(settings.proxies, settings.evidence.nginx),
     )
 
 
@@ -158,7 +160,13 @@ def _metrics(settings: Settings, peers: ServerTls | Local, service: DecisionServ
 
 
 def make_grpc(
-    address: Address, tls: ServerTls, service: DecisionService, say: Say, *, shared: bool = False
+    settings: Settings,
+    address: Address,
+    tls: ServerTls,
+    service: DecisionService,
+    say: Say,
+    *,
+    shared: bool = False,
 ) -> Beside:
     """The gRPC listener, which may share its address with other processes of ours.
 
@@ -169,7 +177,15 @@ def make_grpc(
     settle()
     from pdp.adapters.grpc.server import GrpcListener  # noqa: PLC0415
 
-    return GrpcListener(service, address=address, tls=tls, clock=clock, say=say, shared=shared)
+    return GrpcListener(
+        service,
+        address=address,
+        tls=tls,
+        clock=clock,
+        say=say,
+        shared=shared,
+        profiles=profiles(settings.proxies, settings.evidence.nginx),
+    )
 
 
 def make_log(

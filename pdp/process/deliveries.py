@@ -68,6 +68,7 @@ class Deliveries:
         self._refused: set[str] = set()
         self.credential: Credential | None = None
         self._presented: Presented | None = None
+        self._handed_on = True
         self._bundles, self._ours = Lock(), Lock()
 
     # -- our certificate -----------------------------------------------------------------
@@ -91,7 +92,7 @@ class Deliveries:
 
     def _present(self) -> None:
         if self._presented is not None and self.credential is not None:
-            self._presented.present(self.credential.chain, self.credential.key)
+            self._presented.present(self.credential)
 
     # -- bundles -------------------------------------------------------------------------
 
@@ -107,7 +108,7 @@ class Deliveries:
                 wrong.append(str(error))
         with self._bundles:
             now = self._live.now()
-            self._live.put([replace(now[each.trust_domain], roots=each.roots) for each in found])
+            self._put([replace(now[each.trust_domain], roots=each.roots) for each in found])
         return "; ".join(wrong)
 
     def keys(self, bundles: Mapping[str, bytes]) -> str:
@@ -129,6 +130,9 @@ class Deliveries:
     def confirm_keys(self, seconds: float, *, streaming: bool) -> None:
         """Note which keys still hold, and withdraw those of which that is unknown for too long.
 
+        What could not be handed on before, of whatever was delivered, is handed on with that: the agent may
+        be away, and say it no second time.
+
         Args:
             seconds: By a clock that is never set back.
             streaming: Whether the agent would have told of others.
@@ -138,12 +142,17 @@ class Deliveries:
                 if (streaming and domain not in self._refused) or domain not in self._confirmed:
                     self._confirmed[domain] = seconds
             stale = [name for name, at in self._confirmed.items() if seconds - at >= MAX_KEYS_SECONDS]
-            if any(self._live.now()[name].keys != _STALE for name in stale):
+            if not self._handed_on or any(self._live.now()[name].keys != _STALE for name in stale):
                 self._put_keys(dict.fromkeys(stale, _STALE))
 
     def _put_keys(self, found: Mapping[str, KeySet]) -> None:
         now = self._live.now()
-        self._live.put([replace(now[domain], keys=keys) for domain, keys in found.items()])
+        self._put([replace(now[domain], keys=keys) for domain, keys in found.items()])
+
+    def _put(self, bundles: Iterable[SpiffeBundle]) -> None:
+        self._handed_on = False  # until others have them: else it is tried again
+        self._live.put(bundles)
+        self._handed_on = True
 
     def _tell_ignored(self, domains: Iterable[str]) -> None:
         for domain in sorted(set(domains) - self._ignored)[: MAX_TOLD_DOMAINS - len(self._ignored)]:

@@ -73,7 +73,7 @@ class Desk:
         beside: list[Beside] = []
         if begin.grpc and tls is not None:
             address = parse_address(begin.grpc)
-            beside.append(make_grpc(address, tls, self._service, lambda _: None, shared=True))
+            beside.append(make_grpc(settings, address, tls, self._service, lambda _: None, shared=True))
         health = make_health(settings, self._versions)
         self._socket = held.enter_context(socket.socket(fileno=files[0]))
         peers = peers_of(local_of(settings, self._socket), tls)

@@ -7,13 +7,13 @@ The same ends are measured, for alarms (`pdp.adapters.metrics_page`).
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from enum import IntEnum
 from typing import TypeAlias, final
 
 from pdp.identity.expiry import Ending
 from pdp.limits import EXPIRY_LOOK_SECONDS, EXPIRY_WARNING_SECONDS, EXPIRY_WARNING_SHARE
 from pdp.process.parts import Say
+from pdp.process.presented import shown_instant
 from pdp.vocabulary import Millis
 
 __all__ = ["Expiring", "Held"]
@@ -84,7 +84,7 @@ def _stage(ending: Ending, now: Millis) -> _Stage:
 
 
 def _sentence(ending: Ending, stage: _Stage) -> str:
-    at = f"{datetime.fromtimestamp(ending.ends / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    at = shown_instant(ending.ends)
     if stage is _Stage.ENDED:
         return f"warning: {ending.what} has ended at {at}: {ending.then}"
     return f"warning: {ending.what} ends at {at}"

@@ -2,7 +2,7 @@
 
 import mmap
 import os
-from functools import lru_cache
+from hashlib import sha256
 from typing import Final, NamedTuple, TypeVar, final
 
 import msgspec
@@ -11,13 +11,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pdp.adapters.tls import Credential, ServerTls
 from pdp.config.model import Settings
-from pdp.identity.crl import RevocationList, read_crl
+from pdp.identity.crl import read_crl
 from pdp.identity.quarantine.entries import Entry
 from pdp.identity.quarantine.lists import Quarantine
 from pdp.identity.tokens.handed import read_token_trust, write_token_trust
 from pdp.identity.tokens.issuer import TokenTrust
 from pdp.identity.trust import TrustStore
-from pdp.limits import MAX_CRLS
 
 __all__ = ["Believed", "pack_settings", "pack_trust", "renew_trust", "unpack_settings", "unpack_trust"]
 
@@ -81,7 +80,7 @@ def pack_trust(tls: ServerTls | None, believed: Believed) -> int:
 def unpack_trust(file: int) -> tuple[ServerTls | None, Believed]:
     """Certificate, key and roots as a file holds them, if there are any; and whom else to believe."""
     found = _unpack(file, _trusted)
-    tls = None if found.tls is None else ServerTls(*_whole(found.tls))
+    tls = None if found.tls is None else ServerTls(*_whole(found.tls, TrustStore(domains={})))
     return tls, _believed(found)
 
 
@@ -89,7 +88,7 @@ def renew_trust(tls: ServerTls | None, file: int) -> Believed:
     """Replace what a file holds otherwise, roots first; whom else to believe is handed back."""
     found = _unpack(file, _trusted)
     if tls is not None and found.tls is not None:
-        credential, trust = _whole(found.tls)
+        credential, trust = _whole(found.tls, tls.trust())
         if trust != tls.current.trust:
             tls.replace_trust(trust)
         if credential != tls.current.credential:
@@ -110,17 +109,16 @@ def _flat(tls: ServerTls) -> _Tls:
     return _Tls(credential.chain, credential.key, domains, dns, crls)
 
 
-def _whole(flat: _Tls) -> tuple[Credential, TrustStore]:
+def _whole(flat: _Tls, before: TrustStore) -> tuple[Credential, TrustStore]:
+    # A large list takes a while to read, and most parcels bring the same ones.
+    held = {each.fingerprint: each for lists in before.crls.values() for each in lists}
     domains = {name: _decoded(roots) for name, roots in flat.domains.items()}
     dns = None if flat.dns is None else _decoded(flat.dns)
-    crls = {name: tuple(map(_read_crl, lists)) for name, lists in flat.crls.items()}
+    crls = {
+        name: tuple(held.get(sha256(each).hexdigest()) or read_crl(each) for each in lists)
+        for name, lists in flat.crls.items()
+    }
     return Credential(chain=flat.chain, key=flat.key), TrustStore(domains=domains, dns=dns, crls=crls)
-
-
-@lru_cache(maxsize=MAX_CRLS)
-def _read_crl(der: bytes) -> RevocationList:
-    """A list; a large one takes a while, and most parcels bring the same ones."""
-    return read_crl(der)
 
 
 def _pack(content: object) -> int:

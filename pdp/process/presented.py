@@ -1,4 +1,4 @@
-"""The certificate that we present: another one is checked, put in force, and told, wherever it came from."""
+"""The certificate that we present: another one is put in force, and told, wherever it came from."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -43,12 +43,11 @@ class Presented:
         renewed: Callable[[], None],
         metrics: Metrics,
         *,
-        clock: Callable[[], Millis],
         say: Say,
     ) -> None:
         """Go on from what is in force; `renewed` has others go on with what `tls` holds."""
         self._tls, self._renewed = tls, renewed
-        self._metrics, self._clock, self._say = metrics, clock, say
+        self._metrics, self._say = metrics, say
         self._handed_on = True
         self._lock = Lock()
 
@@ -62,17 +61,15 @@ class Presented:
         serving = self._tls.current.credential
         return (chain, key) == (serving.chain, serving.key) and self._handed_on
 
-    def present(self, chain: bytes, key: bytes) -> None:
-        """Present this from the next handshake on.
+    def present(self, new: Credential) -> None:
+        """Present this from the next handshake on; whether it is `usable` is known to whoever has it.
 
         Raises:
-            ServerCredentialError: It cannot be used, or has expired; nothing has changed.
             Exception: Whatever keeps others from going on with it; the next call tries again.
         """
         with self._lock:
-            if self.has(chain, key):
+            if self.has(new.chain, new.key):
                 return
-            new = usable(chain, key, self._clock())
             self._handed_on = False  # until others have it: else it is tried again
             self._tls.replace_credential(new)
             self._renewed()

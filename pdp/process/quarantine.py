@@ -16,7 +16,6 @@ from pdp.config.quarantine import QuarantineSettings
 from pdp.diagnostics import escape
 from pdp.identity.fetch import FetchError, SourceUrl, fetch, parse_source_url
 from pdp.identity.private_files import Output, replace_files
-from pdp.identity.quarantine.entries import Entry
 from pdp.identity.quarantine.file import quarantine_in
 from pdp.identity.quarantine.lists import (
     NOBODY,
@@ -25,6 +24,7 @@ from pdp.identity.quarantine.lists import (
     read_quarantine,
     write_quarantine,
 )
+from pdp.identity.quarantine.told import added, lifted
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.parts import Say
 from pdp.service.metrics import Metrics
@@ -56,6 +56,8 @@ class QuarantineList:
         self._kept_digest: str | None = None  # of what lies in `kept`, as far as that is known
         self._keeping_failed = False
         self._source: Callable[[], bytes] | None = None
+        self._fetching = threading.Lock()
+        self._fetched: bytes | None = None  # what was fetched last, if nothing of it waits to be done
         try:
             self._current = NOBODY if settings is None else self._first(settings)
         except (QuarantineError, OSError) as error:
@@ -94,8 +96,8 @@ class QuarantineList:
             before = quarantine_in(_kept(settings))
         except QuarantineError:
             return  # there is none yet, or none that can be read
-        for entry in _without(before, found):
-            self._say(f"no longer quarantined: {_about(entry)}")
+        for told in lifted(before, found):
+            self._say(told)
 
     def follow(self, *, hand_on: Callable[[], None], name: Callable[[], None]) -> ExitStack:
         """Keep it as its source has it, until what is returned is closed.
@@ -125,12 +127,18 @@ class QuarantineList:
         return following
 
     def reread(self) -> None:
-        """Put what its file holds now in force; returns once it is, everywhere.
+        """Put what its source holds now in force; returns once it is, everywhere.
 
         Raises:
             QuarantineError: It cannot be read.
         """
-        if self._settings is None or self._settings.file is None:
+        if self._settings is None:
+            return
+        if self._settings.file is None:
+            try:
+                self._fetch()
+            except FetchError as error:
+                raise QuarantineError(str(error)) from error
             return
         with self._lock:
             self._settle(quarantine_in(self._settings.file))
@@ -152,10 +160,8 @@ class QuarantineList:
         self._handed_on, self._unnamed = found, True
         before, self._told = self._told, found
         self._metrics.renewed(_WHAT)
-        for entry in _without(found, before):
-            self._say(f"quarantined: {_about(entry)}")
-        for entry in _without(before, found):
-            self._say(f"no longer quarantined: {_about(entry)}")
+        for told in (*added(before, found), *lifted(before, found)):
+            self._say(told)
 
     def _have_named(self) -> None:
         """Have the revision name what is in force; without the lock: the next list need not wait for it."""
@@ -192,7 +198,7 @@ class QuarantineList:
     def _poll(self, settings: QuarantineSettings) -> None:
         """Fetch the list again and again; say once what keeps it from being read."""
         url, told = parse_source_url(str(settings.url)), ""
-        while not self._stop.wait(settings.poll_seconds):
+        while True:  # with a look at once: it is some time since the start
             problem = ""
             try:
                 self._fetch()
@@ -205,15 +211,24 @@ class QuarantineList:
             if bool(problem) != bool(told):
                 self._tell(problem or None)
                 told = problem
+            if self._stop.wait(settings.poll_seconds):
+                return
 
     def _fetch(self) -> None:
         assert self._source is not None  # noqa: S101 -- `_first` has set it
-        found = read_quarantine(self._source())
-        with self._lock:
-            self._settle(found)
-        if found.digest != self._kept_digest:
-            self._keep(found)
-        self._have_named()
+        with self._fetching:  # of two, the slower must not bring back what the other has replaced
+            data = self._source()
+            if data == self._fetched:
+                return  # a long list costs some milliseconds to read, several times a second
+            self._fetched = None
+            found = read_quarantine(data)
+            with self._lock:
+                self._settle(found)
+            if found.digest != self._kept_digest:
+                self._keep(found)
+            self._have_named()
+            if found.digest == self._kept_digest and not self._unnamed:
+                self._fetched = data
 
     def _keep(self, found: Quarantine) -> None:
         """For a start while the URL cannot be reached; what cannot be kept is in force all the same."""
@@ -234,22 +249,6 @@ class QuarantineList:
 def _kept(settings: QuarantineSettings) -> Path:
     assert settings.kept is not None  # noqa: S101 -- it goes with `url`, as the settings have it
     return settings.kept
-
-
-def _without(one: Quarantine, other: Quarantine) -> list[Entry]:
-    """The entries of one that the other does not have."""
-    known = set(other.entries)
-    return [entry for entry in one.entries if entry not in known]
-
-
-def _about(entry: Entry) -> str:
-    kind, value = entry.target
-    beside = entry.trust_domain or entry.issuer
-    of = f" of {escape(beside)}" if beside else ""
-    return (
-        escape(f"{kind} {value}")
-        + f"{of} until {entry.until}, by {escape(entry.who)}: {escape(entry.why)} ({entry.id})"
-    )
 
 
 def _sentence(url: SourceUrl, error: Exception) -> str:

@@ -18,7 +18,7 @@ from pdp.identity.bundle import LiveBundles
 from pdp.identity.expiry import endings
 from pdp.process.expiring import Expiring
 from pdp.process.parts import Say
-from pdp.process.presented import Presented
+from pdp.process.presented import Presented, usable
 from pdp.process.roots import Roots
 from pdp.service.metrics import Metrics
 from pdp.store.file_watch import Contents, FileWatcher
@@ -57,8 +57,8 @@ def follow_files(  # noqa: PLR0913 -- all by keyword but three
     )  # fmt: skip
     watchers = [FileWatcher(name="trust-watch", paths=files.paths, consider=roots.consider, tell=roots.tell)]
     if settings.http.certificate is not None:
-        presented = Presented(tls, renewed, metrics, clock=clock, say=say)
-        ours = _Certificate(*settings.http.credentials, presented, metrics, say)
+        presented = Presented(tls, renewed, metrics, say=say)
+        ours = _Certificate(*settings.http.credentials, presented, metrics, clock, say)
         watchers.append(
             FileWatcher(
                 name="certificate-watch",
@@ -82,10 +82,16 @@ class _Certificate:
     """The files of our certificate and its key."""
 
     def __init__(
-        self, certificate: Path, key: Path, presented: Presented, metrics: Metrics, say: Say
+        self,
+        certificate: Path,
+        key: Path,
+        presented: Presented,
+        metrics: Metrics,
+        clock: Callable[[], Millis],
+        say: Say,
     ) -> None:
         self.certificate, self.key = certificate, key
-        self._presented, self._metrics, self._say = presented, metrics, say
+        self._presented, self._metrics, self._clock, self._say = presented, metrics, clock, say
 
     def consider(self, contents: Contents) -> str | None:
         """Present what the files hold from now on, if nothing is wrong with it."""
@@ -103,7 +109,7 @@ class _Certificate:
             if problem.refused:
                 return escape(f"`http.key`: {problem.message}: {problem.help}")
         try:
-            self._presented.present(chain, key)
+            self._presented.present(usable(chain, key, self._clock()))
         except ServerCredentialError as error:
             return f"{escape(str(self.certificate))} and {escape(str(self.key))}: {error}"
         for problem in problems:

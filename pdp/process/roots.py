@@ -65,7 +65,8 @@ class Roots:
     def consider(self, contents: Contents) -> str | None:
         """Put what the files hold in force, as far as nothing is wrong with it."""
         with self._lock:
-            self._of_files, wrong = files_renewed(self._of_files, self._files, contents)
+            now = datetime.fromtimestamp(self._clock() / 1000, UTC)
+            self._of_files, wrong = files_renewed(self._of_files, self._files, contents, now)
             self._settle()
         return "\n".join(wrong) or None
 
@@ -82,7 +83,8 @@ class Roots:
         )
 
     def _settle(self) -> None:
-        after, told = without_twins(with_live(self._of_files, self._live), self._handed_on)
+        ours = self._tls.current.credential.chain
+        after, told = without_twins(with_live(self._of_files, self._live), self._handed_on, ours)
         for phrase in told:
             if phrase not in self._twins:
                 self._say(f"warning: {phrase}")

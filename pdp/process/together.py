@@ -154,7 +154,7 @@ class _Supervisor:
             self._publisher,
             self._say,
         )
-        self._held.enter_context(follow_admins(self._settings, trust, self._say))
+        self._held.enter_context(follow_admins(self._settings, trust, self._metrics, self._say))
         return listener
 
     def _take(self, address: str, option: str) -> socket.socket:

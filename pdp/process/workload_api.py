@@ -121,7 +121,7 @@ class WorkloadApi:
             metrics: Where it is counted.
         """
         if tls is not None and _OURS in self._watches:
-            self._deliveries.present(Presented(tls, renewed, metrics, clock=clock, say=self._say))
+            self._deliveries.present(Presented(tls, renewed, metrics, say=self._say))
         thread = threading.Thread(target=self._keep, args=(metrics,), name="agent-look", daemon=True)
         thread.start()
         following = ExitStack()
@@ -135,20 +135,25 @@ class WorkloadApi:
             watch.stop()
 
     def _keep(self, metrics: Metrics) -> None:
+        told = ""
         while True:
             try:
                 self._look(metrics)
             except Exception as error:  # noqa: BLE001 -- one that ends tells nobody what is wrong
-                self._say(f"a defect of pdp: {type(error).__name__}: {error}")
+                defect = f"a defect of pdp: {type(error).__name__}: {error}"
+                if defect != told:
+                    self._say(defect)
+                told = defect
+            else:
+                told = ""
             if self._stop.wait(_LOOK_SECONDS):
                 return
 
     def _look(self, metrics: Metrics) -> None:
-        if _KEYS in self._watches:
-            streaming = not self._watches[_KEYS].down_seconds
-            self._deliveries.confirm_keys(time.monotonic(), streaming=streaming)
         for what, watch in self._watches.items():
             self._tell(what, watch, metrics)
+        keys = self._watches.get(_KEYS)
+        self._deliveries.confirm_keys(time.monotonic(), streaming=keys is not None and not keys.down_seconds)
 
     def _tell(self, what: str, watch: Watch[Any], metrics: Metrics) -> None:
         problem, told, down = watch.problem, self._told.get(what, ""), watch.down_seconds

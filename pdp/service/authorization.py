@@ -75,6 +75,16 @@ class Rights:
 
     grants: tuple[Grant, ...]
 
+    @property
+    def only_service(self) -> str | None:
+        """The service that its entries name, where they name just one; templates in them are filled."""
+        named: set[str] = set()
+        for grant in self.grants:
+            if grant.services is None:
+                return None
+            named |= grant.services
+        return named.pop() if len(named) == 1 else None
+
     def may_present(self, kind: EvidenceKind | None, *, user_token: bool) -> bool:
         """Whether some single entry says that such evidence may be presented: else nobody looks at it."""
         return any(
@@ -90,6 +100,7 @@ class Rights:
         explain: bool,
         kind: EvidenceKind | None = None,
         proven_user: bool = False,
+        offered: bool = False,
     ) -> Permission:
         """Check that a question may be asked.
 
@@ -100,6 +111,8 @@ class Rights:
             explain: Whether an explanation is asked for.
             kind: By which kind of evidence the principal was proven; None if the caller asserts it.
             proven_user: Whether a token has proven the user.
+            offered: Whether attributes are only what the caller happens to have: those that the entry does
+                not supply are left out then, by whoever asks this.
 
         Raises:
             NotPermittedError: No single entry permits all of it.
@@ -120,7 +133,7 @@ class Rights:
             asserting = [grant for grant in about if not grant.presents.get(kind, _NOBODY).isdisjoint(atoms)]
         if not asserting:
             raise NotPermittedError("principal_not_permitted", "this caller may not ask about this principal")
-        families = {name.partition(".")[0] for name in request.context}
+        families = set() if offered else {name.partition(".")[0] for name in request.context}
         supplying = [grant for grant in asserting if families <= grant.supplies]
         if not supplying:
             raise NotPermittedError(
@@ -141,8 +154,9 @@ class Rights:
             supplying = [grant for grant in supplying if grant.explain]
             if not supplying:
                 raise NotPermittedError("explain_not_permitted", "this caller may not ask for explanations")
+        supplied = [max(supplying, key=lambda grant: len(grant.supplies))] if offered else asserting
         return Permission(
-            supplies=frozenset().union(*(grant.supplies for grant in asserting)),
+            supplies=frozenset().union(*(grant.supplies for grant in supplied)),
             may_explain=any(grant.explain for grant in asserting),
             of_principal=any(grant.supplies != about[0].supplies for grant in about),
         )

@@ -8,9 +8,9 @@ from pdp.counters import Name
 from pdp.vocabulary import Reason
 
 __all__ = [
-    "DECISIONS", "FILES", "IN_FLIGHT", "LATENCY", "LATENCY_NS", "LATENCY_SECONDS", "OTHERS_COUNT", "REFUSED",
-    "REFUSED_FILES", "RELOADS", "RENEWALS", "REVIEWS", "SETTINGS", "SHADOWED", "SHED", "TOKENS",
-    "TOKEN_OUTCOMES", "Counts",
+    "ADMIN_ENDS", "ADMIN_HELD", "DECISIONS", "FILES", "IN_FLIGHT", "LATENCY", "LATENCY_NS", "LATENCY_SECONDS",
+    "OTHERS_COUNT", "REFUSED", "REFUSED_FILES", "RELOADS", "RENEWALS", "REUSED", "REVIEWS", "SETTINGS",
+    "SHADOWED", "SHED", "TOKENS", "TOKEN_OUTCOMES", "Counts",
 ]  # fmt: skip
 
 #: Upper bounds of the latency histogram's buckets.
@@ -19,7 +19,10 @@ LATENCY_SECONDS: Final = (
 )  # fmt: skip
 
 #: What is renewed while the service runs: from files, and by sources that are asked.
-FILES: Final = ("trust", "certificate", "keys", "quarantine", "workload-api", "federation")
+FILES: Final = ("trust", "certificate", "keys", "quarantine", "workload-api", "federation", "admin_trust")
+
+#: What those who administer are verified by, as metrics call it.
+ADMIN_HELD: Final = ("root of those who administer", "crl of those who administer")
 
 # The first part of the names of cells; the others are labels.
 DECISIONS: Final = "decisions"
@@ -28,9 +31,11 @@ REFUSED: Final = "refused"
 SHED: Final = "shed"
 RELOADS: Final = "reloads"
 RENEWALS: Final = "renewals"
+REUSED: Final = "reused"
 REVIEWS: Final = "reviews"
 SETTINGS: Final = "settings"
 REFUSED_FILES: Final = "refused_files"
+ADMIN_ENDS: Final = "admin_ends"
 LATENCY: Final = "latency"
 LATENCY_NS: Final = "latency_ns"
 IN_FLIGHT: Final = "in_flight"
@@ -49,6 +54,7 @@ OTHERS_COUNT: Final[tuple[Name, ...]] = (
     *((SETTINGS, outcome) for outcome in _TAKEN),
     *((RENEWALS, files, outcome) for files in FILES for outcome in _TAKEN),
     *((REFUSED_FILES, files) for files in FILES),
+    *((ADMIN_ENDS, what) for what in ADMIN_HELD),
 )
 
 _OBSERVED: Final = Reason.OBSERVED.value
@@ -93,6 +99,11 @@ class Counts:
         return dict.fromkeys(TOKEN_OUTCOMES, 0) | self._labelled(TOKENS)
 
     @property
+    def reused(self) -> int:
+        """How often clients say that they have used answers again."""
+        return self._cells.get((REUSED,), 0)
+
+    @property
     def reloads(self) -> dict[str, int]:
         """Versions that were offered, by what became of them."""
         return dict.fromkeys(_VERSIONS, 0) | self._labelled(RELOADS)
@@ -120,6 +131,11 @@ class Counts:
         return dict.fromkeys(FILES, False) | {
             what: bool(count) for what, count in self._labelled(REFUSED_FILES).items()
         }
+
+    @property
+    def admin_ends(self) -> dict[str, int]:
+        """When the first of each of `ADMIN_HELD` ends, in milliseconds, where there is one."""
+        return {what: at for what, at in self._labelled(ADMIN_ENDS).items() if at}
 
     @property
     def latency(self) -> list[int]:

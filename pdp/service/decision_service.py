@@ -8,14 +8,14 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 from cachetools import LRUCache
 
 from pdp.audit.decision_log import DecisionLog
 from pdp.audit.record import Entry
-from pdp.engine.decide import decide
-from pdp.engine.region import for_one_principal
+from pdp.engine.decide import OVERRIDES, decide
+from pdp.engine.region import covers_service, for_one_principal
 from pdp.identity.caller import Caller
 from pdp.identity.quarantine.entries import Entry as QuarantineEntry
 from pdp.identity.quarantine.lists import NOBODY, Quarantine
@@ -39,13 +39,37 @@ from pdp.store.freshness import UNLIMITED, Freshness
 from pdp.store.versions import Published, Versions
 from pdp.vocabulary import Decision, Effect, EvidenceKind, Millis, Reason, Request
 
-__all__ = ["Answered", "DecisionService"]
+__all__ = ["Answered", "DecisionService", "Seen"]
 
+#: Denied where everything at once was asked for, and something of it is not known to be allowed.
+_NOT_ALL: Final = Decision(
+    effect=Effect.DENY, reason=Reason.NO_RULE_MATCHED, enforced=True, rules=(), region=None, valid_until=None,
+    obligations=(), shadow=None,
+)  # fmt: skip
 #: For this very request: the next confirmation may come at any moment.
 _STALE: Final = Decision(
     effect=Effect.DENY, reason=Reason.STALE, enforced=True, rules=(), region=None, valid_until=None,
     obligations=(), shadow=None,
 )  # fmt: skip
+
+
+class Seen(NamedTuple):
+    """What a proxy asks about, and what it can know of that.
+
+    Attributes:
+        families: Families of attributes of which it has all that there are: of these alone what is not given
+            is absent, and only where its entry supplies them. Others are neither there nor absent.
+        everything: Whether it asks about all requests that could come over a connection: allowed only where
+            the answer holds for every method and path, whatever these say.
+    """
+
+    families: frozenset[str]
+    everything: bool = False
+
+
+def _is_read(name: str, supplied: frozenset[str]) -> bool:
+    """Whether an attribute is looked at: an override of the method is, whoever supplies it."""
+    return name in OVERRIDES or name.partition(".")[0] in supplied
 
 
 @final
@@ -231,6 +255,7 @@ class DecisionService:
         *,
         explain: bool = False,
         proof: Proof = NOTHING,
+        seen: Seen | None = None,
     ) -> Answered:
         """Decide one question.
 
@@ -241,6 +266,8 @@ class DecisionService:
             request: The question, with what was proven of principal and user.
             explain: Whether an explanation is asked for.
             proof: What its evidence proves.
+            seen: What a proxy has seen, where it asks in its own protocol. Attributes are then those that it
+                happens to have, and what its entry does not supply is left out, and not refused.
 
         Raises:
             NotPermittedError: The caller may not ask it.
@@ -250,9 +277,17 @@ class DecisionService:
         rights = self.rights(caller, published, now)
         index = published.snapshot.index
         permission = rights.permit(
-            request, index, explain=explain, kind=proof.kind, proven_user=proof.user is not None
+            request,
+            index,
+            explain=explain,
+            kind=proof.kind,
+            proven_user=proof.user is not None,
+            offered=seen is not None,
         )
         context, supplied = request.context, permission.supplies
+        if seen is not None:
+            context = {name: value for name, value in context.items() if _is_read(name, supplied)}
+            supplied &= seen.families
         if proof is not NOTHING:
             context, supplied = claimed(proof, context, supplied, index)
         asked = Request(
@@ -279,6 +314,8 @@ class DecisionService:
                 decision = for_one_principal(decision, asked.principal.id)
             if quarantine.entries:
                 decision = narrowed(decision, asked, quarantine)
+            if seen is not None and seen.everything and not covers_service(decision.region):
+                decision = _NOT_ALL
             if limit is not None:
                 max_age = min(max_age, left)  # from sending the question, so no reuse outlives the limit
         elif limit.refuse:

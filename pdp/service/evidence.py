@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, NoReturn, TypeAlias, final
 
 from pdp.identity.caller import Caller
-from pdp.identity.certificates import CertificateTextError, presented_chain
+from pdp.identity.certificates import CertificateTextError, is_authority, presented_chain, read_der
+from pdp.identity.forwarded.chain import ForwardedChain
 from pdp.identity.forwarded.forms import read_forwarded
 from pdp.identity.forwarded.lines import Headers
 from pdp.identity.forwarded.nginx import NGINX_HEADERS, NginxHeaders
 from pdp.identity.forwarded.refusal import ForwardedError, ForwardedFault
-from pdp.identity.refusal import UntrustedCertificateError
+from pdp.identity.refusal import Refusal, UntrustedCertificateError
 from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile
 from pdp.identity.tokens.jws import CompactToken, parse_compact
 from pdp.identity.tokens.jwt import VerifiedToken, issuer_of
@@ -159,8 +160,8 @@ class Verifier:
         Raises:
             EvidenceRefusedError: Some of it proves nothing.
         """
-        kind, text, headers, user_token = presented
-        principal, expires, serial, tokens = None, NEVER, "", dict[str, VerifiedToken]()
+        kind, text, headers, user_token, serial = presented
+        principal, expires, tokens = None, NEVER, dict[str, VerifiedToken]()
         match kind:
             case EvidenceKind.JWT_SVID | EvidenceKind.SERVICE_ACCOUNT_TOKEN:
                 token = tokens["principal"] = self._token("principal.jwt", text, now)
@@ -226,9 +227,7 @@ class Verifier:
             _refuse(where, error.fault.value, message)
         if isinstance(found, Principal):
             return found, NEVER, ""
-        return self._verified(
-            where, [found.leaf, *found.intermediates], lambda: (found.leaf, found.intermediates), now
-        )
+        return self._verified(where, [found.leaf, *found.intermediates], lambda: _only_leaf(found), now)
 
     def _verified(
         self,
@@ -247,6 +246,22 @@ class Verifier:
         if now > proven.not_after:
             _refuse(where, "expired", "a certificate of the chain has expired, or its revocation list has")
         return as_principal(proven), proven.not_after, proven.serial
+
+
+def _only_leaf(chain: ForwardedChain) -> tuple[bytes, Sequence[bytes]]:
+    """A forwarded chain in which nothing but the leaf could be somebody's.
+
+    Where a line of the client and that of the proxy were joined, the first of two leaves is the client's own.
+    """
+    for number, der in enumerate(chain.intermediates, 2):
+        try:
+            authority = is_authority(read_der(der, number))
+        except CertificateTextError as error:
+            raise UntrustedCertificateError(Refusal.MALFORMED, str(error)) from error
+        if not authority:
+            msg = "a certificate behind the leaf is no CA certificate: two lines may have been joined"
+            raise UntrustedCertificateError(Refusal.MALFORMED, msg)
+    return chain.leaf, chain.intermediates
 
 
 def _refuse(where: str, why: str, message: str, *, by_keys: bool = False) -> NoReturn:

@@ -36,8 +36,9 @@ class KeyLooks:
         """Have keys looked for by `look`; the seconds of `clock` are never set back."""
         self._look = look
         self._clock = clock
-        self._under_way: dict[str, _Look] = {}
-        self._ended: dict[str, float] = {}
+        # A trust domain may have the name of a cluster, say: those are two, with keys of their own.
+        self._under_way: dict[tuple[TokenProfile, str], _Look] = {}
+        self._ended: dict[tuple[TokenProfile, str], float] = {}
         self._waiting = 0
 
     async def wanted(self, issuer: TokenIssuer, key_id: str | None, questions: int = 1) -> bool:
@@ -51,10 +52,10 @@ class KeyLooks:
         Returns:
             Whether there was one: what was not known may be known now.
         """
-        now = self._clock()
-        look = self._under_way.get(issuer.name)
+        now, whose = self._clock(), (issuer.profile, issuer.name)
+        look = self._under_way.get(whose)
         if look is None:
-            ended = self._ended.get(issuer.name)
+            ended = self._ended.get(whose)
             if ended is not None and now - ended < KEYS_PAUSE_SECONDS:
                 return False
         left = KEY_LOOK_SECONDS if look is None else look.since + KEY_LOOK_SECONDS - now
@@ -62,7 +63,7 @@ class KeyLooks:
             return False
         if look is None:
             task = asyncio.create_task(self._once(issuer, key_id))
-            look = self._under_way[issuer.name] = _Look(task, now)
+            look = self._under_way[whose] = _Look(task, now)
         self._waiting += questions
         try:
             async with asyncio.timeout(left):
@@ -79,5 +80,5 @@ class KeyLooks:
         except Exception:  # noqa: BLE001 -- the question is answered all the same, by the keys that there are
             _log.exception("keys could not be looked for, by a defect of pdp")
         finally:
-            self._ended[issuer.name] = self._clock()
-            del self._under_way[issuer.name]
+            self._ended[issuer.profile, issuer.name] = self._clock()
+            del self._under_way[issuer.profile, issuer.name]

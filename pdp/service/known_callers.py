@@ -7,7 +7,7 @@ What a certificate's expiry means for a question is the business of `pdp.service
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TypeAlias, final
+from typing import Final, TypeAlias, final
 
 from cachetools import LRUCache, TTLCache
 
@@ -22,6 +22,8 @@ __all__ = ["KnownCallers"]
 
 _Key: TypeAlias = tuple[bytes, int]
 _Presented: TypeAlias = tuple[bytes, Sequence[bytes]]
+#: What has only come to its end. Who asks about the instant says so, in words of its own.
+_ENDED: Final = frozenset({Refusal.EXPIRED, Refusal.REVOCATION_UNKNOWN})
 
 
 @final
@@ -33,7 +35,8 @@ class KnownCallers:
         self._trust = trust
         self._clock = clock
         # INVARIANT: a key holds all that verification depends on but the instant. `Caller.not_after`
-        # is the instant at which it ends; `DecisionService.rights` compares it at every question.
+        # is the instant at which it ends; it is compared here, and `DecisionService.rights` does at every
+        # question.
         self._known: LRUCache[_Key, Caller] = LRUCache(maxsize=MAX_CALLERS_CACHED)
         # For a moment only: a certificate may become valid.
         self._refused: TTLCache[_Key, tuple[Refusal, str]] = TTLCache(
@@ -45,8 +48,12 @@ class KnownCallers:
         """Of the trust store in force: what was found under another says nothing any more."""
         return self._trust().epoch
 
+    def holds(self, caller: Caller) -> bool:
+        """Whether a caller that was found before would be found again, the very same."""
+        return caller.epoch == self.epoch and self._clock() <= caller.not_after
+
     def find(self, evidence: Sequence[bytes], presented: Callable[[], _Presented]) -> Caller:
-        """The caller that a chain authenticates.
+        """The caller that a chain authenticates, or has: one that has expired is found as it was.
 
         Args:
             evidence: All that was presented, in whatever form; the same bytes are the same chain.
@@ -63,7 +70,20 @@ class KnownCallers:
         caller = self._known.get(key)
         if caller is None:
             caller = self._known[key] = self._verify(key, presented, trust)
+        elif not self.holds(caller):
+            caller = self._known[key] = self._verify_again(caller, key, presented, trust)
         return caller
+
+    def _verify_again(
+        self, caller: Caller, key: _Key, presented: Callable[[], _Presented], trust: TrustStore
+    ) -> Caller:
+        """What has become of a caller: another revocation list of the same trust may have begun meanwhile."""
+        try:
+            return self._verify(key, presented, trust)
+        except UntrustedCertificateError as error:
+            if error.code in _ENDED:
+                return caller
+            raise
 
     def _verify(self, key: _Key, presented: Callable[[], _Presented], trust: TrustStore) -> Caller:
         refused = self._refused.get(key)

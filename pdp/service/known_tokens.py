@@ -22,7 +22,7 @@ from pdp.limits import MAX_TOKEN_CACHE_BYTES
 from pdp.service.counts import TOKEN_OUTCOMES
 from pdp.vocabulary import Millis
 
-__all__ = ["Count", "KnownTokens", "TokenCounts", "digest_of"]
+__all__ = ["Count", "KnownTokens", "digest_of"]
 
 #: Counts what became of a token: one of `TOKEN_OUTCOMES`.
 Count: TypeAlias = Callable[[str], None]
@@ -35,18 +35,6 @@ class _Known(NamedTuple):
 
     token: VerifiedToken
     size: int
-
-
-class TokenCounts(NamedTuple):
-    """What became of questions to the cache.
-
-    Attributes:
-        hits: Answered without a look at a signature.
-        misses: Verified, or refused.
-    """
-
-    hits: int
-    misses: int
 
 
 @final
@@ -77,18 +65,11 @@ class KnownTokens:
         # force. So whatever changes of that, a key included, ends all that was verified by it.
         self._known: LRUCache[bytes, _Known] = LRUCache(maxsize=size, getsizeof=_size)
         self._lock = threading.Lock()
-        self._hits = self._misses = 0
 
     @property
     def trust(self) -> TokenTrust:
         """Everybody whose tokens are believed now."""
         return self._trust()
-
-    @property
-    def counts(self) -> TokenCounts:
-        """What became of questions so far."""
-        with self._lock:
-            return TokenCounts(self._hits, self._misses)
 
     def find(self, text: str, now: Millis) -> VerifiedToken:
         """What a token proves at an instant.
@@ -136,10 +117,8 @@ class KnownTokens:
         with self._lock:
             known = self._known.get(key)
             if known is not None and _holds(known.token, trust, now):
-                self._hits += 1
                 return known.token
             self._known.pop(key, None)
-            self._misses += 1
             return None
 
 

@@ -13,6 +13,7 @@ from typing import Final, final
 from pdp.counters import Counters, Name
 from pdp.limits import MAX_METRIC_LABELS
 from pdp.service.counts import (
+    ADMIN_ENDS,
     DECISIONS,
     IN_FLIGHT,
     LATENCY,
@@ -23,6 +24,7 @@ from pdp.service.counts import (
     REFUSED_FILES,
     RELOADS,
     RENEWALS,
+    REUSED,
     REVIEWS,
     SETTINGS,
     SHADOWED,
@@ -31,13 +33,15 @@ from pdp.service.counts import (
     TOKENS,
     Counts,
 )
-from pdp.vocabulary import Decision
+from pdp.vocabulary import Decision, Millis
 
 __all__ = ["OTHER", "Metrics"]
 
 #: In place of a label that comes from no known set, or of one too many.
 OTHER: Final = "other"
 
+#: What a cell holds at most. Only a client that says whatever it likes gets there.
+_MAX_COUNT: Final = 2**64 - 1
 _BUCKETS_NS: Final = [round(bound * 1e9) for bound in LATENCY_SECONDS]
 
 
@@ -104,6 +108,11 @@ class Metrics:
         """Count a question that was turned away; `why` is one of ours."""
         self._count(SHED, why)
 
+    def reused(self, times: int) -> None:
+        """Count answers that a client says it has used again."""
+        cell = self._counters.cell(REUSED)
+        self._values[cell] = min(self._values[cell] + times, _MAX_COUNT)
+
     def token_looked_at(self, outcome: str) -> None:
         """Count a token in a question, by one of `TOKEN_OUTCOMES`."""
         self._values[self._tokens[outcome]] += 1
@@ -128,6 +137,10 @@ class Metrics:
         """Note whether what lies in one of `FILES` is refused, and count it if it is."""
         self._values[self._counters.cell(REFUSED_FILES, what)] = refused
         self._values[self._counters.cell(RENEWALS, what, "rejected")] += refused
+
+    def admin_ends(self, what: str, at: Millis | None) -> None:
+        """Note when the first of one of `ADMIN_HELD` ends; None where there is none of it."""
+        self._values[self._counters.cell(ADMIN_ENDS, what)] = at or 0
 
     def answering(self, questions: int) -> None:
         """Note how many questions are being answered now."""

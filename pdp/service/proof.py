@@ -29,12 +29,15 @@ class Presented(NamedTuple):
         text: That evidence, where it is a text.
         headers: Lines of headers, where it is in these.
         user_token: The user's token, if there is one.
+        serial: Of the certificate of which whoever asks says that it is the principal's; empty where it says
+            nothing. It proves nobody, and the quarantine knows certificates by it.
     """
 
     kind: EvidenceKind | None = None
     text: str = ""
     headers: Headers = ()
     user_token: str | None = None
+    serial: str = ""
 
     @property
     def tokens(self) -> Iterator[str]:
@@ -57,7 +60,7 @@ class Proof:
         attributes: What tokens claim, as attributes of `principal` and `user`.
         unreadable: Names of such whose values are of no type that rules know.
         expires: The instant from which some of it holds no longer.
-        serial: Of the certificate that proved the principal; empty where none did.
+        serial: Of the certificate that proved the principal, or is said to be its; empty where there is none.
         tokens: Issuer, subject and name of each token.
     """
 

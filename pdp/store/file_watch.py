@@ -9,8 +9,6 @@ Files that belong together are seldom replaced in one step, so they are handed o
 hold still, and what is wrong with them is told only once it lasts.
 """
 
-import os
-import stat
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +18,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias, final
 
 from pdp.limits import MAX_TRUST_FILE_BYTES
+from pdp.regular_file import read_regular
 
 __all__ = ["Contents", "FileWatcher"]
 
@@ -43,7 +42,7 @@ class FileWatcher:
         paths: The files; each may be a link, and may be missing.
         consider: Gets their contents, at first and whenever they differ; says what is wrong with
             them, or None once they are in force. Called again from time to time while something is
-            wrong. What it raises is wrong with them as well.
+            wrong. What it raises is wrong with them as well, and it is called again at the next look.
         tell: Gets what is wrong, once it has lasted; and None when nothing is any more.
         poll_seconds: How long a change may stay unnoticed.
         settle_seconds: How long the files must hold still.
@@ -98,6 +97,7 @@ class FileWatcher:
             try:
                 self._look()
             except BaseException as error:  # noqa: BLE001 -- one that ends leaves removed roots in force for ever
+                self._forced = True
                 self._judge(_defect(error))
             if self._stop.wait(self._poll):
                 return
@@ -131,6 +131,7 @@ class FileWatcher:
         try:
             return self._consider(contents)
         except Exception as error:  # noqa: BLE001 -- a defect of ours must not be taken for silence
+            self._forced = True  # it may have done half of it
             return _defect(error)
 
     def _judge(self, wrong: str | None) -> None:
@@ -180,17 +181,9 @@ def _signature(path: Path) -> _Signature:
 
 def _read(path: Path) -> bytes | str:
     try:
-        # Nothing waits for the other end of a pipe that somebody has put there.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        with open(descriptor, "rb") as file:  # noqa: PTH123 -- a descriptor
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return "cannot be read: it is no regular file"
-            data = file.read(MAX_TRUST_FILE_BYTES + 1)
-    except OSError as error:
-        return f"cannot be read: {error.strerror or 'input or output failed'}"
-    if len(data) > MAX_TRUST_FILE_BYTES:
-        return f"larger than {MAX_TRUST_FILE_BYTES} bytes, the limit for such a file"
-    return data
+        return read_regular(path, MAX_TRUST_FILE_BYTES)
+    except FileNotFoundError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def _defect(error: BaseException) -> str:

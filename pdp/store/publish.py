@@ -103,6 +103,7 @@ class Publisher(Versions):
         self._rejected = False
         self._unprimed = unprimed
         self._wanted = loader.circumstances
+        self._unstated = False  # whether they changed since they were published, be it back again
 
     def offer(self, bundle: PolicyBundle, now: Millis) -> Event:
         """Compile a bundle and serve it, or say why not."""
@@ -175,12 +176,13 @@ class Publisher(Versions):
         Args:
             circumstances: As `Loader` has them.
         """
-        self._wanted = circumstances
+        if circumstances != self._wanted:
+            self._wanted, self._unstated = circumstances, True
         self._catch_up()
 
     def _catch_up(self) -> None:
         # INVARIANT: looked at after every release of the lock, so that nobody waits in vain.
-        while self._wanted != self._loader.circumstances and self._lock.acquire(blocking=False):
+        while self._unstated and self._lock.acquire(blocking=False):
             try:
                 event = self._restated()
             finally:
@@ -189,13 +191,15 @@ class Publisher(Versions):
 
     def _restated(self) -> Accepted:
         before, known = self.current, self._loader.circumstances
-        self._loader.circumstances = self._wanted  # once: it may change meanwhile, and is looked at again
+        self._unstated = False  # first: what changes meanwhile is looked at again
+        # What came and went while a bundle was compiled was in force: answers of that time have to end.
+        self._loader.circumstances = self._wanted
         snapshot = replace(before.snapshot, revision=self._loader.revision(before.snapshot.digest))
         after = self.following(snapshot, self.confirmed_at)
         try:
             self._change_over(after, None)
         except BaseException:
-            self._loader.circumstances = known  # it is still to be published
+            self._loader.circumstances, self._unstated = known, True  # it is still to be published
             raise
         self.serve(after, self.confirmed_at)
         loaded = Loaded(snapshot=after.snapshot, diagnostics=(), sources={})

@@ -117,6 +117,18 @@ def test_files_that_are_renewed_or_refused() -> None:
     assert found["pdp_renewal_refused{files=certificate}"] == 1
 
 
+def test_what_those_who_administer_are_verified_by_ends_where_there_is_such() -> None:
+    metrics = Metrics()
+    metrics.admin_ends("root of those who administer", 1_800_000_000_500)
+    metrics.admin_ends("crl of those who administer", None)
+
+    ends = {name: at for name, at in values(metrics).items() if "those who administer" in name}
+
+    assert ends == {
+        "pdp_certificate_expiry_timestamp_seconds{certificate=root of those who administer}": 1_800_000_000.5
+    }
+
+
 def test_tokens_that_clusters_were_asked_about() -> None:
     metrics = Metrics()
     metrics.reviewed("failed")

@@ -9,6 +9,8 @@ from click.testing import CliRunner, Result
 
 from pdp.cli.quarantine import quarantine
 from tests.e2e.running import PROD, WEB
+from tests.identity.publishing import publishing, send
+from tests.process.test_administering import not_synced
 
 POLICY = (
     """\
@@ -67,7 +69,10 @@ def test_the_settings_name_the_file(file: Path, tmp_path: Path) -> None:
         (["--sub", "alice"], 2, "goes with `issuer`"),
         (["--spiffe-id", "spiffe://*/x", "--confirm", "1"], 2, "whole segment"),
         (["--spiffe-id", f"spiffe://{PROD}/**"], 2, "--policies DIR"),
+        (["--spiffe-id", f"spiffe://{PROD}/**", "--confirm", "0"], 2, "--policies DIR"),
         (["--dns", "*.example.org"], 2, "--policies DIR"),
+        (["--spiffe-id", WEB, "--for", "9999999d"], 2, "366 days at most"),
+        (["--spiffe-id", WEB, "--for", "367d"], 2, "366 days at most"),
         (["--serial", "zz"], 2, "hexadecimal"),
     ],
 )
@@ -102,5 +107,97 @@ def test_a_pattern_about_many_is_counted(file: Path, tmp_path: Path) -> None:
     assert "about 12 identities" in add(file, *wide).output
     assert add(file, *wide, "--confirm", "11").exit_code == 2
     assert add(file, *wide, "--confirm", "12").exit_code == 0
-    few = ("--spiffe-id", f"spiffe://{PROD}/ns/*/sa/w3", "--policies", str(policies))
-    assert add(file, *few).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("about", "known"),
+    [
+        (["--spiffe-id", f"spiffe://{PROD}/ns/*/sa/w3"], 1),
+        (["--spiffe-id", f"spiffe://{PROD}/**"], 1),
+        (["--spiffe-id", f"spiffe://{PROD}/ns/none/**"], 0),
+        (["--dns", "*.example.org"], 0),
+    ],
+)
+def test_each_pattern_takes_a_second_word_however_few_it_is_known_to_be_about(
+    file: Path, tmp_path: Path, about: list[str], known: int
+) -> None:
+    policies = tmp_path / "one.policy"
+    policies.write_text(
+        f'language 1\ntrust domain prod = "{PROD}"\n'
+        "service one {\n    allow prod/ns/shop/sa/w3 to GET /x as x\n}\n"
+    )
+    counting = (*about, "--policies", str(policies))
+
+    first = add(file, *counting)
+
+    assert (first.exit_code, f"say --confirm {known}" in first.output) == (2, True), first.output
+    assert add(file, *counting, "--confirm", str(known + 1)).exit_code == 2
+    assert json.loads(file.read_text()) == {"entries": []}
+    assert add(file, *counting, "--confirm", str(known)).exit_code == 0
+
+
+def test_whoever_may_lift_is_not_quarantined_by_mistake(file: Path, tmp_path: Path) -> None:
+    config, ann = tmp_path / "pdp.toml", "spiffe://ops.example.org/people/ann"
+    config.write_text(
+        '[quarantine]\nfile = "quarantine.json"\n[admin]\nlisten = "127.0.0.1:0"\n'
+        f'may_lift = ["{ann}"]\n[admin.trust]\n"ops.example.org" = "ops.pem"\n'
+    )
+    adding = ("add", "--config", config, "--for", "1h", "--why", "x", "--spiffe-id", ann)
+
+    first = run(*adding)
+
+    assert (first.exit_code, "1 who may lift" in first.output) == (2, True), first.output
+    assert json.loads(file.read_text()) == {"entries": []}
+    assert run(*adding, "--confirm", "1").exit_code == 0
+
+
+def test_a_user_without_a_name_lists_and_is_told_by_number(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 65_532)  # as in the image: there is no entry for it
+
+    listed = run("list", "--file", file)
+    added = json.loads(add(file, "--spiffe-id", WEB, "--json").output)
+
+    assert listed.exit_code == 0, listed.output
+    assert added["who"].startswith("uid 65532@")
+
+
+def test_who_lifts_and_why_is_said(file: Path) -> None:
+    named = [json.loads(add(file, "--spiffe-id", WEB, "--json").output) for _ in range(2)]
+
+    spoken = run("lift", named[0]["id"], "--file", file, "--why", "rotated").stdout
+    as_json = run("lift", named[1]["id"], "--file", file, "--why", "rotated", "--json")
+
+    line = f"lifted by {named[0]['who']}: rotated\n"
+    assert spoken.endswith(line)
+    assert as_json.stderr == line
+    assert json.loads(as_json.stdout) == named[1]
+
+
+def test_an_answer_that_is_not_in_json_is_told_by_its_status(tmp_path: Path) -> None:
+    with publishing(tmp_path) as published:
+        published.answer = lambda handler: send(handler, b"Service Unavailable", 503)
+        pair = tmp_path / "server.pem"
+
+        done = run(
+            "list", "--at", f"https://localhost:{published.port}", "--cert", pair, "--key", pair,
+            "--ca", published.roots,
+        )  # fmt: skip
+
+    assert (done.exit_code, "answers with status 503, and not in JSON" in done.output) == (3, True), (
+        done.output
+    )
+
+
+def test_what_is_written_and_may_not_last_is_not_said_to_be_unchanged(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    not_synced(monkeypatch)
+
+    done = add(file, "--spiffe-id", WEB, "--json")
+
+    assert (done.exit_code, json.loads(done.stdout)["error"]["code"]) == (3, "not_confirmed")
+    assert json.loads(file.read_text())["entries"][0]["spiffe_id"] == WEB

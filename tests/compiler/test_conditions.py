@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pdp.compiler.environment import gather
 from pdp.compiler.numbers import Numbers
@@ -136,7 +138,20 @@ JOINED = {
         "xy,": False,
     },
     'header.x-a != "x"': {"x,y": None, "y,z": True},
-    'header.x-a == "x, y"': {"x, y": True, "x,y": False, "x": False},
+    # What has a comma in it is never surely one line: somebody may have joined two.
+    'header.x-a == "x, y"': {
+        "x, y": None,
+        "x,y": None,
+        "w, x,y": None,
+        "x,y,z": None,
+        "x": False,
+        "xx,y": False,
+    },
+    'header.x-a != "x,y"': {"x,y": None, "w,x,y": None, "x,w,y": True},
+    'header.x-a == " x"': {" x": True, "x": False},
+    'header.x-a in { "x,y", "z" }': {"z": True, "x,y": None, "v,x,y": None, "y,x": False},
+    'header.x-a has "x,y"': {"x,y": None, "w, x,y": None, "y,x": False},
+    'mesh.tags has "x,y"': {"x,y": True},
     'header.x-a in { "x", "z" }': {"x,y": None, "y,w": False, "z": True},
     'header.x-a has "x"': {"x,y": True, "y, x": True, "xy": False, "y,z": False},
     "header.x-a == {two}": {"q": True, "p,q": None, "p,r": False},
@@ -156,6 +171,29 @@ def test_a_header_is_read_between_its_commas(condition, value, expected):
 
     assert truth(condition, context={name: value}) is expected
     assert truth(condition, context={name: (value, "none")}) in {None, expected}
+
+
+_LINES = st.lists(
+    st.text(alphabet="ab, ", max_size=5).map(lambda text: text.strip(" ")), min_size=1, max_size=4
+)
+_TESTS = [
+    f"header.x-a {test}"
+    for text in ("a", "a,b", "b, a", "")
+    for test in (f'== "{text}"', f'!= "{text}"', f'in {{ "{text}", "bb" }}', f'has "{text}"')
+]
+
+
+@given(
+    lines=_LINES, at=st.integers(0, 3), comma=st.sampled_from([",", ", "]), condition=st.sampled_from(_TESTS)
+)
+def test_whoever_joins_two_lines_of_a_header_makes_no_test_true_or_false(lines, at, comma, condition):
+    at = min(at, len(lines) - 1)
+    joined = [*lines[:at], comma.join(lines[at : at + 2]), *lines[at + 2 :]]
+
+    before = truth(condition, context={"header.x-a": tuple(lines)})
+    after = truth(condition, context={"header.x-a": tuple(joined)})
+
+    assert after in {None, before}
 
 
 # Python's True is 1: no dictionary tells them apart, and no condition may mix them up.

@@ -135,7 +135,7 @@ def test_a_mistake_is_told(case: str) -> None:
     [
         CLUSTER, f"{CLUSTER}/", "https://kubernetes.default.svc.cluster.local", "https://kubernetes.default.svc",
         "https://kubernetes.default", "kubernetes.default.svc", "kubernetes", "https://kubernetes:443/",
-        "k3s", "api",
+        "k3s", "rke2", "api",
         "https://kubernetes.default.svc.k8s.example.org", CLUSTER.upper(), "https://Kubernetes.Default.svc",
         "K3S", "https://10.96.0.1", "https://10.96.0.1:443/", "HTTPS://10.96.0.1", "10.96.0.1", "http://10.96.0.1",
     ],

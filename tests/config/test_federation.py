@@ -1,6 +1,8 @@
 """Settings about federation: refused with what is wrong, or they come to a bundle that is followed."""
 
 import re
+import ssl
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,17 @@ from pdp.identity.federation.endpoint import EndpointProfile
 from pdp.identity.trust import TrustStore
 from tests.config.test_config_command import PAGE, check
 from tests.config.test_config_command import folder as folder  # noqa: PLC0414 - a fixture
-from tests.identity.federating import ENDPOINT, PARTNER, document, root, root_entry
+from tests.identity.federating import (
+    ENDPOINT,
+    PARTNER,
+    document,
+    endpoint,
+    now,
+    root,
+    root_entry,
+    server_of,
+)
+from tests.identity.revoking import crl
 
 BASE = '[policies]\npath = "policies"\n[http]\ncertificate = "c"\nkey = "k"\n[trust]\n"prod.example" = "r"\n'
 URL = 'endpoint_url = "https://bundles.partner.example/"\n'
@@ -71,6 +83,26 @@ def test_an_endpoint_is_known_by_its_spiffe_id_and_a_bootstrap_bundle(bootstrap:
     assert found.bootstrap_file == bootstrap / "partner.json"
     assert wrong(given) == []
     assert followed_bundle(PARTNER, found, lambda: TrustStore(domains={})).in_force() is None
+
+
+def test_lists_that_settings_name_count_for_an_endpoint_of_its_own_trust_domain(tmp_path: Path) -> None:
+    ours = root()
+    server = server_of(ours)
+    (tmp_path / "partner.json").write_bytes(document(root_entry(ours)))
+    (tmp_path / "endpoint").mkdir()
+    hour = timedelta(hours=1)
+    with endpoint(tmp_path / "endpoint", server) as publisher:
+        given = FederationSettings(
+            endpoint_url=publisher.url, profile=EndpointProfile.HTTPS_SPIFFE, endpoint_spiffe_id=ENDPOINT,
+            bootstrap_file=tmp_path / "partner.json",
+        )  # fmt: skip
+        lists = {PARTNER: (crl(ours, server, start=now() - hour, end=now() + hour),)}
+        followed = followed_bundle(PARTNER, given, lambda: TrustStore(domains={}, crls=lists))
+
+        followed.look()
+
+        assert "was revoked by its authority" in followed.problem
+        assert publisher.asked == []
 
 
 @pytest.mark.parametrize("hub", ["prod.example", "hub.example"])
@@ -210,6 +242,21 @@ def test_a_ca_file_holds_certificates(tmp_path: Path, content: bytes | None, sai
 
     assert setting.endswith("ca_file")
     assert said in message
+
+
+def test_the_systems_roots_are_loaded_for_nobody_who_names_none(
+    bootstrap: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is nothing to be wrong with them, and they take a while."""
+    (bootstrap / "ca.pem").write_bytes(root().pem)
+    loaded_for: list[str] = []
+    make = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", lambda cafile: loaded_for.append(cafile) or make())
+
+    for text in (f'{SPIFFE}bootstrap_file = "partner.json"\n', WEB, f'{WEB}ca_file = "ca.pem"\n'):
+        assert wrong(settings(table(text), bootstrap)) == []
+
+    assert loaded_for == [str(bootstrap / "ca.pem")]
 
 
 def test_a_trust_domain_has_one_source() -> None:

@@ -21,6 +21,7 @@ BEFORE: dict[str, Any] = {
     "quarantine": {"file": "l"},
     "admin": {"listen": "127.0.0.1:4", "trust": {"ops.example.org": "r"}},
     "freshness": {"services": {"payments": {}}},
+    "proxies": {"edge": {"kind": "nginx", "callers": {"spiffe://prod.example.org/m"}}},
     "issuers": {
         "https://a": {"audiences": ["x"], "jwks_file": "a.json"},
         "https://b": {"audiences": ["x"], "jwks": "{}"},
@@ -73,6 +74,7 @@ BEFORE: dict[str, Any] = {
 #: Tables among equals, each by one of them in which the setting stands.
 TABLES = {
     "freshness.services.": "freshness.services.payments.",
+    "proxies.": "proxies.edge.",
     "issuers.jwks": "issuers.https://b.jwks",
     "issuers.jwks_file": "issuers.https://a.jwks_file",
     "issuers.jwks_url": "issuers.https://c.jwks_url",
@@ -122,6 +124,14 @@ OTHER: dict[str, Any] = {
     "evidence.xfcc_hops": 2,
     "evidence.nginx_certificate_header": "x-cert",
     "evidence.nginx_verify_header": "x-verify",
+    "proxies.kind": "caddy",
+    "proxies.callers": {"spiffe://prod.example.org/n"},
+    "proxies.service": "cart",
+    "proxies.principal": "traefik",
+    "proxies.without_certificate": "anonymous",
+    "proxies.user_token": True,
+    "proxies.headers": {"x-plan"},
+    "proxies.source_ip_header": "x-real-ip",
     "grpc.listen": "127.0.0.1:8",
     "health.listen": "127.0.0.1:7",
     "health.max_staleness_seconds": 7,

@@ -1,13 +1,16 @@
 """Settings: what is taken from where, and what is said of a mistake."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args, get_origin
 
 import pytest
+from pydantic import BaseModel
 
 from pdp.audit.log_mode import LogMode
 from pdp.config.address import Address, parse_address
-from pdp.config.load import Loaded, load_settings
+from pdp.config.load import Loaded, _anchor, _set, load_settings
 from pdp.config.model import LogTarget, Settings
 from pdp.config.unsafe import problems
 from pdp.diagnostics import Source, render
@@ -108,6 +111,44 @@ def test_paths_in_the_file_are_relative_to_it() -> None:
     for word in ("stdout", "none"):
         log = settings(text.replace('"log"', f'"{word}"'), folder=Path("/etc/pdp")).decision_log
         assert log.target is LogTarget(word)
+
+
+def _parts(annotation: object) -> Iterator[object]:
+    """What a type is made of, itself included."""
+    yield annotation
+    for each in get_args(annotation):
+        yield from _parts(each)
+
+
+def file_settings(model: type[BaseModel] = Settings) -> Iterator[tuple[str, ...]]:
+    """The keys of each setting that names a file; NAME for a name that the operator gives."""
+    for key, field in model.model_fields.items():
+        names = ("NAME",) if get_origin(field.annotation) is dict else ()
+        parts = list(_parts(field.annotation))
+        if Path in parts:
+            yield (key, *names)
+        for each in parts:
+            if isinstance(each, type) and issubclass(each, BaseModel):
+                yield from ((key, *names, *keys) for keys in file_settings(each))
+
+
+@pytest.mark.parametrize("keys", sorted(file_settings()), ids=".".join)
+def test_each_setting_that_names_a_file_is_relative_to_that_of_the_settings(keys: tuple[str, ...]) -> None:
+    tree: dict[str, Any] = {}
+    anchored: dict[str, Any] = {}
+    _set(tree, keys, "x.pem")
+    _set(anchored, keys, "/etc/pdp/x.pem")
+
+    _anchor(tree, Path("/etc/pdp"))
+
+    assert tree == anchored
+
+
+def test_the_settings_that_name_files_are_found_in_tables_of_every_kind() -> None:
+    found = set(file_settings())
+
+    assert {("policies", "path"), ("trust", "NAME"), ("clusters", "NAME", "jwks_file")} <= found
+    assert ("admin", "trust", "NAME") in found
 
 
 MISTAKES = {

@@ -14,8 +14,8 @@ from pdp.cli.identity import identity
 from pdp.config.load import load_identity_settings, read_file
 from pdp.config.tokens import token_trust
 from pdp.identity.tokens.issuer import TokenTrust
-from pdp.identity.tokens.jwt import verify_text
 from pdp.identity.tokens.refusal import RefusedTokenError, TokenRefusal
+from tests.identity.tokens import verify_text
 
 HERE = Path(__file__).parent
 CASES = [json.loads(line) for line in (HERE / "tokens.jsonl").read_text("ascii").splitlines()]

@@ -12,6 +12,7 @@ from pdp.diagnostics import render
 from pdp.identity.caller import Caller, CallerKind
 from pdp.principals import spiffe_principal
 from pdp.service.decision_service import DecisionService
+from pdp.service.evidence import Verifier
 from pdp.store.bundle import make_bundle
 from pdp.store.loader import Loader
 from pdp.store.publish import Publisher
@@ -37,14 +38,14 @@ def caller(identity: str = PROXY, not_after: int = NOW + 3_600_000, serial: str 
     )
 
 
-def service(policy: str) -> DecisionService:
+def service(policy: str, verifier: Verifier | None = None) -> DecisionService:
     loader = Loader()
     loaded = loader.load(
         make_bundle({name: text.encode() for name, text in files_in(policy).items()}), now=NOW
     )
     assert loaded.snapshot is not None, "\n".join(render(d, loaded.sources) for d in loaded.diagnostics)
     publisher = Publisher(loader, loaded.snapshot, on_event=lambda _: None, now=NOW)
-    return DecisionService(publisher, clock=lambda: NOW)
+    return DecisionService(publisher, clock=lambda: NOW, verifier=verifier)
 
 
 def post(

@@ -22,7 +22,7 @@ __all__ = [
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-LINKED = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md")])
+LINKED = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("clients/**/*.md")])
 # The pages that speak of the code. Those about the language have tests of their own.
 PAGES = sorted(
     [

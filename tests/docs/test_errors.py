@@ -43,6 +43,9 @@ def codes_raised() -> set[str]:
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "super().__init__":
                 # An error that has one code.
                 found |= {arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant)}
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Verdict":
+                given = [word.value for word in node.keywords if word.arg == "code"]
+                found |= {value.value for value in given if isinstance(value, ast.Constant)}
         found |= codes_in_tables(tree)
     return found
 
@@ -193,6 +196,11 @@ def in_plaintext(how: dict, *headers: tuple[bytes, bytes]) -> Callable[[Decision
         return sending(b"{}", who=refused)
 
 
+def reporting(*items: dict[str, object]) -> Callable[[DecisionService], httpx.Response]:
+    return sending(json.dumps({"reused": items}).encode(), path="/v1/reuse")
+
+
+REUSED = {"decision_id": "01M7YZMHG02K57QD7K1S9DT5QK", "times": 1}
 BIG = b" " * (limits.MAX_BODY_BYTES + 1)
 PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
     "attribute_type": asking(context={"source.ip": 1}),
@@ -220,6 +228,7 @@ PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
     "host_not_permitted": in_plaintext(LOCAL, (b"host", b"pdp")),
     "internal": broken,
     "invalid_attribute": asking(context={"header.X-A": ["1"]}),
+    "invalid_decision_id": reporting({**REUSED, "decision_id": "1"}),
     "invalid_host": asking(service=None, host="a b"),
     "invalid_json": sending(b"{"),
     "invalid_method": asking(method="GET\r"),
@@ -227,6 +236,7 @@ PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
     "invalid_principal": asking(principal="checkout"),
     "invalid_revision": asking(at_least=""),
     "invalid_service": asking(service=""),
+    "invalid_times": reporting({**REUSED, "times": 0}),
     "invalid_user": asking(user={"issuer": "", "subject": "alice"}),
     "log_full": asking_beside_a_full_log,
     "lone_surrogate": sending(rb'{"path": "/\ud800"}'),
@@ -242,6 +252,7 @@ PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
     "peer_not_permitted": in_plaintext({**LOCAL, "uids": frozenset({0}), "hosts": None}),
     "principal_not_permitted": asking(principal="spiffe://other.example/x"),
     "rate_limited": asking_too_often,
+    "report_too_large": reporting(*[REUSED] * (limits.MAX_REUSE_ITEMS + 1)),
     "revision_not_seen": asking(at_least="0" * 16),
     "service_not_permitted": asking(service="orders"),
     "service_or_host": asking(service=None),
@@ -260,6 +271,8 @@ PROVOKED: dict[str, Callable[[DecisionService], httpx.Response]] = {
 }
 #: Said of messages that are not JSON, and of calls: tests/e2e/test_grpc_malformed.py, test_grpc_shares.py.
 OVER_GRPC = {"ambiguous_encoding", "invalid_protobuf", "too_many_calls"}
+#: Said to proxies, in a header: tests/adapters/test_forward_auth.py.
+TO_PROXIES = {"carrier_refused", "obligation_not_possible", "profile_not_permitted"}
 #: Said before the application is reached: these take a socket.
 ON_THE_WIRE = {"invalid_http", "head_too_large", "too_slow"}
 #: Said to requests that are still waiting when the process ends: tests/adapters/test_app_defects.py.
@@ -267,7 +280,7 @@ AT_THE_END = {"ending"}
 
 
 def test_every_code_is_provoked() -> None:
-    assert sorted([*PROVOKED, *ON_THE_WIRE, *OVER_GRPC, *AT_THE_END]) == sorted(ROWS)
+    assert sorted([*PROVOKED, *TO_PROXIES, *ON_THE_WIRE, *OVER_GRPC, *AT_THE_END]) == sorted(ROWS)
 
 
 @pytest.mark.parametrize("code", sorted(ON_THE_WIRE))

@@ -140,6 +140,7 @@ IMPORTED_AS = {
     "grpcio": "grpc",
     "grpcio-health-checking": "grpc_health",
     "protobuf": "google",
+    "xds-protos": "envoy",
 }
 
 

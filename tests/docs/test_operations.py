@@ -24,6 +24,7 @@ from pdp.adapters.metrics_page import _Collected
 from pdp.audit.decision_log import DecisionLog
 from pdp.audit.log_mode import LogMode
 from pdp.audit.record import Record, Recorder
+from pdp.audit.reuse import ReuseRecord
 from pdp.audit.sinks import FileSink
 from pdp.limits import DRAIN_SECONDS, LOG_STOP_SECONDS
 from pdp.process.together import _SPARE_SECONDS
@@ -323,9 +324,9 @@ def test_the_host_is_given_what_the_image_is_given() -> None:
 
 
 def test_each_field_of_a_line_of_the_log_is_told() -> None:
-    table = SECTIONS["What the decision log holds"].partition("|---|---|\n")[2]
-    rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("|")]
-
-    told = [field for row in rows for field in re.findall(r"`([a-z_]+)`", row)]
-
-    assert sorted(told) == sorted(Record.__struct_fields__)
+    for table, record in zip(
+        SECTIONS["What the decision log holds"].split("|---|---|\n")[1:], (Record, ReuseRecord), strict=True
+    ):
+        rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+        told = [field for row in rows for field in re.findall(r"`([a-z_]+)`", row)]
+        assert sorted(told) == sorted(record.__struct_fields__)

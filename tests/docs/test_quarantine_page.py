@@ -21,9 +21,10 @@ def test_its_commands_do_what_it_shows(tmp_path: Path) -> None:
 def test_its_table_has_every_code_of_the_admin_listener_and_no_other() -> None:
     raised = {
         call.args[1].value
-        for call in ast.walk(MODULES["pdp.adapters.admin"])
+        for module in ("pdp.adapters.admin", "pdp.adapters.admin_body")
+        for call in ast.walk(MODULES[module])
         if isinstance(call, ast.Call)
-        and ast.unparse(call.func) == "_RefusedError"
+        and ast.unparse(call.func) == "RefusedError"
         and isinstance(call.args[1], ast.Constant)
     } | {"gone", "lift_not_permitted", "quarantine_not_permitted"}
     table = PAGE.partition("| code | status | when |")[2].partition("\n\n")[0]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.evidencing import Evidencing, evidencing
-from tests.e2e.running import DEADLINE, Pki, Reply, send
+from tests.e2e.running import DEADLINE, PEP, Pki, Reply, send
 from tests.e2e.trusting import replace
 from tests.identity.mint import Party, authority
 
@@ -105,6 +105,7 @@ def quarantining(
         f'may_quarantine = ["{ADMINS["adder"]}", "{ADMINS["both"]}"]\n'
         f'may_lift = ["{ADMINS["lifter"]}", "{ADMINS["both"]}"]\n'
         f'[admin.trust]\n"{OPS}" = "{roots}"\n'
+        f'[metrics]\nreaders = ["{PEP}"]\n'
     )
     with evidencing(pki, folder, *more, settings=settings) as at:
         yield Quarantining(at, file, pki, roots, party)

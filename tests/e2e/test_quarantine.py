@@ -144,7 +144,7 @@ def test_a_list_that_breaks_keeps_the_one_before_and_is_told(pki: Pki, tmp_path:
 
 
 def test_an_entry_ends_by_itself(pki: Pki, tmp_path: Path) -> None:
-    with quarantining(pki, tmp_path, first=document(entry(spiffe_id=WEB, seconds=4))) as found:
+    with quarantining(pki, tmp_path, first=document(entry(spiffe_id=WEB, seconds=8))) as found:
         assert answers(found.at, "pep") == {"quarantined"}
 
         until(lambda: answers(found.at, "pep") == {"allowed"})
@@ -182,3 +182,24 @@ def test_a_list_at_a_url_is_followed_and_kept_for_the_next_start(pki: Pki, tmp_p
         evidencing(pki, tmp_path / "three", settings=settings),
     ):
         pass
+
+
+@WORKERS
+def test_a_list_that_changed_while_the_service_started_is_in_force_with_its_first_answer(
+    pki: Pki, tmp_path: Path, workers: str
+) -> None:
+    (tmp_path / "list").mkdir()
+    with publishing(tmp_path / "list") as source:
+        settings = (
+            f'[quarantine]\nurl = "{source.url}"\nca_file = "{source.roots}"\nkept = "{tmp_path}/kept.json"\n'
+            "poll_seconds = 60\n"
+        )
+
+        def publish_once(handler: Any) -> None:
+            source.publish(handler)
+            source.document = document(entry(spiffe_id=WEB))
+
+        source.document, source.answer = document(), publish_once
+        with evidencing(pki, tmp_path, "--workers", workers, settings=settings) as at:
+            assert answers(at, "pep") == {"quarantined"}
+            until(lambda: len(source.asked) == 3)  # at the start, before it serves, and once it follows

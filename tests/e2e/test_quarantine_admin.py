@@ -70,6 +70,9 @@ def test_what_an_admin_adds_is_in_force_when_it_is_answered_and_so_is_lifting(
         ("adder", said(seconds=0), "/v1/quarantine", "invalid_entry"),
         ("adder", said(seconds=True), "/v1/quarantine", "invalid_entry"),
         ("adder", said(seconds=367 * 86_400), "/v1/quarantine", "invalid_entry"),
+        ("adder", said(confirm=True), "/v1/quarantine", "invalid_entry"),
+        ("adder", said(confirm="1"), "/v1/quarantine", "invalid_entry"),
+        ("adder", said(confirm=1.0), "/v1/quarantine", "invalid_entry"),
         ("adder", said(who="somebody else"), "/v1/quarantine", "invalid_entry"),
         ("adder", said(dns="db.example.org"), "/v1/quarantine", "invalid_entry"),
         ("adder", said(spiffe_id="spiffe://*/x"), "/v1/quarantine", "invalid_entry"),
@@ -123,6 +126,33 @@ def test_an_entry_about_many_takes_a_second_word(pki: Pki, tmp_path: Path) -> No
         named = int(first.json["error"]["message"].rpartition("confirm: ")[2].strip("`"))
         assert named > 10
         assert found.admin("adder", body={**wide, "confirm": named}).status == 201
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        f"spiffe://{PROD}/**",
+        f"spiffe://{PROD}/ns/shop/sa/*",  # policies name them by a pattern, which nobody can count
+        f"spiffe://{PROD}/ns/none/**",
+        ADMINS["lifter"],
+    ],
+)
+def test_each_pattern_takes_a_second_word_however_few_it_is_known_to_be_about(
+    served: Quarantining, about: str
+) -> None:
+    before = served.file.read_bytes()
+
+    first = served.admin("adder", body=said(spiffe_id=about))
+
+    assert (first.status, first.code) == (409, "needs_confirmation")
+    known = int(first.json["error"]["message"].rpartition("confirm: ")[2].strip("`"))
+    assert known < 10
+    assert served.admin("adder", body=said(spiffe_id=about, confirm=known + 1)).status == 409
+    assert served.file.read_bytes() == before
+
+    assert served.admin("adder", body=said(spiffe_id=about, confirm=known)).status == 201
+    replace(served.file, before)
+    until(lambda: served.admin("both").json["entries"] == [])
 
 
 def test_who_is_quarantined_administers_no_more(pki: Pki, tmp_path: Path) -> None:
@@ -198,9 +228,34 @@ def test_roots_of_those_who_administer_change_while_it_runs(pki: Pki, tmp_path: 
         replace(found.roots, other.pem)
         found.at.service.wait_line("trust of those who administer changed", mark)
         assert send(connection, b"", path="/v1/quarantine", method="GET").code == "caller_untrusted"
-        replace(found.roots, roots)
-        until(lambda: send(connection, b"", path="/v1/quarantine", method="GET").status == 200)
         connection.close()
+        replace(found.roots, roots)
+        until(lambda: admitted(found))
+
+
+@WORKERS
+def test_roots_of_those_who_administer_are_measured_by_whoever_answers(
+    pki: Pki, tmp_path: Path, workers: str
+) -> None:
+    with quarantining(pki, tmp_path, "--workers", workers) as found:
+        page = metrics(found)
+        assert 'expiry_timestamp_seconds{certificate="root of those who administer"}' in page
+        assert 'pdp_renewal_refused{files="admin_trust"} 0.0' in page
+
+        replace(found.roots, b"no certificate")
+
+        until(lambda: 'pdp_renewal_refused{files="admin_trust"} 1.0' in metrics(found))
+
+
+def metrics(found: Quarantining) -> str:
+    return found.at.service.send(b"", path="/metrics", method="GET").body.decode()
+
+
+def admitted(found: Quarantining) -> bool:
+    try:
+        return found.admin("both").status == 200
+    except OSError:  # no handshake, until the roots are there again
+        return False
 
 
 def test_it_presents_our_certificate_as_it_is_renewed(tmp_path: Path) -> None:

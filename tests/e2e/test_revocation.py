@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pdp.adapters.grpc.v1 import decision_pb2 as v1
+from pdp.limits import CRL_LEEWAY_SECONDS
 from tests.e2e.evidencing import evidencing
 from tests.e2e.grpc_calls import call, channel, grpc_port, streaming
 from tests.e2e.quarantining import ADMINS, OPS, Quarantining, document
@@ -178,6 +179,31 @@ def test_a_list_that_ends_ends_what_was_known_by_it(world: Revoking) -> None:
         world.revoke()
         world.service.wait_line("trust changed", mark)
         until(lambda: ask(world.service, "pep").status == 200)
+
+
+def test_a_list_that_begins_later_counts_from_then_on_without_anybody_doing_anything(world: Revoking) -> None:
+    begins = datetime.now(UTC) + timedelta(seconds=CRL_LEEWAY_SECONDS + 4)
+    later = crl_pem(world.pki.root, world.parties["other"], world.parties["web"], start=begins)
+    mark = world.service.mark()
+    replace(world.file, world.list_of() + later)
+    world.service.wait_line("2 certificates revoked", mark)  # told already, though it has not begun
+    with (
+        closing(world.service.connect("other")) as theirs,
+        closing(world.service.connect("pep")) as ours,
+        channel(world.pki, world.grpc_port, "other") as over_grpc,
+    ):
+        before = send(theirs, question())
+        assert before.json["decision"] == "allow"
+        assert before.json["max_age_ms"] <= 4000
+        assert call(over_grpc, "Decide", ASKED, v1.Answer).decision == v1.DECISION_ALLOW
+        assert world.present().json["decision"] == "allow"
+
+        until(lambda: send(theirs, question()).status == 403)
+
+        assert send(theirs, question()).code == "caller_untrusted"
+        assert call(over_grpc, "Decide", ASKED).code == "caller_untrusted"
+        assert "(revoked)" in world.present().json["error"]["message"]
+        assert send(ours, question()).json["decision"] == "allow"
 
 
 @pytest.mark.parametrize("what", ["empty", "gone", "of another key", "older"])

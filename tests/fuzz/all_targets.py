@@ -11,8 +11,10 @@ from tests.fuzz.targets import (
     http,
     local,
     policies,
+    proxies,
     quarantine,
     questions,
+    reports,
     requests,
     revocation,
     settings,
@@ -22,7 +24,7 @@ from tests.fuzz.targets import (
 __all__ = ["ALL"]
 
 _MODULES: Final = (
-    policies, questions, requests, settings, certificates, revocation, tokens, quarantine,
-    bundles, clusters, forwarded, http, local,
+    policies, questions, reports, requests, settings, certificates, revocation, tokens, quarantine,
+    bundles, clusters, forwarded, proxies, http, local,
 )  # fmt: skip
 ALL: Final[dict[str, Target[Any]]] = {target.name: target for each in _MODULES for target in each.TARGETS}

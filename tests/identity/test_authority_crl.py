@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pdp.identity import authority_crl as module
 from pdp.identity.authority import (
     AuthorityError,
     InvalidRequestError,
@@ -15,13 +16,14 @@ from pdp.identity.authority import (
     rotate_intermediate,
 )
 from pdp.identity.authority_crl import CRL_TTL, publish, revoke
+from pdp.identity.authority_folder import reported
 from pdp.identity.caller import Caller
 from pdp.identity.certificates import presented_chain
-from pdp.identity.crl import crls_in
+from pdp.identity.crl import RevocationList, crls_in
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
 from pdp.identity.trust import DNS, load_trust
 from pdp.identity.x509 import verify_caller
-from pdp.limits import MAX_PKI_CRL_DAYS
+from pdp.limits import MAX_CRLS, MAX_PKI_CRL_DAYS
 from tests.identity.mint import DAY, DOMAIN, NOW, WEB, authority
 from tests.identity.revoking import crl_pem
 from tests.programs import needs
@@ -221,15 +223,118 @@ def test_damaged_lists_are_not_written_over(folder: Path) -> None:
         assert (folder / "crl.pem").read_bytes() == damaged
 
 
-def test_a_rotation_without_the_old_key_would_forget_and_is_refused(folder: Path) -> None:
+@pytest.mark.parametrize("gone", ["intermediate.pem", "intermediate-key.pem"])
+def test_a_rotation_without_the_old_one_or_its_key_would_forget_and_is_refused(
+    folder: Path, gone: str
+) -> None:
     revoke(folder, "web", now=NOW)
-    before = (folder / "intermediate.pem").read_bytes()
-    (folder / "intermediate-key.pem").unlink()
+    (folder / gone).unlink()
+    before = {file: file.read_bytes() for file in folder.iterdir()}
 
     with pytest.raises(AuthorityError, match=r"without it crl.pem cannot be completed"):
         rotate_intermediate(folder, now=NOW)
 
-    assert (folder / "intermediate.pem").read_bytes() == before
+    assert {file: file.read_bytes() for file in folder.iterdir()} == before
+
+
+def test_whatever_a_library_refuses_to_sign_is_reported() -> None:
+    with pytest.raises(AuthorityError, match="the date is too early"), reported():
+        raise ValueError("the date is too early")
+
+
+def lists_in(folder: Path) -> tuple[RevocationList, ...]:
+    return crls_in((folder / "crl.pem").read_bytes(), folder / "crl.pem")
+
+
+def test_an_intermediate_that_has_ended_is_replaced_and_its_lists_go_with_it(tmp_path: Path) -> None:
+    folder = tmp_path / "pki"
+    init(folder, trust_domain=DOMAIN, now=NOW, intermediate_ttl=2 * DAY)
+    issue(folder, "web", spiffe_id=WEB, now=NOW)
+    revoke(folder, "web", now=NOW)
+
+    rotate_intermediate(folder, now=NOW + 2 * DAY + HOUR)
+    rotate(folder, "web", now=NOW + 2 * DAY + HOUR)
+
+    (found,) = lists_in(folder)
+    assert found.revoked == frozenset()
+    assert verify(folder, presented(folder, "web"), NOW + 2 * DAY + HOUR).id == WEB
+
+
+def test_in_its_last_second_it_still_completes_its_list(tmp_path: Path) -> None:
+    folder = tmp_path / "pki"
+    init(folder, trust_domain=DOMAIN, now=NOW, intermediate_ttl=2 * DAY)
+    issue(folder, "web", spiffe_id=WEB, now=NOW, ttl=2 * DAY)
+    web = presented(folder, "web")
+    revoke(folder, "web", now=NOW)
+
+    rotate_intermediate(folder, now=NOW + 2 * DAY)
+
+    assert len(lists_in(folder)) == 2
+    assert refusal(folder, web, NOW + 2 * DAY) is Refusal.REVOKED
+
+
+def test_who_has_ended_signs_no_list_and_that_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "pki"
+    init(folder, trust_domain=DOMAIN, now=NOW, root_ttl=2 * DAY, intermediate_ttl=DAY)
+
+    with pytest.raises(AuthorityError, match=r"pdp development root .* ended at 2027-03-03.* signs no list"):
+        revoke(folder, "intermediate", now=NOW + 3 * DAY)
+
+
+def test_lists_of_intermediates_that_are_long_over_are_dropped(folder: Path) -> None:
+    web = presented(folder, "web")
+    revoke(folder, "web", now=NOW)
+    for number in range(1, 10):
+        rotate_intermediate(folder, now=NOW + number * HOUR, ttl=DAY + number * HOUR)
+    assert len(lists_in(folder)) == 10
+
+    made = publish(folder, now=NOW + 2 * DAY)  # the second to the ninth have ended
+
+    assert made.until == NOW + 2 * DAY + CRL_TTL
+    assert len(lists_in(folder)) == 2
+    assert refusal(folder, web, NOW + 2 * DAY) is Refusal.REVOKED
+
+
+def test_no_list_is_written_that_could_not_be_read_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revoke(folder, "web", now=NOW)
+    for _ in range(1, MAX_CRLS):
+        rotate_intermediate(folder, now=NOW)
+    names = ("crl.pem", "intermediate.pem", "intermediate-key.pem")
+    before = [(folder / name).read_bytes() for name in names]
+
+    with pytest.raises(
+        AuthorityError, match=r"65 revocation lists: at most 64 are read; it was left as it is"
+    ):
+        rotate_intermediate(folder, now=NOW)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "MAX_TRUST_FILE_BYTES", len(before[0]) - 100)  # thousands, as it is
+        with pytest.raises(
+            AuthorityError, match=r"larger than \d+ bytes, the limit for a trust file; it was"
+        ):
+            publish(folder, now=NOW)
+
+    assert [(folder / name).read_bytes() for name in names] == before
+    publish(folder, now=NOW)
+    assert len(lists_in(folder)) == MAX_CRLS
+
+
+@pytest.mark.parametrize("renamed", [1, 2])
+def test_a_rotation_that_was_cut_off_is_cured_by_the_next_one(folder: Path, renamed: int) -> None:
+    web, names = presented(folder, "web"), ("crl.pem", "intermediate-key.pem", "intermediate.pem")
+    revoke(folder, "web", now=NOW)
+    before = {name: (folder / name).read_bytes() for name in names}
+    rotate_intermediate(folder, now=NOW + HOUR)
+    for name in names[renamed:]:  # a crash before these
+        (folder / name).write_bytes(before[name])
+
+    rotate_intermediate(folder, now=NOW + 2 * HOUR)
+
+    rotate(folder, "api", now=NOW + 2 * HOUR)
+    assert refusal(folder, web, NOW + 2 * HOUR) is Refusal.REVOKED
+    assert refusal(folder, web, NOW + 29 * DAY) is Refusal.REVOKED
+    assert verify(folder, presented(folder, "api"), NOW + 2 * HOUR).id == WEB
 
 
 @needs("openssl")

@@ -16,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from pdp.identity.federation.document import BundleDocument, read_bundle_document
 from pdp.identity.federation.endpoint import SpiffeEndpoint, WebEndpoint
 from pdp.identity.fetch import FetchError, fetch, parse_source_url
+from pdp.identity.trust import TrustStore
 from pdp.limits import MAX_TRUST_FILE_BYTES
 from tests.identity.federating import (
     ENDPOINT,
@@ -31,6 +32,7 @@ from tests.identity.federating import (
 )
 from tests.identity.mint import Party, authority, usage
 from tests.identity.publishing import Publisher, drip, publishing, send
+from tests.identity.revoking import crl
 
 ROOT, OTHER = root(), root("other root")
 HUB = "hub.example"
@@ -40,14 +42,14 @@ def bundle(*roots: Party, domain: str = PARTNER) -> BundleDocument:
     return read_bundle_document(document(*map(root_entry, roots)), domain)
 
 
-def no_others(domain: str) -> Any:
-    raise AssertionError(domain)
+def nobody() -> TrustStore:
+    return TrustStore(domains={})
 
 
 def asking(publisher: Publisher, spiffe_id: str = ENDPOINT, **more: Any) -> SpiffeEndpoint:
     url = f"https://127.0.0.1:{publisher.port}/bundle"
     return SpiffeEndpoint(
-        parse_source_url(url), spiffe_id, **{"clock": now, "roots": no_others, "seconds": 30, **more}
+        parse_source_url(url), spiffe_id, **{"clock": now, "trust": nobody, "seconds": 30, **more}
     )
 
 
@@ -152,12 +154,9 @@ def test_the_latest_bundle_says_who_the_endpoint_is(tmp_path: Path, partner: Pub
 def test_an_endpoint_of_another_trust_domain_is_known_by_that_ones_roots(tmp_path: Path) -> None:
     hub, theirs = root("hub root"), {HUB: ()}
 
-    def roots(domain: str) -> Any:
-        return theirs[domain]
-
     with endpoint(tmp_path, server_of(hub, f"spiffe://{HUB}/bundles")) as publisher:
         publisher.document = b"x"
-        source = asking(publisher, f"spiffe://{HUB}/bundles", roots=roots)
+        source = asking(publisher, f"spiffe://{HUB}/bundles", trust=lambda: TrustStore(domains=theirs))
 
         for roots_now, latest in (((), bundle(hub)), ((ROOT.certificate,), None)):
             theirs[HUB] = roots_now
@@ -170,10 +169,45 @@ def test_an_endpoint_of_another_trust_domain_is_known_by_that_ones_roots(tmp_pat
 def test_roots_of_the_partner_do_not_vouch_for_a_workload_of_the_hub(tmp_path: Path) -> None:
     hub = root("hub root")
     with endpoint(tmp_path, server_of(ROOT, f"spiffe://{HUB}/bundles")) as publisher:
-        source = asking(publisher, f"spiffe://{HUB}/bundles", roots=lambda _: (hub.certificate,))
+        hubs = TrustStore(domains={HUB: (hub.certificate,), PARTNER: (ROOT.certificate,)})
+        source = asking(publisher, f"spiffe://{HUB}/bundles", trust=lambda: hubs)
         with pytest.raises(FetchError, match="the chain does not lead to a root"):
             source(bundle(ROOT))
         assert publisher.asked == []
+
+
+HOUR = timedelta(hours=1)
+
+
+def test_a_server_whose_certificate_is_revoked_is_asked_nothing(tmp_path: Path) -> None:
+    """A bundle says nothing of that: the lists of its trust domain do, which the settings name."""
+    server, lists = server_of(ROOT), {PARTNER: (crl(ROOT, start=now() - HOUR, end=now() + HOUR),)}
+    with endpoint(tmp_path, server) as publisher:
+        publisher.document = b"x"
+        source = asking(publisher, trust=lambda: TrustStore(domains={}, crls=lists))
+        assert source(bundle(ROOT)) == b"x"
+
+        lists[PARTNER] = (crl(ROOT, server, start=now() - HOUR, end=now() + HOUR),)
+        with pytest.raises(FetchError, match="was revoked by its authority"):
+            source(bundle(ROOT))
+        lists[PARTNER] = (crl(ROOT, start=now() - 2 * HOUR, end=now() - HOUR),)
+        with pytest.raises(FetchError, match="a list that held until"):
+            source(bundle(ROOT))
+        assert len(publisher.asked) == 1
+
+
+def test_lists_of_the_servers_own_trust_domain_count_and_no_others(tmp_path: Path) -> None:
+    hub = root("hub root")
+    server = server_of(hub, f"spiffe://{HUB}/bundles")
+    revoked = (crl(hub, server, start=now() - HOUR, end=now() + HOUR),)
+    with endpoint(tmp_path, server) as publisher:
+        publisher.document = b"x"
+        theirs, hubs = (
+            TrustStore(domains={HUB: (hub.certificate,)}, crls={domain: revoked}) for domain in (PARTNER, HUB)
+        )
+        assert asking(publisher, f"spiffe://{HUB}/bundles", trust=lambda: theirs)(bundle(ROOT)) == b"x"
+        with pytest.raises(FetchError, match="was revoked by its authority"):
+            asking(publisher, f"spiffe://{HUB}/bundles", trust=lambda: hubs)(bundle(ROOT))
 
 
 def test_the_clock_is_ours(partner: Publisher) -> None:
@@ -186,7 +220,7 @@ def test_the_clock_is_ours(partner: Publisher) -> None:
 def test_an_id_that_is_no_workloads_is_refused() -> None:
     for wrong in (f"spiffe://{PARTNER}", "https://x.example/", "", f"spiffe://{PARTNER}/"):
         with pytest.raises(ValueError, match=r"SPIFFE|path"):
-            SpiffeEndpoint(parse_source_url("https://x.example/"), wrong, clock=now, roots=no_others)
+            SpiffeEndpoint(parse_source_url("https://x.example/"), wrong, clock=now, trust=nobody)
 
 
 # -- the same rules of fetching --------------------------------------------------------
@@ -194,7 +228,7 @@ def test_an_id_that_is_no_workloads_is_refused() -> None:
 
 @pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "0.0.0.0"])  # noqa: S104 -- to be refused
 def test_a_forbidden_address_is_never_asked(host: str) -> None:
-    source = SpiffeEndpoint(parse_source_url(f"https://{host}/bundle"), ENDPOINT, clock=now, roots=no_others)
+    source = SpiffeEndpoint(parse_source_url(f"https://{host}/bundle"), ENDPOINT, clock=now, trust=nobody)
     with pytest.raises(FetchError, match="is never asked"):
         source(bundle(ROOT))
 

@@ -14,6 +14,7 @@ from pdp.identity.federation.document import BundleDocument, read_bundle_documen
 from pdp.identity.federation.endpoint import Endpoint, SpiffeEndpoint, WebEndpoint
 from pdp.identity.federation.followed import FollowedBundle
 from pdp.identity.fetch import parse_source_url
+from pdp.identity.trust import TrustStore
 from pdp.limits import (
     BUNDLE_DUE_SECONDS,
     FIRST_BUNDLE_SECONDS,
@@ -73,7 +74,7 @@ class SpiffePartner(Partner):
 
     def _source(self) -> Endpoint:
         url = parse_source_url(f"https://127.0.0.1:{self.publisher.port}/bundle")
-        return SpiffeEndpoint(url, ENDPOINT, clock=now, roots=lambda _: (), seconds=30)
+        return SpiffeEndpoint(url, ENDPOINT, clock=now, trust=lambda: TrustStore(domains={}), seconds=30)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from pdp.identity.tokens.handed import read_token_trust, write_token_trust
 from pdp.identity.tokens.issuer import TokenTrust
 from pdp.identity.tokens.jwks import KeySet, key_set
-from pdp.identity.tokens.jwt import verify_text
 from tests.identity.tokens import (
     ISSUER,
     NOW,
@@ -16,6 +15,7 @@ from tests.identity.tokens import (
     svid_claims,
     token,
     trust,
+    verify_text,
 )
 
 KEYS = {"ES256": ec_key(), "RS256": rsa_key(), "EdDSA": ed_key(), "PS256": rsa_key(2048, 1)}

@@ -22,7 +22,7 @@ from pdp.identity.tokens.attributes import claim_attributes
 from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
 from pdp.identity.tokens.jwks import KeySet, key_set
 from pdp.identity.tokens.jws import parse_compact
-from pdp.identity.tokens.jwt import VerifiedToken, verify_text, verify_token
+from pdp.identity.tokens.jwt import VerifiedToken, verify_token
 from pdp.identity.tokens.refusal import RefusedTokenError
 from pdp.identity.tokens.signature import ALGORITHMS, JWT_SVID_ALGORITHMS, signature_holds
 from pdp.lang.ast import AttributeType
@@ -48,6 +48,7 @@ from tests.identity.tokens import (
     svid_claims,
     token,
     trust,
+    verify_text,
 )
 
 KEY, HEADER = ec_key(), {"alg": "ES256", "kid": "a", "typ": "JWT"}

@@ -516,13 +516,6 @@ def test_an_id_is_in_a_pattern_of_its_own_kind_and_trust_domain(text: str, id_: 
     assert workload_pattern(text).holds_id(id_) is held
 
 
-def test_a_pattern_of_a_whole_trust_domain_names_nothing() -> None:
-    names = {text: workload_pattern(text).names_nothing for text in ("spiffe://a/**", "spiffe://a/*/*", WEB)}
-
-    assert names == {"spiffe://a/**": True, "spiffe://a/*/*": True, WEB: False}
-    assert not workload_pattern("spiffe://a/ns/*").names_nothing
-
-
 def test_a_pattern_says_of_which_form_it_is() -> None:
     for text in ("prod.example.org/ns/x", "prod.example.org/ns/*", "db.example.org"):
         with pytest.raises(ValueError, match="begins with `spiffe://`"):
@@ -548,3 +541,15 @@ def test_a_thread_that_does_not_come_to_an_end_is_not_waited_for(
 
     add_entry(file, entry(), NOW)
     assert len(quarantine_in(file).entries) == 1
+
+
+def test_nobody_waits_for_the_other_end_of_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "list.json"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as threads:
+        reading = threads.submit(quarantine_in, pipe)
+        try:
+            with pytest.raises(QuarantineError, match=r"list\.json: cannot be read: it is no regular file"):
+                reading.result(timeout=5)
+        finally:
+            os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))  # whoever waits may go on

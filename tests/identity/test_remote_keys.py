@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pdp.config.load import load_identity_settings
 from pdp.config.tokens import token_trust
 from pdp.diagnostics import Source
 from pdp.identity.fetch import FetchError
+from pdp.identity.tokens import remote_keys as module
 from pdp.identity.tokens.issuer import TokenProfile
 from pdp.identity.tokens.jwks import KeySetKind
 from pdp.identity.tokens.live_trust import LiveTrust
@@ -20,7 +22,8 @@ from pdp.identity.tokens.refusal import RefusedTokenError
 from pdp.identity.tokens.remote_keys import RemoteKeys
 from pdp.limits import KEYS_DUE_SECONDS, KEYS_PAUSE_SECONDS, MAX_KEYS_SECONDS
 from pdp.service.known_tokens import KnownTokens
-from tests.identity.publishing import publishing
+from tests.identity.mint import DAY, authority
+from tests.identity.publishing import pair, publishing
 from tests.identity.tokens import AUDIENCE, ISSUER, NOW, bundle, claims, ec_key, issuer, token, trust
 
 OLD, NEW = ec_key(), ec_key(which=1)
@@ -61,7 +64,7 @@ def test_nothing_is_fetched_until_somebody_asks() -> None:
 
     assert (keys.current().fault, origin.looks) == ("they have not been fetched yet", 0)
     assert (names(keys.latest()), origin.looks) == (["a"], 1)
-    assert (names(keys.current()), keys.problem, keys.counts) == (["a"], "", (1, 0))
+    assert (names(keys.current()), keys.problem, origin.looks) == (["a"], "", 1)
 
 
 def test_a_set_is_looked_at_again_when_it_is_due() -> None:
@@ -107,7 +110,7 @@ def test_a_source_that_is_away_is_not_asked_all_the_time() -> None:
         origin.seconds = step * KEYS_PAUSE_SECONDS / 100
         assert keys.latest("a").fault == "https://keys.example: away"
 
-    assert (origin.looks, keys.counts) == (10, (0, 10))
+    assert (origin.looks, bool(keys.problem)) == (10, True)
 
 
 def test_of_several_that_come_at_once_one_looks_and_all_get_what_it_finds() -> None:
@@ -157,7 +160,7 @@ def test_a_bad_update_keeps_the_last_good_one_until_it_is_too_old(document: byte
 
     origin.seconds = MAX_KEYS_SECONDS - 1
     assert names(keys.latest("b")) == ["a"]
-    assert (origin.looks, bool(keys.problem), keys.counts) == (2, True, (1, 1))
+    assert (origin.looks, bool(keys.problem)) == (2, True)
 
     origin.seconds = MAX_KEYS_SECONDS
     assert (names(keys.current()), "for too long" in keys.current().fault) == ([], True)
@@ -317,3 +320,62 @@ def test_roots_that_cannot_be_read_are_told_and_nothing_is_fetched(
     assert setting == ("issuers", ISSUER, "jwks_ca_file")
     assert said in message
     assert said in believed.latest(believed.now().issuers[ISSUER], "a").keys.fault
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "use"),
+    [(f'issuers."{ISSUER}"', "jwks", "sig"), ('jwt_bundles."prod.example.org"', "bundle", "jwt-svid")],
+)
+def test_the_roots_of_whoever_publishes_keys_are_renewed_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, key: str, use: str
+) -> None:
+    monkeypatch.setattr(module, "KEYS_PAUSE_SECONDS", 0.0)
+    with publishing(tmp_path) as publisher:
+        publisher.document = Origin.of(OLD.named("a", use=use))
+        text = f'[{table}]\naudiences = ["x"]\n{key}_url = "{publisher.url}"\n{key}_ca_file = "roots.pem"\n'
+        settings = load_identity_settings(Source(path="x", text=text), {}, folder=tmp_path).settings
+        assert settings is not None
+        ((_, keys),) = token_trust(settings)[0].remote.items()
+        assert names(keys.latest()) == ["a"]
+        root = authority("next", start=datetime.now(UTC) - DAY, end=datetime.now(UTC) + DAY)
+        publisher.present(pair(tmp_path, root))
+        publisher.document = Origin.of(NEW.named("b", use=use))
+
+        assert names(keys.latest("b")) == ["a"]
+        assert "its server is not who it should be" in keys.problem
+        publisher.roots.write_bytes(b"")  # while it is written over
+        assert names(keys.latest("b")) == ["a"]
+        publisher.roots.write_bytes(root.pem)
+        assert names(keys.latest("b")) == ["b"]
+
+
+def test_a_change_of_a_key_file_looks_at_no_roots_and_leaves_fetched_keys_as_they_are(tmp_path: Path) -> None:
+    file, roots = tmp_path / "keys.json", tmp_path / "roots.pem"
+    file.write_bytes(Origin.of(OLD.named("a")))
+    roots.write_bytes(authority("root").pem)
+    text = f'[issuers."{ISSUER}"]\naudiences = ["x"]\njwks_file = "keys.json"\n' + "".join(
+        f'[{table}]\naudiences = ["x"]\n{more}'
+        f'{key}_url = "https://nobody.invalid/"\n{key}_ca_file = "roots.pem"\n'
+        for table, key, more in (
+            ('issuers."https://other.example.com"', "jwks", ""),
+            ('jwt_bundles."prod.example.org"', "bundle", ""),
+            ('clusters."https://east.example.org"', "jwks", 'trust_domain = "east.example.org"\n'),
+        )
+    )
+    settings = load_identity_settings(Source(path="x", text=text), {}, folder=tmp_path).settings
+    assert settings is not None
+    believed = token_trust(settings)[0]
+    assert len(believed.remote) == 3
+    roots.write_bytes(b"nonsense")
+
+    fresh, problems = token_trust(settings, {file: Origin.of(NEW.named("b"))})
+    believed.replace(fresh.now())
+
+    assert problems == []
+    assert fresh.remote == {}
+    now = believed.now()
+    assert names(now.issuers[ISSUER].keys) == ["b"]
+    assert (
+        now.bundles["prod.example.org"].keys
+        == believed.remote[TokenProfile.SPIFFE, "prod.example.org"].current()
+    )

@@ -17,7 +17,7 @@ SERVING = TrustStore(domains={PROD: (ONE.certificate, TWO.certificate), PARTNER:
 
 
 def become(prod: bytes | str, partner: bytes | str = THEIRS.pem) -> tuple[TrustStore, tuple[str, ...]]:
-    return renewed(SERVING, TrustFiles(FILES), {FILES[PROD]: prod, FILES[PARTNER]: partner})
+    return renewed(SERVING, TrustFiles(FILES), {FILES[PROD]: prod, FILES[PARTNER]: partner}, NOW)
 
 
 def test_the_same_files_are_the_same_store() -> None:
@@ -69,7 +69,7 @@ def test_all_that_is_wrong_is_told() -> None:
 def test_roots_of_dns_identities_stay() -> None:
     serving = TrustStore(domains={PROD: (ONE.certificate,)}, dns=(authority("dns").certificate,))
 
-    store, _ = renewed(serving, TrustFiles({PROD: FILES[PROD]}), {FILES[PROD]: TWO.pem})
+    store, _ = renewed(serving, TrustFiles({PROD: FILES[PROD]}), {FILES[PROD]: TWO.pem}, NOW)
 
     assert store.dns == serving.dns
     assert trust_changes(serving, store) == (f"`{PROD}`: 1 root added, 1 root removed",)
@@ -90,7 +90,7 @@ DNS_FILES = TrustFiles({PROD: FILES[PROD]}, dns=DNS_FILE)
 
 
 def test_roots_of_dns_identities_follow_their_file() -> None:
-    store, wrong = renewed(WITH_DNS, DNS_FILES, {FILES[PROD]: ONE.pem, DNS_FILE: NEXT.pem})
+    store, wrong = renewed(WITH_DNS, DNS_FILES, {FILES[PROD]: ONE.pem, DNS_FILE: NEXT.pem}, NOW)
 
     assert (store.dns, wrong) == ((NEXT.certificate,), ())
     assert store.domains == WITH_DNS.domains
@@ -98,7 +98,7 @@ def test_roots_of_dns_identities_follow_their_file() -> None:
 
 
 def test_a_root_of_a_trust_domain_is_none_of_dns_identities() -> None:
-    store, (wrong,) = renewed(WITH_DNS, DNS_FILES, {FILES[PROD]: ONE.pem, DNS_FILE: TWO.pem})
+    store, (wrong,) = renewed(WITH_DNS, DNS_FILES, {FILES[PROD]: ONE.pem, DNS_FILE: TWO.pem}, NOW)
 
     assert store == WITH_DNS
     assert "an authority for DNS identities has none" in wrong
@@ -116,12 +116,14 @@ REVOKING = TrustStore(
 )
 
 
-def lists_become(content: bytes | str, of_dns: bytes | str = b"") -> tuple[TrustStore, tuple[str, ...]]:
+def lists_become(
+    content: bytes | str, of_dns: bytes | str = b"", serving: TrustStore = REVOKING
+) -> tuple[TrustStore, tuple[str, ...]]:
     files = TrustFiles({PROD: FILES[PROD]}, dns=DNS_FILE, crls={PROD: LISTS, DNS: DNS_LISTS})
     contents = {
         FILES[PROD]: ONE.pem, DNS_FILE: HOSTS.pem, LISTS: content, DNS_LISTS: of_dns or crl_pem(HOSTS),
     }  # fmt: skip
-    return renewed(REVOKING, files, contents)
+    return renewed(serving, files, contents, NOW)
 
 
 def test_new_lists_are_in_force_and_what_they_do_is_told() -> None:
@@ -163,12 +165,31 @@ def test_a_bad_file_keeps_the_lists_of_its_own_domain_and_of_no_other(content: b
     assert store.crls[DNS] != REVOKING.crls[DNS]
 
 
+def test_a_list_that_is_made_in_a_hurry_is_taken_while_a_later_one_waits() -> None:
+    later = crl(ONE, WEB, start=NOW + DAY, end=NOW + 2 * DAY)
+    held = (crl(ONE, WEB, start=NOW - DAY), later)
+    serving = TrustStore(domains=REVOKING.domains, dns=REVOKING.dns, crls={**REVOKING.crls, PROD: held})
+
+    store, wrong = lists_become(crl_pem(ONE, WEB, API, start=NOW), serving=serving)
+
+    assert wrong == ()
+    assert [each.revoked for each in store.crls[PROD]] == [crl(ONE, WEB, API).revoked]
+
+
+def test_one_that_is_older_than_what_has_begun_is_refused_whatever_waits() -> None:
+    waiting = crl_pem(ONE, WEB, start=NOW + DAY, end=NOW + 2 * DAY)
+
+    _store, (wrong,) = lists_become(crl_pem(ONE, API, start=NOW - DAY) + waiting)
+
+    assert "`CN=one` is older than the one in force" in wrong
+
+
 def test_lists_are_held_against_the_roots_that_come_with_them() -> None:
     files = TrustFiles({PROD: FILES[PROD]}, crls={PROD: LISTS})
     successor = authority("one", uris=[f"spiffe://{PROD}"])  # its name, and another key
 
     store, wrong = renewed(
-        REVOKING, files, {FILES[PROD]: successor.pem, LISTS: crl_pem(successor, start=NOW)}
+        REVOKING, files, {FILES[PROD]: successor.pem, LISTS: crl_pem(successor, start=NOW)}, NOW
     )
 
     assert wrong == ()

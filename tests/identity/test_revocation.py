@@ -6,11 +6,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pdp.identity.caller import Caller
-from pdp.identity.crl import RevocationList
+from pdp.identity.crl import RevocationList, read_crl
 from pdp.identity.revocation import is_of
 from pdp.identity.trust import DNS, TrustStore, trust_warnings
 from pdp.identity.x509 import Refusal, UntrustedCertificateError, verify_caller
-from pdp.limits import CRL_LEEWAY_SECONDS
+from pdp.limits import CRL_LEEWAY_SECONDS, MAX_CRL_SIGNATURES
 from tests.identity.mint import DAY, DOMAIN, NOW, Party, authority, leaf, usage
 from tests.identity.revoking import crl
 
@@ -92,7 +92,11 @@ def test_the_newest_list_that_has_begun_counts() -> None:
     later = crl(MIDDLE, WEB, start=NOW + timedelta(hours=1))
 
     assert verify(older, newer).id  # no longer on hold
-    assert verify(newer, later).id
+    # What is known now ends a millisecond before the next one begins.
+    begins = round((NOW + timedelta(hours=1) - LEEWAY).timestamp() * 1000)
+    assert verify(newer, later).not_after == begins - 1
+    assert verify(newer, crl(MIDDLE, start=NOW + DAY), later).not_after == begins - 1
+    assert verify(newer, crl(authority("middle"), start=NOW + LEEWAY + MOMENT)).not_after > begins
     assert refused(newer, later, after=timedelta(hours=1)) is Refusal.REVOKED
     assert refused(older, crl(MIDDLE, end=NOW - MOMENT)) is Refusal.REVOCATION_UNKNOWN
 
@@ -169,3 +173,17 @@ def test_a_list_is_its_authority_s_by_name_and_key() -> None:
     assert is_of(crl(MIDDLE), MIDDLE.certificate)
     assert not is_of(crl(ROOT, key=MIDDLE.key), MIDDLE.certificate)
     assert not is_of(crl(MIDDLE, key=ROOT.key), MIDDLE.certificate)
+
+
+def test_what_is_remembered_of_its_authorities_lies_on_the_list_and_is_bounded() -> None:
+    lists = crl(MIDDLE)
+    assert is_of(lists, MIDDLE.certificate)
+    assert list(lists.signed_by.values()) == [True]
+    for _ in range(2 * MAX_CRL_SIGNATURES):
+        assert not is_of(lists, authority("middle").certificate)
+        assert not is_of(lists, authority("another").certificate)
+        assert len(lists.signed_by) <= MAX_CRL_SIGNATURES
+
+    assert is_of(lists, MIDDLE.certificate)
+    assert read_crl(lists.der) == lists
+    assert read_crl(lists.der).signed_by == {}

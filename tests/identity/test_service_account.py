@@ -5,7 +5,7 @@ import pytest
 from pdp.identity.tokens.handed import read_token_trust, write_token_trust
 from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
 from pdp.identity.tokens.jwks import KeySet, key_set
-from pdp.identity.tokens.jwt import VerifiedToken, verify_text
+from pdp.identity.tokens.jwt import VerifiedToken
 from pdp.identity.tokens.refusal import RefusedTokenError
 from pdp.identity.tokens.review import Review
 from pdp.identity.tokens.service_account import ClusterRules
@@ -25,6 +25,7 @@ from tests.identity.tokens import (
     rsa_key,
     token,
     trust,
+    verify_text,
 )
 
 KEY, OTHER = rsa_key(), rsa_key(which=1)

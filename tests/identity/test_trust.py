@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from pdp.identity.trust import TrustError, TrustStore, load_trust, trust_warnings
+from pdp.identity.trust import DNS, TrustError, TrustStore, load_trust, trust_warnings
 from pdp.limits import MAX_ROOTS_PER_TRUST_DOMAIN, MAX_TRUST_FILE_BYTES
 from tests.identity.mint import DAY, DOMAIN, NOW, Party, authority, leaf, usage
 
@@ -249,9 +249,19 @@ def test_domain_without_roots_is_named_in_a_warning() -> None:
     trust = TrustStore(domains={DOMAIN: ()}, dns=())
 
     assert trust_warnings(trust, NOW) == (
-        f"no root is trusted for `{DOMAIN}`: nothing verifies",
         "no root is trusted for DNS identities: nothing verifies",
+        f"no root is trusted for `{DOMAIN}`: nothing verifies",
     )
+
+
+def test_roots_of_dns_identities_come_first_where_those_are_believed(root: Party, partner: Party) -> None:
+    domains = {DOMAIN: (root.certificate,)}
+
+    assert list(TrustStore(domains=domains).pools.items()) == [*domains.items()]
+    assert list(TrustStore(domains=domains, dns=(partner.certificate,)).pools.items()) == [
+        (DNS, (partner.certificate,)), *domains.items()
+    ]  # fmt: skip
+    assert TrustStore(domains={}, dns=()).pools == {DNS: ()}
 
 
 def test_key_that_signs_for_two_domains_is_named_even_if_its_certificates_differ(partner: Party) -> None:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from pdp.adapters.tls import Credential, server_context
+from pdp.adapters.tls import Credential, pool, server_context
 from pdp.identity.certificates import CertificateTextError, read_der
 from pdp.identity.trust import TrustError, TrustStore
 from pdp.identity.twins import without_twins
@@ -19,6 +19,7 @@ from tests.identity.mint import DAY, NOW, Party, authority, leaf
 
 NOBODY = TrustStore(domains={PROD: (), PARTNER: ()})
 ROOT = authority("root", uris=[f"spiffe://{PROD}"])
+OURS = leaf(ROOT).pem
 
 
 def twin_of(root: x509.Certificate, *, identifier: bool = True) -> x509.Certificate:
@@ -54,8 +55,8 @@ def test_of_two_the_one_stays_that_is_in_force(first: str, identifier: bool) -> 
     twin = twin_of(ROOT.certificate, identifier=identifier)
     both = store(ROOT.certificate, twin, first=first)
 
-    after, told = without_twins(both, store(ROOT.certificate, None))
-    other, _ = without_twins(both, store(None, twin))
+    after, told = without_twins(both, store(ROOT.certificate, None), OURS)
+    other, _ = without_twins(both, store(None, twin), OURS)
 
     assert (after.domains[PROD], after.domains[PARTNER]) == ((ROOT.certificate,), ())
     assert (other.domains[PROD], other.domains[PARTNER]) == ((), (twin,))
@@ -66,8 +67,34 @@ def test_of_two_the_one_stays_that_is_in_force(first: str, identifier: bool) -> 
 def test_of_two_that_are_new_the_first_domains_stays() -> None:
     twin = twin_of(ROOT.certificate)
     for first, other in ((PROD, PARTNER), (PARTNER, PROD)):
-        after, _ = without_twins(store(ROOT.certificate, twin, first=first), NOBODY)
+        after, _ = without_twins(store(ROOT.certificate, twin, first=first), NOBODY, OURS)
         assert (len(after.domains[first]), len(after.domains[other])) == (1, 0)
+
+
+@pytest.mark.parametrize("identifier", [True, False])
+def test_roots_of_dns_identities_are_among_them_and_come_first(identifier: bool) -> None:  # noqa: FBT001
+    hosts, other = authority("hosts").certificate, authority("other").certificate
+    twin = twin_of(hosts, identifier=identifier)
+    both = TrustStore(domains={PARTNER: (twin, other)}, dns=(hosts,))
+
+    for before in (NOBODY, TrustStore(domains={PARTNER: ()}, dns=(hosts,))):
+        after, (phrase,) = without_twins(both, before, OURS)
+        assert after == TrustStore(domains={PARTNER: (other,)}, dns=(hosts,))
+        assert phrase == (
+            f"root `CN=hosts` of `{PARTNER}` is left out: it has name and key identifier of one of DNS"
+            " identities, and another key"
+        )
+
+    after, (phrase,) = without_twins(both, TrustStore(domains={PARTNER: (twin,)}, dns=()), OURS)
+    assert after == TrustStore(domains={PARTNER: (twin, other)}, dns=())
+    assert phrase.startswith("root `CN=hosts` of DNS identities is left out")
+    assert f"of one of `{PARTNER}`" in phrase
+
+
+def test_where_no_dns_identities_are_believed_none_are_afterwards() -> None:
+    after, _ = without_twins(store(ROOT.certificate, twin_of(ROOT.certificate)), NOBODY, OURS)
+
+    assert after.dns is None
 
 
 def test_roots_that_can_be_told_apart_stay_and_so_do_renewals_of_one_key() -> None:
@@ -77,18 +104,22 @@ def test_roots_that_can_be_told_apart_stay_and_so_do_renewals_of_one_key() -> No
             both = TrustStore(domains={PROD: (ROOT.certificate,)})
         else:
             both = store(ROOT.certificate, partner)
-        assert without_twins(both, NOBODY) == (both, ())
+        assert without_twins(both, NOBODY, OURS) == (both, ())
 
 
 def _pem(party: Party) -> bytes:
     return party.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def shakes_hands(roots: TrustStore, caller: Party, server: Credential) -> bool:
+def presented(party: Party, *above: Party) -> Credential:
+    return Credential(chain=b"".join(each.pem for each in (party, *above)), key=_pem(party))
+
+
+def shakes_hands(roots: TrustStore, caller: Party, server: Credential, *above: Party) -> bool:
     """Whether a caller gets through a handshake with a server that pools these roots."""
     inside = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     inside.check_hostname, inside.verify_mode = False, ssl.CERT_NONE
-    Credential(chain=caller.pem, key=_pem(caller)).load_into(inside)
+    presented(caller, *above).load_into(inside)
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = (
         inside.wrap_bio(to_client, to_server),
@@ -118,9 +149,28 @@ def test_a_handshake_is_what_a_twin_would_have_broken(tmp_path: Path) -> None:
     both = store(pki.root.certificate, twin, first=PARTNER)
     assert not shakes_hands(both, caller, server)
 
-    after, _ = without_twins(both, store(pki.root.certificate, None))
+    after, _ = without_twins(both, store(pki.root.certificate, None), OURS)
 
     assert shakes_hands(after, caller, server)
+
+
+def test_a_twin_of_a_root_of_dns_identities_would_have_broken_it_as_well(tmp_path: Path) -> None:
+    pki = Pki(tmp_path)
+    server = Credential(
+        chain=(tmp_path / "server.pem").read_bytes(), key=(tmp_path / "server-key.pem").read_bytes()
+    )
+    span = {"start": pki.now - timedelta(hours=1), "end": pki.now + timedelta(days=1)}
+    hosts = authority("hosts", **span)
+    caller = leaf(hosts, uris=(), dns=("db.corp.example.org",), **span)
+    twin = twin_of(hosts.certificate)
+    swapped = TrustStore(domains={PROD: (hosts.certificate,)}, dns=(twin,))
+    assert not shakes_hands(swapped, caller, server)
+
+    both = TrustStore(domains={PARTNER: (twin,)}, dns=(hosts.certificate,))
+    assert shakes_hands(both, caller, server)  # whoever is at home comes first
+    after, _ = without_twins(both, NOBODY, OURS)
+    assert shakes_hands(after, caller, server)
+    assert pool(server, both).startswith(hosts.pem)
 
 
 # -- roots that OpenSSL does not read ---------------------------------------------------

@@ -15,7 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
 from pdp.identity.tokens.jwks import KeySetKind, key_set
+from pdp.identity.tokens.jws import parse_compact
+from pdp.identity.tokens.jwt import VerifiedToken, issuer_of, verify_token
 from pdp.identity.tokens.signature import ALGORITHMS, JWT_SVID_ALGORITHMS
+from pdp.vocabulary import Millis
 
 NOW = 1_800_000_000_000  # milliseconds: 2027-01-15T08:00:00Z
 SECONDS = NOW // 1000
@@ -145,3 +148,9 @@ def trust(*issuers: TokenIssuer) -> TokenTrust:
         issuers={each.name: each for each in issuers if each.profile is TokenProfile.OIDC},
         bundles={each.name: each for each in issuers if each.profile is TokenProfile.SPIFFE},
     )
+
+
+def verify_text(text: str, by: TokenTrust, now: Millis) -> VerifiedToken:
+    """What a token proves at an instant, as a service finds it that remembers none."""
+    parsed = parse_compact(text)
+    return verify_token(parsed, issuer_of(parsed.claims.get("sub"), parsed.claims.get("iss"), by), now)

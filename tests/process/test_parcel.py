@@ -1,5 +1,6 @@
 """What is handed to workers arrives as it was."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 
 from pdp.adapters.tls import ServerTls, read_credential
 from pdp.config.model import Settings
+from pdp.identity.crl import RevocationList
 from pdp.identity.quarantine.lists import read_quarantine, write_quarantine
+from pdp.identity.revocation import is_of
 from pdp.identity.tokens.issuer import TokenTrust
 from pdp.identity.trust import DNS, TrustStore
 from pdp.process.parcel import (
@@ -79,4 +82,43 @@ def test_trust_arrives_with_its_roots_of_machines_and_its_revocation_lists(tmp_p
     assert arrived.trust() == trusts[1]
     assert [each.revoked for each in arrived.trust().crls[PROD]] == [{web.certificate.serial_number}] * 2
     for file in (first, second):
+        os.close(file)
+
+
+def held_lists() -> set[str]:
+    """The fingerprints of the revocation lists in memory."""
+    gc.collect()
+    return {each.fingerprint for each in gc.get_objects() if isinstance(each, RevocationList)}
+
+
+def test_a_list_that_stays_is_not_read_again_and_one_that_is_superseded_is_held_no_longer(
+    tmp_path: Path,
+) -> None:
+    pki = Pki(tmp_path)
+    credential = read_credential(tmp_path / "server.pem", tmp_path / "server-key.pem")
+    roots = {PROD: (pki.root.certificate,), "partner.example.net": (pki.partner_root.certificate,)}
+    partners = crl(pki.partner_root)
+    believed = Believed(TokenTrust(), read_quarantine(write_quarantine([])))
+    files, superseded = [], ""
+    for number in range(3):
+        one = crl(pki.root, leaf(pki.root))
+        assert is_of(one, pki.root.certificate)
+        trust = TrustStore(domains=roots, crls={PROD: (one,), "partner.example.net": (partners,)})
+        files.append(pack_trust(ServerTls(credential, trust), believed))
+        superseded = superseded if number else one.fingerprint
+        del one, trust
+
+    arrived, _ = unpack_trust(files[0])
+    assert arrived is not None
+    (same,) = arrived.trust().crls["partner.example.net"]
+    for each in arrived.trust().crls[PROD]:
+        assert is_of(each, pki.root.certificate)
+    assert superseded in held_lists()
+    del each
+    for file in files[1:]:
+        renew_trust(arrived, file)
+
+    assert superseded not in held_lists()
+    assert arrived.trust().crls["partner.example.net"][0] is same
+    for file in files:
         os.close(file)

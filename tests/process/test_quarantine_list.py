@@ -1,6 +1,7 @@
 """The list as it is followed: what could not be handed on is, and naming it keeps no other list waiting."""
 
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,17 @@ import pytest
 from pdp.config.quarantine import QuarantineSettings
 from pdp.counters import Counters
 from pdp.identity.quarantine.file import add_entry, lift_entry, make_entry
-from pdp.identity.quarantine.lists import write_quarantine
+from pdp.identity.quarantine.lists import (
+    Quarantine,
+    QuarantineError,
+    read_quarantine,
+    write_quarantine,
+)
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.quarantine import QuarantineList
 from pdp.service.metrics import Metrics
+from tests.e2e.running import until
+from tests.identity.publishing import Publisher, publishing, send
 
 NOW = 1_800_000_000_000
 ENTRY = make_entry({"dns": "a.example.org"}, who="ops", why="x", since=NOW, until=NOW + 1000)
@@ -109,3 +117,96 @@ def test_a_service_that_cannot_read_its_list_does_not_start(tmp_path: Path) -> N
             file.write_bytes(content)
         with pytest.raises(CannotStartError, match="who is quarantined cannot be told"):
             QuarantineList(QuarantineSettings(file=file), Metrics(Counters()), print)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[Publisher]:
+    (tmp_path / "source").mkdir()
+    with publishing(tmp_path / "source") as published:
+        published.document = write_quarantine([ENTRY])
+        yield published
+
+
+def at_url(source: Publisher, folder: Path, **more: float) -> QuarantineList:
+    settings = QuarantineSettings(
+        url=source.url, ca_file=source.roots, kept=folder / "kept.json", **{"poll_seconds": 0.1, **more}
+    )
+    return QuarantineList(settings, Metrics(Counters()), print)
+
+
+def test_a_list_at_a_url_is_fetched_again_before_the_first_pause(source: Publisher, tmp_path: Path) -> None:
+    followed = at_url(source, tmp_path, poll_seconds=60)
+    source.document = write_quarantine([])
+
+    with followed.follow(hand_on=lambda: None, name=lambda: None):
+        until(lambda: not followed.current.entries, 3)
+
+
+def test_a_list_at_a_url_is_read_again_when_that_is_asked(source: Publisher, tmp_path: Path) -> None:
+    followed = at_url(source, tmp_path)
+    source.document = write_quarantine([])
+
+    followed.reread()
+
+    assert followed.current.entries == ()
+    source.document = b"{"
+    with pytest.raises(QuarantineError, match="not JSON"):
+        followed.reread()
+    source.answer = lambda handler: send(handler, b"", 500)
+    with pytest.raises(QuarantineError, match="https://localhost"):
+        followed.reread()
+    assert followed.current.entries == ()
+
+
+def test_a_list_that_is_fetched_again_with_the_same_bytes_is_read_once(
+    source: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[bytes] = []
+
+    def counting(data: bytes) -> Quarantine:
+        read.append(data)
+        return read_quarantine(data)
+
+    followed = at_url(source, tmp_path)
+    monkeypatch.setattr("pdp.process.quarantine.read_quarantine", counting)
+
+    with followed.follow(hand_on=lambda: None, name=lambda: None):
+        until(lambda: len(source.asked) > 5)
+        assert read == [source.document]
+
+        source.document = write_quarantine([])
+        until(lambda: not followed.current.entries)
+        source.document = write_quarantine([ENTRY])
+        until(lambda: followed.current.entries == (ENTRY,))
+        assert len(read) == 3
+
+
+@pytest.mark.parametrize("what", ["handed on", "named", "kept"])
+def test_what_waits_is_done_though_the_same_bytes_are_fetched(
+    source: Publisher, tmp_path: Path, what: str
+) -> None:
+    followed, fails, done = at_url(source, tmp_path), [True], {"handed on": 0, "named": 0, "kept": 0}
+    kept = tmp_path / "kept.json"
+
+    def doing(name: str) -> Callable[[], None]:
+        def do() -> None:
+            if fails and name == what:
+                raise OSError("too many open files")
+            done[name] += 1
+
+        return do
+
+    source.document = write_quarantine([])
+    with followed.follow(hand_on=doing("handed on"), name=doing("named")):
+        if what == "kept":
+            kept.unlink()
+            kept.mkdir()  # nothing can be written there
+        until(lambda: len(source.asked) > 5)
+        fails.clear()
+        if what == "kept":
+            kept.rmdir()
+        asked = len(source.asked)
+        until(lambda: len(source.asked) > asked + 4)
+
+    assert (done["handed on"], done["named"]) == (1, 1)
+    assert kept.read_bytes() == source.document

@@ -14,8 +14,8 @@ from pdp.process.parts import clock
 from pdp.process.roots import Roots
 from pdp.service.metrics import Metrics
 from tests.e2e.running import PARTNER, PROD, Pki
-from tests.identity.mint import Party, authority
-from tests.identity.test_twins import twin_of
+from tests.identity.mint import Party, authority, leaf
+from tests.identity.test_twins import KEY, presented, twin_of
 
 
 class World:
@@ -127,3 +127,14 @@ def test_a_root_that_would_stand_in_another_domains_way_is_left_out_and_told_onc
 
     assert world.counts() == {PROD: 1, PARTNER: 1}
     assert len([line for line in world.said if "is left out" in line]) == 1
+
+
+def test_so_is_one_that_would_stand_in_the_way_of_an_intermediate_of_ours(world: World) -> None:
+    middle = authority("middle", world.pki.root, uris=[f"spiffe://{PROD}"])
+    ours = leaf(middle, uris=[f"spiffe://{PROD}/ns/pdp/sa/pdp"])
+    world.tls.replace_credential(presented(ours, middle))
+
+    world.deliver(Party(certificate=twin_of(middle.certificate), key=KEY), world.pki.partner_root)
+
+    assert world.counts() == {PROD: 1, PARTNER: 1}
+    assert len([line for line in world.said if f"an intermediate of `{PROD}`" in line]) == 1

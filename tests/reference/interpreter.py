@@ -348,16 +348,35 @@ def _among(values: tuple[Scalar, ...], wanted: Iterable[Scalar], *, header: bool
     A single value is a list of one, for which this is plain equality.
     """
     constants = list(wanted)
+    if header:
+        plain = [constant for constant in constants if "," not in str(constant)]
+        if len(values) == 1 and values[0] in plain:
+            return _Truth.TRUE
+        maybe = any(constant in values or _may_be_a_line(constant, values) for constant in constants)
+        return _Truth.UNKNOWN if maybe else _Truth.FALSE
     found = [any(_same(value, constant) for constant in constants) for value in values]
     if found == [True]:
         return _Truth.TRUE
-    found += [part in constants for part in _parts(values) if header]
     return _Truth.UNKNOWN if any(found) else _Truth.FALSE
 
 
-def _parts(values: tuple[Scalar, ...]) -> list[str]:
-    """What stands between the commas of a header's values."""
-    return [part.strip(" \t") for value in values if isinstance(value, str) for part in value.split(",")]
+def _may_be_a_line(wanted: Scalar, values: tuple[Scalar, ...]) -> bool:
+    """Whether the parts of a text, between its commas, follow each other in a header's value."""
+    ours = _parts(str(wanted))
+    for value in values:
+        theirs = _parts(str(value))
+        if (
+            (wanted in theirs)
+            if len(ours) == 1
+            else any(theirs[at : at + len(ours)] == ours for at in range(len(theirs)))
+        ):
+            return True
+    return False
+
+
+def _parts(text: str) -> list[str]:
+    """What stands between the commas."""
+    return [part.strip(" \t") for part in text.split(",")]
 
 
 def _is_header(operand: ast.Operand) -> bool:
@@ -460,8 +479,12 @@ class _Conditions:
         if isinstance(expr, ast.In):
             constants = [_constant(value) for value in expr.values]
             return _among(values, constants, header=_is_header(expr.operand))
-        listed = (*values, *_parts(values)) if _is_header(expr.attribute) else values
-        return _truth(any(_same(value, _constant(expr.value)) for value in listed))
+        wanted = _constant(expr.value)
+        if not _is_header(expr.attribute):
+            return _truth(any(_same(value, wanted) for value in values))
+        if wanted not in values and not _may_be_a_line(wanted, values):
+            return _Truth.FALSE
+        return _Truth.UNKNOWN if "," in str(wanted) else _Truth.TRUE
 
     def _operand(self, operand: ast.Operand) -> tuple[Scalar, ...] | _Missing:
         match operand:

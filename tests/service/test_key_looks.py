@@ -10,6 +10,7 @@ from pdp.identity.tokens.issuer import TokenProfile
 from pdp.limits import KEYS_PAUSE_SECONDS, MAX_WAITING_FOR_KEYS
 from pdp.service import key_looks as module
 from pdp.service.key_looks import KeyLooks
+from tests.identity.test_service_account import cluster as cluster_of
 from tests.identity.tokens import ISSUER, bundle, ec_key, issuer
 
 CORP, PROD = issuer(ec_key().named("a")), bundle(ec_key().named("a"))
@@ -59,6 +60,24 @@ def test_the_next_look_takes_a_pause_and_others_do_not_wait_for_it() -> None:
         assert await world.looks.wanted(CORP, "y")
 
         assert [name for _, name, _ in world.asked] == [ISSUER, PROD.name, ISSUER]
+
+    run(test)
+
+
+def test_a_cluster_and_a_trust_domain_of_one_name_are_looked_for_apart() -> None:
+    cluster = cluster_of(name=PROD.name)
+
+    async def test(world: World) -> None:
+        waiting = [asyncio.create_task(world.looks.wanted(each, "x")) for each in (PROD, cluster)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # those who wait have begun the looks
+        assert [profile for profile, _, _ in world.asked] == [TokenProfile.SPIFFE, TokenProfile.KUBERNETES]
+        world.go.set()
+
+        assert await asyncio.gather(*waiting) == [True, True]
+        assert not await world.looks.wanted(cluster, "y")
+        world.now += KEYS_PAUSE_SECONDS
+        assert await world.looks.wanted(cluster, "y")
 
     run(test)
 

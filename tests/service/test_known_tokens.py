@@ -1,15 +1,28 @@
 """A token is verified once by one configuration, and never used beyond what it says or whom we believe."""
 
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from pdp.identity.tokens.issuer import TokenTrust
-from pdp.identity.tokens.jwt import verify_text
+from pdp.identity.tokens.issuer import TokenIssuer, TokenTrust
 from pdp.identity.tokens.refusal import RefusedTokenError
 from pdp.service.known_tokens import KnownTokens
 from pdp.service.metrics import Metrics
-from tests.identity.tokens import NOW, SECONDS, WEB, bundle, claims, ec_key, issuer, svid_claims, token, trust
+from tests.identity.tokens import (
+    NOW,
+    SECONDS,
+    WEB,
+    bundle,
+    claims,
+    ec_key,
+    issuer,
+    svid_claims,
+    token,
+    trust,
+    verify_text,
+)
 
 KEY, HEADER = ec_key(), {"alg": "ES256", "kid": "a"}
 CORP, PROD = issuer(KEY.named("a"), leeway=30_000), bundle(KEY.named("a"))
@@ -27,6 +40,18 @@ class Believed:
         return self.now
 
 
+def counting(trust: Callable[[], TokenTrust], **more: Any) -> tuple[KnownTokens, list[str]]:
+    """Tokens that are remembered, and what became of each look."""
+    looks: list[str] = []
+    return KnownTokens(trust, count=looks.append, **more), looks
+
+
+def tally(looks: list[str]) -> tuple[int, int]:
+    """How many were answered from memory, and how many not."""
+    cached = looks.count("cached")
+    return cached, len(looks) - cached
+
+
 def refused(known: KnownTokens, text: str, now: int = NOW) -> str:
     with pytest.raises(RefusedTokenError) as caught:
         known.find(text, now)
@@ -35,23 +60,37 @@ def refused(known: KnownTokens, text: str, now: int = NOW) -> str:
 
 @pytest.mark.parametrize("text", [GOOD, SVID])
 def test_a_token_is_verified_once_and_is_the_same_each_time(text: str) -> None:
-    known = KnownTokens(Believed(CORP, PROD))
+    known, looks = counting(Believed(CORP, PROD))
 
     first = known.find(text, NOW)
 
     assert first == verify_text(text, trust(CORP, PROD), NOW)
     assert [known.find(text, NOW + later) is first for later in (0, 1, 299_999)] == [True] * 3
-    assert known.counts == (3, 1)
+    assert tally(looks) == (3, 1)
+
+
+def test_one_that_is_remembered_costs_the_same_however_many_are_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = KnownTokens(Believed(CORP, PROD))
+    first = known.find(GOOD, NOW)
+
+    def listed(_: TokenTrust) -> tuple[TokenIssuer, ...]:
+        raise AssertionError("everybody was put into a list")
+
+    monkeypatch.setattr(TokenTrust, "everybody", property(listed))
+
+    assert known.find(GOOD, NOW) is first
 
 
 def test_nothing_is_answered_from_memory_once_the_token_has_expired() -> None:
-    known = KnownTokens(Believed(CORP))
+    known, looks = counting(Believed(CORP))
     known.find(GOOD, NOW)
 
     assert known.find(GOOD, END).subject == "alice"  # the leeway: verified again
-    assert known.counts == (0, 2)
+    assert tally(looks) == (0, 2)
     assert refused(known, GOOD, END + 30_000) == "expired"
-    assert known.counts == (0, 3)
+    assert tally(looks) == (0, 3)
 
 
 def test_a_clock_that_is_set_back_makes_no_token_hold_before_its_time() -> None:
@@ -85,24 +124,24 @@ def test_a_clock_that_is_set_back_makes_no_token_hold_before_its_time() -> None:
 )
 def test_what_was_verified_ends_with_what_it_was_verified_by(after: list) -> None:
     believed = Believed(CORP)
-    known = KnownTokens(believed)
+    known, looks = counting(believed)
     known.find(GOOD, NOW)
 
     believed.now = trust(*after)
 
     refused(known, GOOD)
-    assert known.counts == (0, 2)
+    assert tally(looks) == (0, 2)
 
 
 def test_what_others_change_ends_nothing() -> None:
     believed = Believed(CORP)
-    known = KnownTokens(believed)
+    known, looks = counting(believed)
     known.find(GOOD, NOW)
 
     believed.now = trust(issuer(KEY.named("a", use="sig"), leeway=30_000), PROD)
 
     known.find(GOOD, NOW)
-    assert known.counts == (1, 1)
+    assert tally(looks) == (1, 1)
 
 
 def test_a_key_that_is_added_takes_good_tokens_at_once_and_one_that_is_removed_takes_them_away() -> None:
@@ -122,7 +161,7 @@ def test_a_key_that_is_added_takes_good_tokens_at_once_and_one_that_is_removed_t
 
 def test_a_users_token_that_would_now_be_a_workloads_is_looked_at_again() -> None:
     believed = Believed(CORP)
-    known = KnownTokens(believed)
+    known, looks = counting(believed)
     text = token(HEADER, claims(sub=WEB), KEY)
     assert known.find(text, NOW).user is not None
 
@@ -131,35 +170,35 @@ def test_a_users_token_that_would_now_be_a_workloads_is_looked_at_again() -> Non
     assert known.find(text, NOW).principal is not None
     believed.now = trust(CORP)
     assert known.find(text, NOW).user is not None
-    assert known.counts == (0, 3)
+    assert tally(looks) == (0, 3)
 
 
 def test_a_refusal_is_not_kept() -> None:
-    known = KnownTokens(Believed(CORP))
+    known, looks = counting(Believed(CORP))
 
     assert [refused(known, GOOD[:-8] + "AAAAAAAA") for _ in range(2)] == ["signature"] * 2
     assert refused(known, "\ud800") == "malformed"
-    assert known.counts == (0, 3)
+    assert tally(looks) == (0, 3)
 
 
 def test_memory_is_bounded_by_the_length_of_tokens() -> None:
-    known = KnownTokens(Believed(CORP), size=len(GOOD) + 10)
+    known, looks = counting(Believed(CORP), size=len(GOOD) + 10)
     other = token(HEADER, claims(sub="bob00"), KEY)
     assert len(other) == len(GOOD)
 
     for text in (GOOD, other, GOOD, GOOD):
         known.find(text, NOW)
-    assert known.counts == (1, 3)
+    assert tally(looks) == (1, 3)
 
-    small = KnownTokens(Believed(CORP), size=len(GOOD) - 1)
+    small, looks = counting(Believed(CORP), size=len(GOOD) - 1)
     assert [small.find(GOOD, NOW).subject for _ in range(2)] == ["alice"] * 2
-    assert small.counts == (0, 2)
+    assert tally(looks) == (0, 2)
 
 
 def test_several_threads_get_what_each_asked_for() -> None:
     believed = Believed(CORP)
     texts = {name: token(HEADER, claims(sub=name), KEY) for name in ("alice", "bob", "carol", "dave")}
-    known = KnownTokens(believed, size=2 * len(GOOD))
+    known, looks = counting(believed, size=2 * len(GOOD))
     wrong: list[object] = []
 
     def ask(turn: int) -> None:
@@ -178,7 +217,7 @@ def test_several_threads_get_what_each_asked_for() -> None:
         thread.join()
 
     assert wrong == []
-    assert sum(known.counts) == 800
+    assert sum(tally(looks)) == 800
 
 
 def test_what_becomes_of_each_token_is_counted() -> None:

@@ -101,3 +101,11 @@ def test_what_was_not_decided_is_counted_by_why() -> None:
     assert metrics.counts().refused == {"bad_json": 2}
     assert metrics.counts().shed == {"rate": 1}
     assert metrics.counts().reloads == {"accepted": 0, "rejected": 1, "unchanged": 0}
+
+
+def test_what_clients_say_they_used_again_never_overflows_its_cell() -> None:
+    metrics = Metrics()
+    metrics.reused(2**64 - 2)
+    metrics.reused(1_000_000_000)
+    metrics.reused(2**64)
+    assert metrics.counts().reused == 2**64 - 1

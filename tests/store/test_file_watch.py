@@ -181,6 +181,26 @@ def test_no_defect_ends_it(file: Path, error: BaseException) -> None:
         until_told(watched, [watched.told[0], None])
 
 
+@pytest.mark.parametrize("error", [OSError("too many open files"), SystemExit("oh")])
+def test_what_failed_is_tried_again_at_the_next_look(file: Path, error: BaseException) -> None:
+    watched = Watched(file)
+    with watching(watched, content_seconds=60):
+        wait(watched, b"one")
+        watched.error = error
+        file.write_bytes(b"two")
+        wait(watched, b"two")
+        time.sleep(3.5)  # no change is near any more
+        before = len(watched.seen)
+        watched.error = None
+
+        time.sleep(0.5)
+
+        assert len(watched.seen) > before
+        considered = len(watched.seen)
+        time.sleep(0.5)
+        assert len(watched.seen) == considered  # and then no more
+
+
 def test_whoever_cannot_be_told_ends_nothing(file: Path) -> None:
     watched = Watched(file)
     watched.wrong = "bad"

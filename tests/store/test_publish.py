@@ -200,3 +200,35 @@ def test_a_defect_of_a_compilation_keeps_no_circumstances_back():
         served.offer(B, 1)
 
     assert served.current.snapshot.revision == Loader(circumstances="x").load(A, now=0).snapshot.revision
+
+
+def test_circumstances_that_come_and_go_during_a_compilation_are_a_new_revision():
+    loader = Slow()
+    served = Publisher(loader, loader.first, on_event=lambda _: None, now=0)
+    before = served.current.snapshot.revision
+
+    def during():
+        served.restate("x")  # in force, and told to nobody: whoever is answered now has the old revision
+        served.restate("")
+
+    loader.during = during
+    served.offer(A, 1)
+
+    assert served.current.snapshot.revision == f"{before}~2"
+
+
+def test_circumstances_that_not_all_went_over_to_are_stated_again():
+    served, failing = publisher([]), [True]
+
+    def change_over(_, __):
+        if failing:
+            raise OSError
+
+    served._change_over = change_over
+    with suppress(OSError):
+        served.restate("x")
+    failing.clear()
+
+    served.restate("x")
+
+    assert served.current.snapshot.revision == Loader(circumstances="x").load(A, now=0).snapshot.revision

@@ -59,9 +59,9 @@ class Callers:
         """See that a caller that was found before is one still.
 
         Raises:
-            UntrustedCertificateError: Trust has changed, and it is none any more.
+            UntrustedCertificateError: It is none any more.
         """
-        if caller.epoch != self._known.epoch:
+        if not self._known.holds(caller):
             self.identify(context)
 
 

@@ -32,4 +32,6 @@ def server_credentials(tls: ServerTls) -> grpc.ServerCredentials:
 
 def _configuration(state: TlsState) -> grpc.ServerCertificateConfiguration:
     ours = (state.credential.key, state.credential.chain)
-    return grpc.ssl_server_certificate_configuration([ours], root_certificates=pool(state.trust))
+    return grpc.ssl_server_certificate_configuration(
+        [ours], root_certificates=pool(state.credential, state.trust)
+    )

@@ -25,10 +25,14 @@ from pdp.adapters.grpc.answers import (
     revision_message,
 )
 from pdp.adapters.grpc.callers import Callers
+from pdp.adapters.grpc.ext_authz import AUTHORIZATION, ExtAuthz
 from pdp.adapters.grpc.open_calls import OpenCalls
-from pdp.adapters.grpc.questions import read_batch, read_question, read_watch
+from pdp.adapters.grpc.questions import read_batch, read_question, read_reuse, read_watch
 from pdp.adapters.grpc.refusals import refuse
+from pdp.adapters.grpc.v1.decision_pb2 import ReuseTaken
 from pdp.adapters.grpc.waiting import Waiting
+from pdp.adapters.proxies.profiles import Profile
+from pdp.adapters.reuse import take_report
 from pdp.adapters.schemas import Answer, ErrorBody, error_body
 from pdp.adapters.watching import begin_watch, watch
 from pdp.identity.caller import Caller
@@ -51,21 +55,27 @@ _T = TypeVar("_T")
 class Calls:
     """All calls that are answered, each with a caller."""
 
-    def __init__(self, service: DecisionService, callers: Callers) -> None:
+    def __init__(self, service: DecisionService, callers: Callers, profiles: Mapping[str, Profile]) -> None:
         self._service = service
         self._callers = callers
         self._waiting = Waiting()
         self._open = OpenCalls(lambda: service.metrics.question_shed("calls"))
         self._health = aio.HealthServicer()
+        self._ext_authz = ExtAuthz(service, callers, self._open, profiles)
 
     def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
         """What a server is given."""
         return (
             self._handler(
                 SERVICE,
-                {"Decide": self._decide, "DecideBatch": self._decide_batch},
+                {
+                    "Decide": self._decide,
+                    "DecideBatch": self._decide_batch,
+                    "ReportReuse": self._report_reuse,
+                },
                 {"DecideStream": self._decide_stream, "WatchRevisions": self._watch_revisions},
             ),
+            grpc.method_handlers_generic_handler(AUTHORIZATION, {"Check": self._check_handler()}),
             self._handler(_HEALTH, {"Check": self._check_health}, {"Watch": self._watch_health}),
         )
 
@@ -100,6 +110,15 @@ class Calls:
             for name, method in streaming.items()
         }
         return grpc.method_handlers_generic_handler(service, handlers)
+
+    def _check_handler(self) -> "grpc.RpcMethodHandler[bytes, bytes]":
+        """Of a call that has no errors: what goes wrong is a denial."""
+        serialised = self._serialised(lambda context: self._ext_authz.check(context, _only_message))
+
+        async def check(_: object, context: _Context) -> bytes:
+            return await serialised(context)
+
+        return grpc.stream_unary_rpc_method_handler(check)
 
     def _guarded(
         self, method: Callable[[_Context], Awaitable[_T]]
@@ -142,6 +161,11 @@ class Calls:
         results = await ask_batch(self._service, caller, lambda: read_batch(data), read_question)
         self._callers.confirm(caller, context)
         return batch_message(results)
+
+    async def _report_reuse(self, context: _Context) -> Message:
+        data = await _only_message(context)
+        take_report(self._service, self._callers.identify(context), lambda: read_reuse(data))
+        return ReuseTaken()
 
     async def _decide_stream(self, context: _Context) -> None:
         while True:

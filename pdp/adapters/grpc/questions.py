@@ -17,6 +17,7 @@ from pdp.adapters.bad_question import BadQuestionError
 from pdp.adapters.grpc.v1.decision_pb2 import (
     Attribute,
     Principal,
+    ReuseReport,
     User,
     WatchRevisionsRequest,
 )
@@ -24,11 +25,12 @@ from pdp.adapters.grpc.v1.decision_pb2 import Forwarded as ForwardedMessage
 from pdp.adapters.grpc.v1.decision_pb2 import Question as QuestionMessage
 from pdp.adapters.grpc.v1.raw_batch_pb2 import RawBatch
 from pdp.adapters.identities import Forwarded
+from pdp.adapters.reuse import Reused
 from pdp.adapters.schemas import Evidence, Question, UserClaims
-from pdp.limits import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES
+from pdp.limits import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES, MAX_REUSE_BODY_BYTES
 from pdp.strictness import quoted
 
-__all__ = ["read_batch", "read_question", "read_watch"]
+__all__ = ["read_batch", "read_question", "read_reuse", "read_watch"]
 
 _M = TypeVar("_M", bound=Message)
 _NUL: Final = "\0"
@@ -69,6 +71,18 @@ def read_batch(data: bytes) -> list[bytes]:
 def read_watch(data: bytes) -> None:
     """Raise BadQuestionError for anything but a message `pdp.v1.WatchRevisionsRequest`."""
     _read(WatchRevisionsRequest, data, MAX_BODY_BYTES)
+
+
+def read_reuse(data: bytes) -> list[Reused]:
+    """The items of a message `pdp.v1.ReuseReport`.
+
+    Raises:
+        BadQuestionError: It is too long, not such a message, or can be read in several ways.
+    """
+    report = _read(ReuseReport, data, MAX_REUSE_BODY_BYTES)
+    return [
+        Reused(decision_id=_text("decision_id", item.decision_id), times=item.times) for item in report.reused
+    ]
 
 
 def _read(type_: type[_M], data: bytes, most: int) -> _M:

@@ -5,7 +5,7 @@ Reflection is off. Bounds are those of HTTP wherever there is one; what grpcio c
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final, final
 
@@ -14,6 +14,7 @@ import grpc
 from pdp.adapters.grpc.callers import Callers
 from pdp.adapters.grpc.credentials import server_credentials
 from pdp.adapters.grpc.handlers import Calls
+from pdp.adapters.proxies.profiles import NO_PROFILES, Profile
 from pdp.adapters.server import CannotListenError
 from pdp.adapters.tls import ServerTls
 from pdp.limits import (
@@ -68,11 +69,22 @@ class GrpcListener:
         clock: Callable[[], Millis],
         say: Callable[[str], None] = lambda _: None,
         shared: bool = False,
+        profiles: Mapping[str, Profile] = NO_PROFILES,
     ) -> None:
-        """A listener that is not started; `shared` lets other processes of ours listen there as well."""
+        """A listener that is not started.
+
+        Args:
+            service: Who decides.
+            address: Where to listen.
+            tls: Our certificate, and the roots of callers.
+            clock: The wall clock.
+            say: Told where it listens.
+            shared: Whether other processes of ours listen there as well.
+            profiles: How Envoy asks, where its routes name one.
+        """
         self._host, self._port = address
         self._say = say
-        self._calls = Calls(service, Callers(tls.trust, clock))
+        self._calls = Calls(service, Callers(tls.trust, clock), profiles)
         self._tls = tls
         # It varies them by a tenth, as HTTP does (`CONNECTION_JITTER`).
         self._options = (

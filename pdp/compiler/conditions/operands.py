@@ -13,7 +13,7 @@ from pdp.compiler.conditions.logic import Condition, negate, together
 from pdp.compiler.environment import Environment
 from pdp.compiler.evaluation import Place
 from pdp.compiler.terms import Compared, Constant, Contains, Has, Key, MemberOf, SameAs, Term
-from pdp.diagnostics import Diagnostic, Span, did_you_mean
+from pdp.diagnostics import Diagnostic, Severity, Span, did_you_mean
 from pdp.lang import ast
 from pdp.lang.ast import AttributeType, Operator
 
@@ -36,6 +36,21 @@ class OperandCompiler:
 
     def _report(self, code: str, message: str, span: Span, help_: str = "") -> None:
         self.diagnostics.append(Diagnostic(code=code, message=message, span=span, help=help_))
+
+    def _doubt_commas(self, name: str, *values: ast.Value) -> None:
+        """Whoever joins the lines of a header makes one with a comma: nobody knows that it was one line."""
+        for value in values:
+            if name.startswith("header.") and isinstance(value, ast.StringValue) and "," in value.value:
+                self.diagnostics.append(
+                    Diagnostic(
+                        code="PDP408",
+                        severity=Severity.WARNING,
+                        message=f"`{name}` is never surely this: lines of a header may have been joined",
+                        span=value.span,
+                        label="has a comma",
+                        help="test for each part with `has`; by this one no allow holds",
+                    )
+                )
 
     def _type(self, attribute: ast.AttributeOperand) -> AttributeType | None:
         found = attribute_type(attribute.name, self.environment.attributes)
@@ -67,6 +82,7 @@ class OperandCompiler:
             self._report("PDP332", "a list of strings holds text", expr.value.span, "write it in quotes")
             return None
         name = expr.attribute.name
+        self._doubt_commas(name, expr.value)
         return Condition(term=Contains(name, expr.value.value), reads=frozenset({name}))
 
     def _in(self, expr: ast.In) -> Condition | None:
@@ -81,6 +97,7 @@ class OperandCompiler:
         type_ = self._type(expr.operand)
         if type_ is None or not self._all_fit(type_, expr.values, blocks=True):
             return None
+        self._doubt_commas(expr.operand.name, *expr.values)
         return _of(expr.operand.name, MemberOf(expr.operand.name, type_, _constants(expr.values)))
 
     def _all_fit(self, type_: AttributeType, values: tuple[ast.Value, ...], *, blocks: bool = False) -> bool:
@@ -152,6 +169,7 @@ class OperandCompiler:
             or not self._fits(type_, value, blocks=False)
         ):
             return None
+        self._doubt_commas(left.name, value)
         return _of(left.name, Compared(left.name, operator, type_, _constant(value)))
 
     def _ordered(self, operator: Operator, type_: AttributeType, span: Span) -> bool:

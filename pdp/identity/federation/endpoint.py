@@ -62,7 +62,7 @@ class SpiffeEndpoint:
         spiffe_id: str,
         *,
         clock: Callable[[], datetime],
-        roots: Callable[[str], tuple[x509.Certificate, ...]],
+        trust: Callable[[], TrustStore],
         seconds: float = FETCH_SECONDS,
     ) -> None:
         """Ask at a URL, and nobody but a workload.
@@ -71,14 +71,13 @@ class SpiffeEndpoint:
             url: Where it is; the name in it says nothing of who is there.
             spiffe_id: Whose certificate its server has.
             clock: The wall clock, with a time zone.
-            roots: Gives the roots in force of a trust domain, where the workload is of another one than that
-                which it tells of.
+            trust: Gives the roots and revocation lists in force of all trust domains.
             seconds: How long it may take once the name is resolved.
 
         Raises:
             ValueError: `spiffe_id` is not that of a workload.
         """
-        self._url, self._clock, self._roots, self._seconds = url, clock, roots, seconds
+        self._url, self._clock, self._in_force, self._seconds = url, clock, trust, seconds
         self._server = spiffe_principal(spiffe_id)
 
     def __call__(self, latest: BundleDocument | None) -> bytes:
@@ -89,14 +88,17 @@ class SpiffeEndpoint:
         )
 
     def _trust(self, latest: BundleDocument | None) -> TrustStore:
-        """The roots of the server's own trust domain, the latest that are known, and no others.
+        """Roots and revocation lists of the server's own trust domain, the latest known, and no others.
 
-        INVARIANT: they are asked for at each fetch. What a bundle has revoked vouches for no later one.
+        A bundle has no lists: they are those that the settings name, whoever tells the roots.
+
+        INVARIANT: they are asked for at each fetch. What a bundle, or a list, has revoked vouches for no
+        later one.
         """
-        domain = self._server.trust_domain
-        if latest is not None and latest.bundle.trust_domain == domain:
-            return latest.trust
-        return TrustStore(domains={domain: self._roots(domain)})
+        domain, now = self._server.trust_domain, self._in_force()
+        own = latest is not None and latest.bundle.trust_domain == domain
+        roots = latest.bundle.roots if latest is not None and own else now.domains.get(domain, ())
+        return TrustStore(domains={domain: roots}, crls={domain: now.crls.get(domain, ())})
 
     def _require(self, tls: ssl.SSLSocket, trust: TrustStore) -> None:
         """Raise FetchError unless the server is the workload that it should be."""

@@ -15,18 +15,18 @@ whoever listens. What the forms prove:
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
-from pdp.identity.forwarded.alb import read_alb, read_alb_passthrough
+from pdp.identity.forwarded.alb import ALB_CHAIN, ALB_LEAF, ALB_SUMMARIES, read_alb, read_alb_passthrough
 from pdp.identity.forwarded.chain import ForwardedChain
-from pdp.identity.forwarded.client_cert import read_client_cert
+from pdp.identity.forwarded.client_cert import CLIENT_CERT, CLIENT_CERT_CHAIN, read_client_cert
 from pdp.identity.forwarded.lines import Headers, lines_of
-from pdp.identity.forwarded.linkerd import read_linkerd
+from pdp.identity.forwarded.linkerd import L5D_CLIENT_ID, read_linkerd
 from pdp.identity.forwarded.nginx import NGINX_HEADERS, NginxHeaders, read_nginx
-from pdp.identity.forwarded.traefik import read_traefik
+from pdp.identity.forwarded.traefik import TRAEFIK, TRAEFIK_INFO, read_traefik
 from pdp.identity.forwarded.xfcc import XFCC, forwarded_identity
 from pdp.principals import Principal
 from pdp.vocabulary import EvidenceKind
 
-__all__ = ["FORMS", "VOUCHED_FOR", "Forwarded", "read_forwarded"]
+__all__ = ["FORMS", "VOUCHED_FOR", "Forwarded", "headers_of", "read_forwarded"]
 
 #: What a form comes to: certificates that nobody has verified yet, or a workload that the proxy vouches for.
 Forwarded: TypeAlias = ForwardedChain | Principal
@@ -40,6 +40,29 @@ FORMS: Final[Mapping[str, EvidenceKind]] = {
 }
 #: The forms without certificates.
 VOUCHED_FOR: Final = frozenset({EvidenceKind.XFCC, EvidenceKind.LINKERD})
+
+
+def headers_of(form: EvidenceKind, nginx: NginxHeaders = NGINX_HEADERS) -> frozenset[bytes]:
+    """The headers that a form is read from, summaries that are no evidence among them.
+
+    Raises:
+        ValueError: It is no form: a defect of whoever calls.
+    """
+    match form:
+        case EvidenceKind.XFCC:
+            return frozenset({XFCC})
+        case EvidenceKind.LINKERD:
+            return frozenset({L5D_CLIENT_ID})
+        case EvidenceKind.NGINX:
+            return frozenset({nginx.certificate, nginx.verify})
+        case EvidenceKind.TRAEFIK:
+            return frozenset({TRAEFIK, TRAEFIK_INFO})
+        case EvidenceKind.ALB | EvidenceKind.ALB_PASSTHROUGH:
+            return frozenset({ALB_LEAF, ALB_CHAIN, *ALB_SUMMARIES})
+        case EvidenceKind.CLIENT_CERT:
+            return frozenset({CLIENT_CERT, CLIENT_CERT_CHAIN})
+        case _:
+            raise ValueError("that kind of evidence is in no header")
 
 
 def read_forwarded(

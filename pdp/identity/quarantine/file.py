@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Final
 
 from pdp.diagnostics import escape
-from pdp.identity.private_files import Output, replace_files
+from pdp.identity.private_files import Output, UnsyncedError, replace_files
 from pdp.identity.quarantine.entries import Entry, entry_of, instant_text
 from pdp.identity.quarantine.lists import Quarantine, QuarantineError, read_quarantine, write_quarantine
 from pdp.limits import MAX_QUARANTINE_ENTRIES, MAX_TRUST_FILE_BYTES
+from pdp.regular_file import read_regular
 from pdp.vocabulary import Millis
 
-__all__ = ["NoSuchEntryError", "add_entry", "lift_entry", "make_entry", "quarantine_in"]
+__all__ = ["NoSuchEntryError", "NotConfirmedError", "add_entry", "lift_entry", "make_entry", "quarantine_in"]
 
 
 _PATIENCE_SECONDS: Final = 3.0
@@ -35,6 +36,10 @@ class NoSuchEntryError(QuarantineError):
     """No entry has that name."""
 
 
+class NotConfirmedError(Exception):
+    """The list was changed, and that may not last, or not be in force everywhere; the message says why."""
+
+
 def quarantine_in(path: Path) -> Quarantine:
     """The list in a file.
 
@@ -42,11 +47,12 @@ def quarantine_in(path: Path) -> Quarantine:
         QuarantineError: It cannot be read, or is none.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_TRUST_FILE_BYTES + 1)
-    except OSError as error:
-        begin = '; an empty list is `{"entries": []}`' if isinstance(error, FileNotFoundError) else ""
-        raise QuarantineError(f"{escape(str(path))}: cannot be read: {error.strerror}{begin}") from error
+        data = read_regular(path, MAX_TRUST_FILE_BYTES)
+    except FileNotFoundError as error:
+        begin = f'{error.strerror}; an empty list is `{{"entries": []}}`'
+        raise QuarantineError(f"{escape(str(path))}: cannot be read: {begin}") from error
+    if isinstance(data, str):
+        raise QuarantineError(f"{escape(str(path))}: {data}")
     try:
         return read_quarantine(data)
     except QuarantineError as error:
@@ -82,6 +88,7 @@ def add_entry(path: Path, entry: Entry, now: Millis) -> None:
     """Put an entry into the list; those that have ended leave it.
 
     Raises:
+        NotConfirmedError: It was put there, and may not stay there.
         QuarantineError: The file cannot be read or written, or is full.
     """
 
@@ -98,6 +105,7 @@ def lift_entry(path: Path, entry_id: str, now: Millis) -> Entry:
 
     Raises:
         NoSuchEntryError: There is none of that name.
+        NotConfirmedError: It was taken out, and may come back.
         QuarantineError: The file cannot be read or written.
     """
     lifted: list[Entry] = []
@@ -123,6 +131,9 @@ def _change(path: Path, change: Callable[[tuple[Entry, ...]], tuple[Entry, ...]]
             read_quarantine(data)  # what cannot be read afterwards would quarantine nobody
             # Whoever follows it has to be able to read the new one: it belongs to whom the old one did.
             replace_files([Output(path=real, data=data, mode=mode, owner=owner)])
+    except UnsyncedError as error:
+        msg = f"{escape(str(path))}: the change may be lost in a power cut: {error.strerror}"
+        raise NotConfirmedError(msg) from error
     except OSError as error:
         msg = f"{escape(str(path))}: cannot be written: {error.strerror}; change it where it comes from"
         raise QuarantineError(msg) from error

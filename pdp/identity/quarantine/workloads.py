@@ -43,11 +43,6 @@ class WorkloadPattern:
         """Whether it is one identity."""
         return not self.rest and None not in self.segments
 
-    @property
-    def names_nothing(self) -> bool:
-        """Whether it is about everybody of a trust domain, for all that it says."""
-        return all(segment is None for segment in self.segments)
-
     def holds(self, trust_domain: str, segments: tuple[str, ...]) -> bool:
         """Whether a workload is in it.
 

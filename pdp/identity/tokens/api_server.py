@@ -1,8 +1,8 @@
 """An API server of Kubernetes, as its keys are fetched from it and tokens are reviewed by it.
 
-What we prove ourselves by, and to which roots it is verified, stands in files that Kubernetes renews while
-we run: both are read at each request. What is fetched means nothing here; `pdp.identity.tokens.review` and
-`discovery` read it.
+What we prove ourselves by, and to which roots it is verified, stands in files that are renewed while we run:
+both are read at each request. Whoever else publishes keys is asked in the same way, without a token. What is
+fetched means nothing here; `pdp.identity.tokens.review`, `discovery` and `remote_keys` read it.
 """
 
 import os

@@ -23,7 +23,7 @@ from pdp.identity.tokens.claims import (
     times_of,
 )
 from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
-from pdp.identity.tokens.jws import CompactToken, parse_compact
+from pdp.identity.tokens.jws import CompactToken
 from pdp.identity.tokens.refusal import RefusedTokenError, TokenRefusal
 from pdp.identity.tokens.review import Review, check_review
 from pdp.identity.tokens.service_account import LEGACY_ISSUER, refuse_legacy, service_account_of
@@ -32,7 +32,7 @@ from pdp.principals import InvalidIdentityError, Principal, parse_spiffe_id, spi
 from pdp.strictness import quoted
 from pdp.vocabulary import AttributeValue, Millis, User
 
-__all__ = ["Latest", "VerifiedToken", "as_it_is", "issuer_of", "verify_text", "verify_token"]
+__all__ = ["Latest", "VerifiedToken", "as_it_is", "issuer_of", "verify_token"]
 
 #: RFC 7515 section 4.1.9, RFC 9068 section 2.1. Others (`dpop+jwt`, `logout+jwt`, `secevent+jwt`) are
 #: tokens that prove something else, and may be signed with the same key (RFC 8725 section 3.11).
@@ -90,17 +90,6 @@ def as_it_is(issuer: TokenIssuer, _: str | None) -> TokenIssuer:
     return issuer
 
 
-def verify_text(text: str, trust: TokenTrust, now: Millis) -> VerifiedToken:
-    """What a token proves at an instant.
-
-    Raises:
-        RefusedTokenError: Nothing.
-    """
-    token = parse_compact(text)
-    issuer = issuer_of(token.claims.get("sub"), token.claims.get("iss"), trust)
-    return verify_token(token, issuer, now)
-
-
 def issuer_of(subject: object, issuer: object, trust: TokenTrust) -> TokenIssuer:
     """By whose configuration a token is verified, by its claims `sub` and `iss`.
 
@@ -111,7 +100,7 @@ def issuer_of(subject: object, issuer: object, trust: TokenTrust) -> TokenIssuer
     Raises:
         RefusedTokenError: By nobody's.
     """
-    if not trust.everybody:
+    if not trust.digest:
         message = "nobody's tokens are believed: no issuer, no bundle and no cluster is configured"
         raise RefusedTokenError(TokenRefusal.NO_ISSUERS, message)
     if isinstance(issuer, str) and issuer in trust.clusters:
@@ -139,7 +128,7 @@ def issuer_of(subject: object, issuer: object, trust: TokenTrust) -> TokenIssuer
 def verify_token(
     token: CompactToken, issuer: TokenIssuer, now: Millis, review: Review | None = None
 ) -> VerifiedToken:
-    """The same of a token that was read already, by the configuration of its issuer.
+    """What a token proves at an instant, by the configuration of its issuer.
 
     INVARIANT: the token of a cluster whose keys are not known here proves nothing without a review. One that
     breaks any other rule is refused as that, so no cluster is ever asked about it.

@@ -7,25 +7,13 @@ One bad update, or a source that is away, keeps what was there, until nobody has
 
 import threading
 from collections.abc import Callable
-from typing import NamedTuple, final
+from typing import final
 
 from pdp.identity.fetch import FetchError
 from pdp.identity.tokens.jwks import KeySet, KeySetError, KeySetKind, read_key_set
 from pdp.limits import KEYS_DUE_SECONDS, KEYS_PAUSE_SECONDS, MAX_KEYS_SECONDS
 
-__all__ = ["RemoteCounts", "RemoteKeys"]
-
-
-class RemoteCounts(NamedTuple):
-    """What became of looks at a source.
-
-    Attributes:
-        good: Key sets that were read.
-        bad: Looks that brought none.
-    """
-
-    good: int
-    bad: int
+__all__ = ["RemoteKeys"]
 
 
 @final
@@ -42,17 +30,11 @@ class RemoteKeys:
         self._confirmed = 0.0
         self._good: KeySet | None = None
         self._problem = "they have not been fetched yet"
-        self._counts = RemoteCounts(0, 0)
 
     @property
     def problem(self) -> str:
         """Why the last look brought nothing; empty where it did."""
         return self._problem
-
-    @property
-    def counts(self) -> RemoteCounts:
-        """What became of looks so far."""
-        return self._counts
 
     def current(self) -> KeySet:
         """The keys in force, without a look at the source."""
@@ -87,10 +69,8 @@ class RemoteKeys:
             found = read_key_set(self._source(), self._kind)
         except (FetchError, KeySetError) as error:
             self._problem = str(error)
-            self._counts = self._counts._replace(bad=self._counts.bad + 1)
         else:
             self._problem = ""
             self._good, self._confirmed = found, self._clock()
-            self._counts = self._counts._replace(good=self._counts.good + 1)
         finally:
             self._tried = self._clock()

@@ -10,7 +10,6 @@ from pdp.identity.fetch import FetchError
 from pdp.identity.tokens.discovery import discovered_keys
 from pdp.identity.tokens.issuer import TokenIssuer, TokenProfile, TokenTrust
 from pdp.identity.tokens.jwks import KeySet
-from pdp.identity.tokens.jwt import verify_text
 from pdp.identity.tokens.refusal import RefusedTokenError
 from pdp.identity.tokens.review import Review, ReviewError, read_review
 from pdp.identity.tokens.service_account import ClusterRules
@@ -19,7 +18,7 @@ from pdp.service.known_tokens import KnownTokens
 from tests.fuzz.engine import Target, wording
 from tests.fuzz.mutate import ODD_TEXT, Mutator
 from tests.identity.clusters import CLUSTER, OURS, pod_claims
-from tests.identity.tokens import NOW, SECONDS, encoded
+from tests.identity.tokens import NOW, SECONDS, encoded, verify_text
 
 __all__ = ["TARGETS"]
 

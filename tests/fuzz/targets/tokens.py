@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from pdp.diagnostics import escape
 from pdp.identity.tokens.issuer import TokenTrust
 from pdp.identity.tokens.jwks import KeySetError, KeySetKind, read_key_set
-from pdp.identity.tokens.jwt import VerifiedToken, verify_text
+from pdp.identity.tokens.jwt import VerifiedToken
 from pdp.identity.tokens.refusal import RefusedTokenError
 from tests.fuzz.engine import Target, wording
 from tests.fuzz.mutate import ODD_TEXT, Mutator
@@ -29,6 +29,7 @@ from tests.identity.tokens import (
     number,
     svid_claims,
     trust,
+    verify_text,
 )
 
 __all__ = ["TARGETS"]

@@ -358,3 +358,21 @@ class Revision(_message.Message):
 class Heartbeat(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class ReuseReport(_message.Message):
+    __slots__ = ("reused",)
+    REUSED_FIELD_NUMBER: _ClassVar[int]
+    reused: _containers.RepeatedCompositeFieldContainer[Reused]
+    def __init__(self, reused: _Optional[_Iterable[_Union[Reused, _Mapping]]] = ...) -> None: ...
+
+class Reused(_message.Message):
+    __slots__ = ("decision_id", "times")
+    DECISION_ID_FIELD_NUMBER: _ClassVar[int]
+    TIMES_FIELD_NUMBER: _ClassVar[int]
+    decision_id: str
+    times: int
+    def __init__(self, decision_id: _Optional[str] = ..., times: _Optional[int] = ...) -> None: ...
+
+class ReuseTaken(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

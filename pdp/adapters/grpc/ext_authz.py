@@ -1,0 +1,136 @@
+"""Envoy's external authorization over gRPC: `envoy.service.auth.v3.Authorization/Check`.
+
+INVARIANT: every response says its status. A response without one is an *allow* in this protocol, and a call
+that ends with an error is whatever Envoy's `failure_mode_allow` makes of it: so there is neither, whatever
+happens.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeAlias, final
+
+from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
+from envoy.service.auth.v3.external_auth_pb2 import CheckResponse, DeniedHttpResponse, OkHttpResponse
+from envoy.type.v3.http_status_pb2 import HttpStatus
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.wrappers_pb2 import BoolValue
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
+from grpc.aio import ServicerContext
+
+from pdp.adapters.answering import decided
+from pdp.adapters.grpc.callers import Callers
+from pdp.adapters.grpc.check_request import profile_named, question_of, read_check
+from pdp.adapters.grpc.open_calls import OpenCalls
+from pdp.adapters.proxies.profiles import UNNAMED, Profile, profile_for
+from pdp.adapters.proxies.verdicts import CHALLENGE, DECISION_ID, ERROR, Verdict, refusal, verdict_of
+from pdp.adapters.schemas import AskedByProxy
+from pdp.identity.caller import Caller
+from pdp.service.decision_service import DecisionService
+
+__all__ = ["AUTHORIZATION", "ExtAuthz", "response"]
+
+#: The name under which Envoy calls us.
+AUTHORIZATION: Final = "envoy.service.auth.v3.Authorization"
+_Context: TypeAlias = ServicerContext[bytes, bytes]
+_OK, _DENIED, _UNAUTHENTICATED = (
+    code.value[0] for code in (StatusCode.OK, StatusCode.PERMISSION_DENIED, StatusCode.UNAUTHENTICATED)
+)
+_OVERWRITE: Final = HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD
+
+
+@final
+class ExtAuthz:
+    """Answers Envoy's checks."""
+
+    def __init__(
+        self, service: DecisionService, callers: Callers, open_: OpenCalls, profiles: Mapping[str, Profile]
+    ) -> None:
+        self._service, self._callers, self._open, self._profiles = service, callers, open_, profiles
+
+    async def check(
+        self, context: _Context, message: Callable[[_Context], Awaitable[bytes]]
+    ) -> CheckResponse:
+        """Answer one check.
+
+        Args:
+            context: The call.
+            message: Gives its message.
+        """
+        try:
+            caller = self._callers.identify(context)
+            with self._open.one_of(caller.id):
+                verdict = await self._verdict(await message(context), caller)
+            self._callers.confirm(caller, context)  # trust may have changed while the question waited
+        except Exception as error:  # noqa: BLE001 - whatever it was, it must not become an allow
+            verdict = refusal(error)
+        return response(verdict)
+
+    async def _verdict(self, data: bytes, caller: Caller) -> Verdict:
+        def read() -> AskedByProxy:
+            request = read_check(data)
+            name = profile_named(request)
+            profile = UNNAMED if name is None else profile_for(self._profiles, name, caller, forwards=True)
+            taken_over.update(profile.headers)
+            now = self._service.now()
+            rights = self._service.rights(caller, self._service.versions.current, now)
+            return question_of(request, profile, rights, now)
+
+        taken_over: set[str] = set()
+        told = await decided(self._service, caller, read)
+        verdict = verdict_of(told.answered, taken_over, sets_others=True, removes_others=True)
+        if verdict.code:
+            self._service.metrics.question_refused(verdict.code)
+        return verdict
+
+
+def response(verdict: Verdict) -> CheckResponse:
+    """What Envoy is told. The one place where a status is set."""
+    if verdict.allowed:
+        return CheckResponse(
+            status=Status(code=_OK),
+            ok_response=OkHttpResponse(
+                headers=[_header(name, value) for name, value in verdict.set],
+                headers_to_remove=verdict.unset,
+            ),
+            dynamic_metadata=_metadata(verdict),
+        )
+    said = ((ERROR, verdict.code), (DECISION_ID, verdict.decision_id))
+    headers = [_header(name, value) for name, value in said if value]
+    if verdict.unauthenticated:  # RFC 9110, section 15.5.2: with a challenge
+        headers.append(_header("www-authenticate", CHALLENGE))
+    return CheckResponse(
+        status=Status(code=_UNAUTHENTICATED if verdict.unauthenticated else _DENIED),
+        denied_response=DeniedHttpResponse(
+            status=HttpStatus(code=401 if verdict.unauthenticated else 403), headers=headers
+        ),
+        dynamic_metadata=_metadata(verdict),
+    )
+
+
+def _header(name: str, value: str) -> HeaderValueOption:
+    """A header in place of all that a client has sent under its name; said in both ways that Envoy knows."""
+    return HeaderValueOption(
+        header=HeaderValue(key=name, value=value), append=BoolValue(value=False), append_action=_OVERWRITE
+    )
+
+
+def _metadata(verdict: Verdict) -> Struct:
+    """What Envoy's access log can tell, below `envoy.filters.http.ext_authz`."""
+    found, answered = Struct(), verdict.answered
+    if verdict.code:
+        found.update({"error": verdict.code})
+    if answered is None:
+        return found
+    snapshot, request = answered.published.snapshot, answered.request
+    found.update(
+        {
+            "decision_id": answered.decision_id,
+            "decision": answered.decision.effect.value,
+            "reason": answered.decision.reason.value,
+            "revision": snapshot.revision,
+            "principal": request.principal.id,
+            "service": request.service,
+            "rules": [snapshot.index.rule(request.service, rule).name for rule in answered.decision.rules],
+        }
+    )
+    return found
