@@ -97,7 +97,7 @@ LIBRARIES: Final = {
     # What FastAPI is made of.
     "starlette": (
         "adapters/app.py", "adapters/events.py", "adapters/health.py", "adapters/admin", "adapters/beside.py",
-        "adapters/bounded.py", "adapters/proxies/forward_auth.py",
+        "adapters/bounded.py", "adapters/direct.py", "adapters/replies.py",
     ),
     "spiffe": ("adapters/grpc/workload_api.py",),
     "uvicorn": (

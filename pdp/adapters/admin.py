@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from pdp.adapters.admin_body import FORBIDDEN, RefusedError, body_of, require_members, why_of
-from pdp.adapters.connection import CALLER
+from pdp.adapters.replies import CALLER
 from pdp.adapters.schemas import error_body
 from pdp.diagnostics import escape
 from pdp.identity.caller import Caller

@@ -120,8 +120,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope["state"][_TARGET] = self.url
         # Trailers are added to the list that the parser keeps: they are nobody's headers.
         self.scope["headers"] = list(self.headers)
-        super().on_headers_complete()
+        self._begin()
         self._in_head = False
+
+    def _begin(self) -> None:
+        """The head is here, and within its bounds."""
+        super().on_headers_complete()
         if self._old:
             self.cycle.keep_alive = False
 
@@ -129,7 +133,16 @@ class BoundedProtocol(HttpToolsProtocol):
         """Called by the parser: the request is here."""
         self._in_head, self._received = True, 0
         self._arrived()
+        self._complete()
+
+    def _complete(self) -> None:
+        """The request is here, and within its bounds."""
         super().on_message_complete()
+
+    @property
+    def _unanswered(self) -> bool:
+        """Whether nothing was written of the answer to a request whose head is here, or of one before."""
+        return not (self.cycle.response_started or self.pipeline)
 
     def _arrived(self) -> None:
         if self._arrival is not None:
@@ -151,7 +164,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if before is not None and not before.response_complete:
             before.keep_alive = False  # its answer is the last
             return
-        if self._in_head or not (self.cycle.response_started or self.pipeline):
+        if self._in_head or self._unanswered:
             self.transport.write(_response(*refused, by_proxy=is_of_proxy(getattr(self, "url", None) or b"")))
         if self.cycle is not None:
             self.cycle.disconnected = True  # what is still being worked out for it is not sent

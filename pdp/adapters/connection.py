@@ -13,15 +13,14 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from pdp.adapters.bounded import BoundedProtocol
+from pdp.adapters.replies import CALLER
 from pdp.identity.caller import Caller
 from pdp.identity.peer import peer_chain
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
 from pdp.service.known_callers import KnownCallers
 
-__all__ = ["CALLER", "CallerProtocol", "authenticated", "protocol_class"]
+__all__ = ["CallerProtocol", "authenticated", "protocol_class"]
 
-#: Where a request's state holds how to ask for its caller, or the reason why it has none.
-CALLER: Final = "pdp.caller"
 _Identified: TypeAlias = Caller | UntrustedCertificateError
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, final
 
 from pdp.adapters.bounded import BoundedProtocol
-from pdp.adapters.connection import CALLER
+from pdp.adapters.replies import CALLER
 from pdp.adapters.unix_socket import peer_uid
 from pdp.identity.forwarded.refusal import ForwardedError, ForwardedFault
 from pdp.identity.forwarded.xfcc import XFCC, forwarded_identity

@@ -17,9 +17,11 @@ from pdp.adapters.accepting import Balance
 from pdp.adapters.app import build_app
 from pdp.adapters.bounded import BoundedProtocol
 from pdp.adapters.connection import CallerProtocol, protocol_class
+from pdp.adapters.direct import directly
 from pdp.adapters.local import Local, local_protocol_class
 from pdp.adapters.metrics_page import MetricsPage
 from pdp.adapters.proxies.profiles import NO_PROFILES, Profile
+from pdp.adapters.questions import Questions
 from pdp.adapters.tls import ServerTls
 from pdp.adapters.uvicorn_server import Server, event_loops
 from pdp.limits import DRAIN_SECONDS
@@ -79,6 +81,7 @@ class Listener:
         metrics: MetricsPage | None = None,
         balance: Balance | None = None,
         profiles: Mapping[str, Profile] = NO_PROFILES,
+        direct: bool = True,
     ) -> None:
         """A listener that is not started.
 
@@ -93,6 +96,7 @@ class Listener:
             metrics: What `/metrics` shows, and to whom; None for nobody.
             balance: Knows of the other processes that accept on the same socket.
             profiles: How proxies ask that have a protocol of their own.
+            direct: Whether questions are answered the short way where they can be.
         """
         self._service = service
         self._metrics = metrics
@@ -103,9 +107,11 @@ class Listener:
         self._draining: list[asyncio.Future[None]] = []
         self._rechecking: asyncio.Future[None] | None = None
         self._tls = None if isinstance(peers, Local) else peers
-        self._protocol = _protocol(peers, service, clock)
+        questions = Questions(service, profiles)
+        protocol = _protocol(peers, service, clock)
+        self._protocol = directly(protocol, questions) if direct else protocol
         self._config = uvicorn.Config(
-            build_app(service, metrics, profiles),
+            build_app(service, metrics, questions),
             http=self._protocol,
             ws="none",
             lifespan="off",

@@ -88,6 +88,7 @@ class HttpSettings(_Section):
     plaintext: bool = False
     certificate: FilePath | None = None
     key: FilePath | None = None
+    direct: bool = True
 
     @property
     def where(self) -> Address | UnixAddress:

@@ -146,6 +146,7 @@ def make_listener(
         grace_seconds=grace_seconds(settings),
         balance=balance,
         profiles=profiles(settings.proxies, settings.evidence.nginx),
+        direct=settings.http.direct,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pdp.adapters.app import build_app
-from pdp.adapters.connection import CALLER
+from pdp.adapters.replies import CALLER
 from pdp.identity.caller import Caller, CallerKind
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
 from pdp.service.gate import Gate

@@ -106,6 +106,7 @@ OTHER: dict[str, Any] = {
     "policies.compiled": "k",
     "http.listen": "127.0.0.1:9",
     "http.plaintext": True,
+    "http.direct": False,
     "http.certificate": "d",
     "http.key": "l",
     "trust": {"prod.example.org": "s"},

@@ -62,13 +62,13 @@ def named(answer: dict[str, Any]) -> dict[str, Any]:
 # -- the four ways ---------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+@pytest.fixture(scope="module", params=[True, False], ids=["direct", "routed"])
+def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     pki = Pki(tmp_path_factory.mktemp("pki"))
     pki.issue("web", uris=[f"spiffe://{PROD}/ns/shop/sa/web"])
     pki.issue("unlisted", pki.partner_root, uris=[f"spiffe://{PARTNER}/x"])
     pki.issue("minted", pki.partner_root, uris=[PEP])
-    service = Service(pki, POLICIES, "--grpc", "127.0.0.1:0")
+    service = Service(pki, POLICIES, "--grpc", "127.0.0.1:0", direct=request.param)
     yield service
     assert service.stop() == 0, service.log
 

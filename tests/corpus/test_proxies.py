@@ -98,14 +98,14 @@ SAID = [(case, asked) for case in CASES if (asked := said(case)) is not None]
 assert len(SAID) > 60, "proxies can say too little: this would test too little"
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+@pytest.fixture(scope="module", params=[True, False], ids=["direct", "routed"])
+def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("proxies")
     pki = Pki(folder)
     pki.issue("proxy", uris=[PROXY])
     file = folder / "pdp.toml"
     file.write_text(settings(), encoding="utf-8")
-    service = Service(pki, POLICIES, "--config", str(file), "--grpc", "127.0.0.1:0")
+    service = Service(pki, POLICIES, "--config", str(file), "--grpc", "127.0.0.1:0", direct=request.param)
     yield service
     assert service.stop() == 0, service.log
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 
 from pdp.adapters.app import build_app
-from pdp.adapters.connection import CALLER
+from pdp.adapters.replies import CALLER
 from pdp.diagnostics import render
 from pdp.identity.caller import Caller, CallerKind
 from pdp.principals import spiffe_principal

@@ -28,7 +28,7 @@ from tests.docs.sets import NOW
 #: Where the code stands among the arguments of whatever makes an error for a caller.
 RAISING = {
     "BadJsonError": 0, "BadQuestionError": 0, "NotPermittedError": 0, "CannotAnswerError": 0,
-    "OverloadedError": 0, "_StatusError": 1, "_error": 1,
+    "OverloadedError": 0, "StatusError": 1, "_error": 1,
 }  # fmt: skip
 
 

@@ -21,6 +21,14 @@ def shared(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servi
     assert service.stop() == 0, service.log
 
 
+@pytest.fixture(scope="session")
+def shared_without_direct(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The same, where no request takes the short way."""
+    service = Service(pki, make_policies(tmp_path_factory.mktemp("policies") / "set"), direct=False)
+    yield service
+    assert service.stop() == 0, service.log
+
+
 @pytest.fixture
 def service(shared: Service) -> Iterator[Service]:
     """The shared service; after each test it answers as before, and no traceback is in its log."""

@@ -145,6 +145,7 @@ class Service:
         started: str = "https://127.0.0.1:",
         errors: int = subprocess.STDOUT,
         patience: float = START,
+        direct: bool = True,
     ) -> None:
         self.pki, self.policies = pki, policies
         trusted = trust or (f"{PROD}={pki.folder / 'prod.pem'}", f"{PARTNER}={pki.folder / 'partner.pem'}")
@@ -154,7 +155,11 @@ class Service:
             *(part for item in trusted for part in ("--trust", item)), *more,
         ]  # fmt: skip
         self.process = subprocess.Popen(
-            arguments, stdout=subprocess.PIPE, stderr=errors, text=True, env=clean_environment()
+            arguments,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=clean_environment() | ({} if direct else {"PDP_HTTP__DIRECT": "false"}),
         )
         self.lines: list[str] = []
         self._ended = False

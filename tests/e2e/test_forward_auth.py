@@ -85,7 +85,7 @@ def settings(folder: Path) -> str:
 class Edge:
     """The service, and a client that has a certificate."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, direct: bool) -> None:
         self.folder = folder
         pki = Pki(folder)
         for name in ("proxy", "two"):
@@ -94,8 +94,9 @@ class Edge:
         self.list.write_text('{"entries": []}', encoding="utf-8")
         (folder / "pdp.toml").write_text(settings(folder), encoding="utf-8")
         self.service = Service(
-            pki, make_policies(folder / "policies", POLICY), "--config", str(folder / "pdp.toml")
-        )
+            pki, make_policies(folder / "policies", POLICY), "--config", str(folder / "pdp.toml"),
+            direct=direct,
+        )  # fmt: skip
         self.web = Asked(path="/v1/items/7?x=1", principal=WEB, leaf=leaf_of(self.service, WEB, "web"))
 
     def ask(self, kind: str, profile: str = "", **change: Any) -> Reply:
@@ -113,9 +114,9 @@ class Edge:
         return forward_auth_lines(kind, replace(self.web, **change))
 
 
-@pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    edge = Edge(tmp_path_factory.mktemp("edge"))
+@pytest.fixture(scope="module", params=[True, False], ids=["direct", "routed"])
+def edge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    edge = Edge(tmp_path_factory.mktemp("edge"), direct=request.param)
     yield edge
     assert edge.service.stop() == 0, edge.service.log
 

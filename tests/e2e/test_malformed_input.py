@@ -1,6 +1,8 @@
 """Everything that is not a question, over real sockets: a precise refusal, and the service lives on.
 
 The fixture `service` looks after each test that the service still answers and logged no traceback.
+
+Everything is sent twice: to a service that answers the short way where it can, and to one that never does.
 """
 
 import json
@@ -9,6 +11,7 @@ import ssl
 import struct
 import time
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -30,6 +33,14 @@ BODY = json.dumps(question()).encode()
 LENGTH = f"content-length: {len(BODY)}"
 
 
+@pytest.fixture(params=["shared", "shared_without_direct"], ids=["direct", "routed"])
+def service(request: pytest.FixtureRequest) -> Iterator[Service]:
+    found: Service = request.getfixturevalue(request.param)
+    mark = found.mark()
+    yield found
+    found.assert_still_answers(mark)
+
+
 def assert_error(reply: Reply, status: int, code: str) -> None:
     assert reply.status == status, reply.body
     assert reply.headers["content-type"] == "application/json"
@@ -47,6 +58,14 @@ def only(received: bytes) -> Reply:
     """The one response that came back."""
     (reply,) = parse_replies(received)
     return reply
+
+
+def assert_only_ends(last: Reply, rest: list[Reply]) -> None:
+    """If an answer is not the last, the last one says that what came behind is no request."""
+    for reply in rest:
+        assert_error(reply, 400, "invalid_http")
+    assert len(rest) <= 1
+    assert [last, *rest][-1].headers["connection"] == "close"
 
 
 # -- bodies ----------------------------------------------------------------------------
@@ -393,7 +412,9 @@ def test_host_is_one_and_nothing_rests_on_it(service: Service, version: str, hos
 def test_length_that_is_too_short_ends_the_connection(service: Service) -> None:
     data = request_bytes(BODY, f"content-length: {len(BODY) - 2}").replace(b"connection: close\r\n", b"")
 
-    assert_error(only(service.raw(data + b"\r\n\r\n", wait=5)), 400, "invalid_json")
+    first, *rest = parse_replies(service.raw(data + b"\r\n\r\n", wait=5))
+    assert_error(first, 400, "invalid_json")
+    assert_only_ends(first, rest)
 
 
 @pytest.mark.parametrize("upgrade", ["websocket", "h2c", "TLS/1.0"])
@@ -468,8 +489,9 @@ def test_garbage_after_pipelined_requests_is_the_end_of_them(service: Service) -
 
     replies = parse_replies(service.raw(whole + whole + b"\0\0\0garbage\r\n\r\n" + whole, wait=5))
 
-    assert [reply.json["decision"] for reply in replies] == ["allow", "allow"]
-    assert replies[-1].headers["connection"] == "close"
+    first, second, *rest = replies
+    assert [reply.json["decision"] for reply in (first, second)] == ["allow", "allow"]
+    assert_only_ends(second, rest)
 
 
 def test_request_in_single_bytes_is_read(service: Service) -> None:

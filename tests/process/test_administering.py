@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pdp.adapters.admin import AdminApp, AdminRights
-from pdp.adapters.connection import CALLER
+from pdp.adapters.replies import CALLER
 from pdp.config.quarantine import QuarantineSettings
 from pdp.counters import Counters
 from pdp.identity.caller import Caller, CallerKind

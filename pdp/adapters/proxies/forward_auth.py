@@ -8,14 +8,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final, final
 
-from starlette.responses import Response
-from starlette.types import Scope
-
 from pdp.adapters.answering import decided
 from pdp.adapters.proxies.places import EXT_AUTHZ, FORWARD_AUTH
 from pdp.adapters.proxies.profiles import Profile, profile_for
 from pdp.adapters.proxies.questions import Received, question_of
 from pdp.adapters.proxies.verdicts import CHALLENGE, DECISION_ID, ERROR, Verdict, refusal, verdict_of
+from pdp.adapters.replies import Head, Reply, StatusError, failed
 from pdp.adapters.schemas import AskedByProxy
 from pdp.identity.caller import Caller
 from pdp.service.decision_service import DecisionService
@@ -33,31 +31,30 @@ class ForwardAuth:
     def __init__(self, service: DecisionService, profiles: Mapping[str, Profile]) -> None:
         self._service, self._profiles = service, profiles
 
-    async def answer(self, scope: Scope, target: bytes, caller: Callable[[], Caller]) -> Response:
+    async def answer(self, head: Head, caller: Callable[[], Caller]) -> Reply:
         """Answer a proxy's request.
 
         Args:
-            scope: The request.
-            target: Its target, exactly as it arrived.
-            caller: Gives its caller, under the trust of the moment.
-
-        Raises:
-            Exception: What `caller` raises where there is none any more.
+            head: The request.
+            caller: Gives its caller, under the trust of the moment; StatusError where there is none any more.
         """
         try:
-            _require_no_upgrade(scope)
-            verdict = await self._verdict(scope, target, caller())
+            _require_no_upgrade(head)
+            verdict = await self._verdict(head, caller())
         except asyncio.CancelledError:
             verdict = refusal(CannotAnswerError("ending", "the decision point ends"))
         except Exception as error:  # noqa: BLE001 - whatever it was, it must not become a decision
             verdict = refusal(error)
-        caller()  # trust may have changed while the question waited
-        return _response(verdict, envoy=target.startswith(EXT_AUTHZ))
+        try:
+            caller()  # trust may have changed while the question waited
+        except StatusError as error:
+            return failed(error)
+        return _reply(verdict, envoy=head.target.startswith(EXT_AUTHZ))
 
-    async def _verdict(self, scope: Scope, target: bytes, caller: Caller) -> Verdict:
-        forwards = target.startswith(EXT_AUTHZ)
-        name, rest = _parted(target, forwards=forwards)
-        received = Received(scope["method"], rest, scope["headers"])
+    async def _verdict(self, head: Head, caller: Caller) -> Verdict:
+        forwards = head.target.startswith(EXT_AUTHZ)
+        name, rest = _parted(head.target, forwards=forwards)
+        received = Received(head.method, rest, head.headers)
         taken_over: set[str] = set()
 
         def read() -> AskedByProxy:
@@ -82,26 +79,24 @@ def _parted(target: bytes, *, forwards: bool) -> tuple[str, str]:
     return rest.partition("?")[0], ""
 
 
-def _require_no_upgrade(scope: Scope) -> None:
+def _require_no_upgrade(head: Head) -> None:
     """Refuse a request after which the parser takes what follows for another protocol."""
-    headers: list[tuple[bytes, bytes]] = scope["headers"]
-    asks = any(name == b"connection" and b"upgrade" in value.lower() for name, value in headers)
-    if asks and any(name == b"upgrade" for name, _ in headers):
+    asks = any(name == b"connection" and b"upgrade" in value.lower() for name, value in head.headers)
+    if asks and any(name == b"upgrade" for name, _ in head.headers):
         raise NotPermittedError("upgrade_refused", "no other protocol is spoken here")
 
 
-def _response(verdict: Verdict, *, envoy: bool) -> Response:
+def _reply(verdict: Verdict, *, envoy: bool) -> Reply:
     if verdict.allowed:
         told = verdict.headers
         if envoy:  # takes over what is there; what is empty or not there it has to be told to remove
             removed = ((_REMOVED, ", ".join(verdict.unset)),) if verdict.unset else ()
             told = (*verdict.set, *removed)
-        return Response(status_code=200, headers=dict(told))
-    headers = {ERROR: verdict.code} if verdict.code else {}
-    if verdict.code == "upgrade_refused":  # what follows is not read as a request
-        headers["connection"] = "close"
+        return Reply(200, tuple(told))
+    headers = [(ERROR, verdict.code)] if verdict.code else []
     if verdict.decision_id:
-        headers[DECISION_ID] = verdict.decision_id
+        headers.append((DECISION_ID, verdict.decision_id))
     if verdict.unauthenticated:  # RFC 9110, section 15.5.2: with a challenge
-        return Response(status_code=401, headers={**headers, "www-authenticate": CHALLENGE})
-    return Response(status_code=403, headers=headers)
+        return Reply(401, (*headers, ("www-authenticate", CHALLENGE)))
+    # After an upgrade what follows is not read as a request.
+    return Reply(403, tuple(headers), close=verdict.code == "upgrade_refused")

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 
-from pdp.adapters.connection import CALLER
 from pdp.adapters.grpc.ext_authz import ExtAuthz
 from pdp.adapters.grpc.open_calls import OpenCalls
 from pdp.adapters.proxies.forward_auth import ForwardAuth
 from pdp.adapters.proxies.places import is_of_proxy
 from pdp.adapters.proxies.profiles import profiles
+from pdp.adapters.replies import Head
 from pdp.config.proxies import ProxySettings
 from pdp.identity.forwarded.nginx import NGINX_HEADERS
 from pdp.identity.tokens.issuer import TokenTrust
@@ -86,43 +86,39 @@ def _require_allowed(method: str, target: str, envs: list[bytes]) -> None:
 # -- forward-auth ------------------------------------------------------------------------------
 
 
-def _scope(data: bytes) -> tuple[dict[str, Any], bytes]:
+def _head(data: bytes) -> Head:
     first, *rest = data.split(b"\r\n")
     method, _, target = first.partition(b" ")
     lines = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in rest)]
-    found = {
-        "type": "http",
-        "method": method.decode("latin-1"),
-        "headers": lines,
-        "state": {CALLER: caller()},
-    }
-    return found, target
+    return Head(method.decode("latin-1"), target, lines)
 
 
 def _forward_auth(data: bytes) -> Hashable:
     """Let through only what stands once in the proxy's own headers, or in Envoy's request line."""
-    scope, target = _scope(data)
+    head = _head(data)
+    method, target, written = head
     if not is_of_proxy(target):
         return None
-    response = asyncio.run(_FORWARD_AUTH.answer(scope, target, caller))
-    assert response.status_code in {200, 401, 403}
-    assert response.body == b""
-    assert "secret" not in str(response.headers)
-    if response.status_code != 200:
-        return response.status_code, response.headers.get("x-pdp-error")
-    assert response.headers["x-pdp-principal"] == WEB
-    lines = [(name.replace(b"_", b"-"), value) for name, value in scope["headers"]]
+    reply = asyncio.run(_FORWARD_AUTH.answer(head, caller))
+    told = dict(reply.headers)
+    assert reply.status in {200, 401, 403}
+    assert reply.body == b""
+    assert "secret" not in str(told)
+    if reply.status != 200:
+        return reply.status, told.get("x-pdp-error")
+    assert told["x-pdp-principal"] == WEB
+    lines = [(name.replace(b"_", b"-"), value) for name, value in written]
     envs = [value for name, value in lines if name == b"x-env"]
     name, _, behind = target.removeprefix(b"/v1/ext-authz/").partition(b"/")
     if target.startswith(b"/v1/ext-authz/"):
         assert name == b"mesh"
-        _require_allowed(scope["method"], "/" + behind.decode("latin-1"), envs)
+        _require_allowed(method, "/" + behind.decode("latin-1"), envs)
         return 200, name
     carriers = _NAMES[target.removeprefix(b"/v1/forward-auth/").partition(b"?")[0].decode()]
-    written = scope["headers"]  # an alias is none of these, and there is none beside them
-    ((method,), (uri,)) = ([value for name, value in written if name == carrier] for carrier in carriers)
+    # An alias is none of these, and there is none beside them.
+    ((asked,), (uri,)) = ([value for name, value in written if name == carrier] for carrier in carriers)
     assert all([each for each, _ in lines].count(carrier) == 1 for carrier in carriers)
-    _require_allowed(method.decode(), uri.decode("latin-1"), envs)
+    _require_allowed(asked.decode(), uri.decode("latin-1"), envs)
     return 200, carriers
 
 

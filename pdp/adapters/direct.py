@@ -1,0 +1,141 @@
+"""The short way from a request to its answer: no task, no routing, one write.
+
+A request that is here whole, and whose answer waits for nothing, is answered within the call in which its
+last byte arrived. What comes before is the same as for any other request: one parser, its bounds, its caller
+(`pdp.adapters.bounded`, `.connection`, `.local`). What comes behind is the same, too: the coroutine that the
+routes run (`pdp.adapters.questions`). Left out is what stands between the two in uvicorn, Starlette and
+FastAPI, which takes several times as long as the answer.
+
+Whatever is not plain goes the long way and comes to the same: an answer that has to wait (for a revision, for
+keys, for room in the log), a request behind one that still waits, a client that does not read, a body in
+chunks. With `http.direct = false` everything does.
+"""
+
+import re
+from http import HTTPStatus
+from typing import Final, cast
+
+from starlette.types import Receive, Scope, Send
+
+from pdp.adapters.begun import Begun
+from pdp.adapters.bounded import BoundedProtocol
+from pdp.adapters.questions import Answerer, Questions
+from pdp.adapters.replies import Head, Reply, StatusError, as_response, caller_of
+from pdp.identity.caller import Caller
+
+__all__ = ["DirectProtocol", "directly"]
+
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("ascii") for status in HTTPStatus
+}
+# RFC 9110, section 5.5: what a header's value cannot hold. Ours never do; the long way refuses it.
+_UNFIT: Final = re.compile(r"[^\t\x20-\x7e\xa0-\xff]")
+
+
+class DirectProtocol(BoundedProtocol):
+    """The same, answering at once what can be answered at once."""
+
+    #: What answers; set for each listener.
+    questions: Questions
+
+    _answerer: Answerer | None = None  # of the request that is arriving, if it goes the short way
+
+    def _begin(self) -> None:
+        """The head is here: choose the way."""
+        self._head = Head(self.parser.get_method().decode("ascii"), self.url, list(self.headers))
+        self._body: list[bytes] = []
+        self._answerer = self._found()
+        if self._answerer is None:
+            super()._begin()
+
+    def _found(self) -> Answerer | None:
+        busy = self.cycle is not None and not self.cycle.response_complete
+        if busy or self.flow.write_paused or self.transport.is_closing():
+            return None
+        answerer = self.questions.answerer(self._head)
+        if answerer is not None:
+            try:
+                self._known()
+            except StatusError:
+                return None
+        return answerer
+
+    def _known(self) -> Caller:
+        return caller_of(cast("Scope", self.scope))
+
+    @property
+    def _unanswered(self) -> bool:
+        return self._answerer is not None or super()._unanswered
+
+    def on_body(self, body: bytes) -> None:
+        """Called by the parser."""
+        if self._answerer is None:
+            super().on_body(body)
+        else:
+            self._body.append(body)
+
+    def _complete(self) -> None:
+        """All of the request is here: answer it."""
+        answerer, self._answerer = self._answerer, None
+        if answerer is None:
+            super()._complete()
+            return
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        begun = Begun(answerer(self._head, body, self._known))
+        reply = begun.result
+        if reply is None or not _is_fit(reply):
+            self._go_on(begun)
+            return
+        version = self.parser.get_http_version()
+        keeps = self.parser.should_keep_alive() and not (self._old or reply.close)
+        said = b"" if keeps and version == "1.1" else _CONNECTION[keeps]
+        self.transport.write(_written(reply, self.server_state.default_headers, said))
+        if not keeps:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _go_on(self, begun: Begun[Reply]) -> None:
+        """What was begun needs a task: let uvicorn make one, as for any other request."""
+
+        async def rest(scope: Scope, receive: Receive, send: Send) -> None:
+            await as_response(await begun)(scope, receive, send)
+
+        app, self.app = self.app, rest
+        try:
+            super()._begin()
+        finally:
+            self.app = app
+        super()._complete()
+
+
+def directly(protocol: type[BoundedProtocol], questions: Questions) -> type[BoundedProtocol]:
+    """A protocol of connections as a listener has it, with the short way in it."""
+
+    class ListenerProtocol(DirectProtocol, protocol):  # type: ignore[valid-type,misc]
+        pass
+
+    ListenerProtocol.questions = questions
+    return ListenerProtocol
+
+
+_CONNECTION: Final = {True: b"connection: keep-alive\r\n", False: b"connection: close\r\n"}
+
+
+def _is_fit(reply: Reply) -> bool:
+    return not any(_UNFIT.search(value) for _, value in reply.headers)
+
+
+def _written(reply: Reply, defaults: list[tuple[bytes, bytes]], connection: bytes) -> bytes:
+    """A reply as HTTP/1.1 has it (RFC 9112, section 4)."""
+    parts = [_STATUS_LINES[reply.status]]
+    for name, value in defaults:
+        parts += (name, b": ", value, b"\r\n")
+    told = "".join([f"{name}: {value}\r\n" for name, value in reply.headers])
+    parts += (
+        told.encode("latin-1"),
+        b"content-length: %d\r\n" % len(reply.body),
+        connection,
+        b"\r\n",
+        reply.body,
+    )
+    return b"".join(parts)

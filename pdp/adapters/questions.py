@@ -1,0 +1,102 @@
+"""What answers a question over HTTP, whichever way its request takes to get here.
+
+The routes of `pdp.adapters.app` and the short way of `pdp.adapters.direct` run the same coroutines, and each
+of them ends with a reply, whatever happens. What a proxy asks is in `pdp.adapters.proxies`.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, TypeAlias, final
+
+from pdp.adapters.json_answers import answer
+from pdp.adapters.proxies.forward_auth import ForwardAuth
+from pdp.adapters.proxies.places import is_of_proxy
+from pdp.adapters.proxies.profiles import NO_PROFILES, Profile
+from pdp.adapters.replies import Head, Reply, StatusError, failed, json_reply
+from pdp.identity.caller import Caller
+from pdp.limits import MAX_BODY_BYTES
+from pdp.service.decision_service import DecisionService
+
+__all__ = ["DECIDE", "Answerer", "Questions", "require_json", "too_large"]
+
+#: Where one question is asked in JSON.
+DECIDE: Final = ("/v1/decide", "/decide")
+_DECIDE: Final = frozenset(path.encode("ascii") for path in DECIDE)
+_JSON: Final = b"application/json"
+
+#: Answers a request whose body is here, for a caller that is asked for under the trust of the moment.
+Answerer: TypeAlias = Callable[[Head, bytes, Callable[[], Caller]], Coroutine[Any, Any, Reply]]
+
+
+@final
+class Questions:
+    """Answers questions in JSON, and those of proxies."""
+
+    def __init__(self, service: DecisionService, profiles: Mapping[str, Profile] = NO_PROFILES) -> None:
+        self._service = service
+        self._proxies = ForwardAuth(service, profiles)
+
+    async def decide(self, _: Head, body: bytes, caller: Callable[[], Caller]) -> Reply:
+        """Answer one question in JSON."""
+        try:
+            answered = await answer(self._service, caller(), body)
+            caller()  # trust may have changed while the question waited
+        except BaseException as error:  # noqa: BLE001 - whatever it was, it must not become a decision
+            return failed(error)
+        return json_reply(answered)
+
+    async def proxied(self, head: Head, _: bytes, caller: Callable[[], Caller]) -> Reply:
+        """Answer one question of a proxy, in its own protocol."""
+        return await self._proxies.answer(head, caller)
+
+    def answerer(self, head: Head) -> Answerer | None:
+        """What answers a request as soon as it is here whole; None where it has to take the long way."""
+        if head.target in _DECIDE and head.method == "POST":
+            return self.decide if _is_plain_json(head.headers) else None
+        if is_of_proxy(head.target):
+            return self.proxied if _is_without_body(head.headers) else None
+        return None
+
+
+def require_json(headers: Sequence[tuple[bytes, bytes]], most: int) -> None:
+    """Check what a request says of its body: that it is JSON, as it is, and not too long.
+
+    Raises:
+        StatusError: It is not.
+    """
+    found = dict(reversed(headers))  # of a name that is there twice the first
+    if found.get(b"content-type", b"").partition(b";")[0].strip().lower() != _JSON:
+        raise StatusError(415, "unsupported_media_type", "the body is `application/json`")
+    if b"content-encoding" in found:
+        raise StatusError(415, "unsupported_encoding", "the body is not compressed")
+    stated = found.get(b"content-length", b"0")
+    if not stated.isdigit() or int(stated) > most:
+        raise too_large(most)
+
+
+def too_large(most: int) -> StatusError:
+    """What is said of a body that is longer."""
+    return StatusError(413, "body_too_large", f"the body has at most {most} bytes")
+
+
+def _is_plain_json(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether a request brings JSON of a length that it states, once, and asks for nothing else."""
+    typed = sized = 0
+    for name, value in headers:
+        if name == b"content-type":
+            typed += 1 if value == _JSON else 2
+        elif name == b"content-length":
+            sized += 1 if value.isdigit() and int(value) <= MAX_BODY_BYTES else 2
+        elif name in _ELSEWHERE:
+            return False
+    return typed == sized == 1
+
+
+def _is_without_body(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether a request ends with its head, and asks for nothing else."""
+    return not any(
+        name in _ELSEWHERE or (name == b"content-length" and value != b"0") for name, value in headers
+    )
+
+
+#: Headers that ask for something: of requests with any of them the long way takes care.
+_ELSEWHERE: Final = frozenset({b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"})
