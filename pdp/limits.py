@@ -178,6 +178,10 @@ LOG_STOP_SECONDS: Final = 5.0  # how long what is queued may take to be written 
 LOG_WAIT_SECONDS: Final = 1.0  # how long a question waits for room where no line may be lost
 
 # -- what the operator may set, and what holds unless they do ----------------------------
+DEFAULT_REMEMBERED_ANSWERS: Final = 16_384  # of one worker; each takes some 2 KB
+MAX_REMEMBERED_ANSWERS: Final = 1_048_576
+MAX_REMEMBERED_BODY_BYTES: Final = 1024  # a question with more to it is rarely asked twice
+MAX_REMEMBERED_TEXT_BYTES: Final = 4096  # an answer that names hundreds of rules is not worth the room
 DEFAULT_IN_FLIGHT: Final = 2048  # questions at a time: beyond it waiting costs more than asking again
 DEFAULT_CONNECTION_SECONDS: Final = 300.0  # then the next answer ends it: load finds new replicas and workers
 DEFAULT_GRACE_SECONDS: Final = 5.0  # between "not ready" and closed: what load balancers need to notice

@@ -80,6 +80,7 @@ LIBRARIES: Final = {
     "google": ("adapters/grpc/",),
     "grpc": ("adapters/grpc/",),
     "grpc_health": ("adapters/grpc/handlers.py",),
+    "httptools": ("adapters/bounded.py",),
     "joserfc": ("identity/tokens/signature.py",),
     "lark": ("lang/parser.py",),
     # The structs of the decision path, and JSON at the edges.

@@ -30,7 +30,7 @@ class _AdminProtocol(PlacedProtocol, CallerProtocol):
     admin: AdminApp
 
     def _whose(self) -> str:
-        caller = self._caller()
+        caller = self.identified()
         if self.admin.admits(caller):
             return caller.id
         self._grow_old(_MOMENT_SECONDS)

@@ -31,7 +31,7 @@ from pdp.vocabulary import (
     Request,
 )
 
-__all__ = ["instant_text", "to_answer"]
+__all__ = ["instant_text", "max_age_of", "reuse_of", "to_answer"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _REUSE: Final = ObligationKind.REUSE_AT_MOST
@@ -47,6 +47,7 @@ def to_answer(  # noqa: PLR0913 -- each is a part of the answer that the decisio
     decision_id: str,
     max_age_limit_ms: Millis,
     may_explain: bool,
+    now: Millis | None = None,
     explanation: Explanation | None = None,
     evidence: tuple[str, ...] = (),
 ) -> Answer:
@@ -61,13 +62,14 @@ def to_answer(  # noqa: PLR0913 -- each is a part of the answer that the decisio
         decision_id: The answer's own name.
         max_age_limit_ms: The longest reuse that operator and evidence permit.
         may_explain: Whether whoever asked may learn more of a rule than its name and place.
+        now: The instant of the answer; by default that of the request.
         explanation: What `pdp.engine.explain` said, for those who may know it.
         evidence: Members of the question that were proven.
     """
     if explanation is not None and not may_explain:
         raise ValueError("an explanation is only for those who may explain")
     name = _Namer(index, request.service, reasons=may_explain)
-    max_age = _max_age(decision, request.now, max_age_limit_ms)
+    max_age = max_age_of(decision, request.now if now is None else now, max_age_limit_ms)
     shadow: ShadowBody | UnsetType = UNSET
     if decision.shadow is not None:
         shadow = ShadowBody(
@@ -87,7 +89,7 @@ def to_answer(  # noqa: PLR0913 -- each is a part of the answer that the decisio
         max_age_ms=max_age,
         valid_until=None if decision.valid_until is None else instant_text(decision.valid_until),
         obligations=[_obligation(duty) for duty in decision.obligations if duty.kind is not _REUSE],
-        reuse="counted" if max_age else "no",
+        reuse=reuse_of(max_age),
         shadow=shadow,
         explanation=UNSET if explanation is None else _explanation(explanation, name),
     )
@@ -107,10 +109,17 @@ class _Namer:
         return RuleRef(name=text.name, at=f"{text.file}:{text.line}", because=text.because if told else UNSET)
 
 
-def _max_age(decision: Decision, now: Millis, limit: Millis) -> Millis:
+def reuse_of(max_age: Millis) -> str:
+    """What is asked of whoever uses an answer again that may be for so long."""
+    return "counted" if max_age else "no"
+
+
+def max_age_of(decision: Decision, now: Millis, limit: Millis) -> Millis:
     """The least of the limit, the time that is left and what the rules permit; 0 without a region."""
     if decision.region is None:
         return 0
+    if decision.valid_until is None and not decision.obligations:
+        return max(0, limit)
     bounds = [limit, *(int(duty.value) for duty in decision.obligations if duty.kind is _REUSE)]
     if decision.valid_until is not None:
         bounds.append(decision.valid_until - now)

@@ -36,14 +36,15 @@ from pdp.limits import (
     MAX_BATCH_ITEMS,
     MAX_REVISION_CHARS,
 )
-from pdp.service.decision_service import Answered, DecisionService
+from pdp.service.answered import Answered
+from pdp.service.decision_service import DecisionService
 from pdp.service.errors import CannotAnswerError, EvidenceRefusedError, NotPermittedError
-from pdp.service.proof import NOTHING, Presented, Proof
+from pdp.service.proof import NOTHING, Presented
 from pdp.service.quarantined import explained
 from pdp.store.versions import Published
 from pdp.vocabulary import Millis
 
-__all__ = ["Told", "ask", "ask_batch", "decided"]
+__all__ = ["Told", "ask", "ask_batch", "decided", "told"]
 
 _T = TypeVar("_T")
 #: What a question presents, if it does; or why that is nothing.
@@ -56,18 +57,16 @@ class Told(NamedTuple):
 
     Attributes:
         answered: The decision, and what it was made of.
-        proof: What the question's evidence proved.
         explain: Whether an explanation was asked for.
     """
 
     answered: Answered
-    proof: Proof
     explain: bool
 
 
 async def ask(service: DecisionService, caller: Caller, read: Callable[[], Question]) -> Answer:
     """Answer one question, in the shape in which answers are sent; raises as `decided` does."""
-    return _told(await decided(service, caller, read))
+    return told(await decided(service, caller, read))
 
 
 async def decided(service: DecisionService, caller: Caller, read: Callable[[], Question]) -> Told:
@@ -228,7 +227,7 @@ def _or_error(
         return item
     try:
         with _counted(service):
-            return _told(_decided(service, caller, published, now, item, evidence))
+            return told(_decided(service, caller, published, now, item, evidence))
     except (BadQuestionError, EvidenceRefusedError, NotPermittedError, CannotAnswerError) as error:
         return error_body(error.code, error.message)
 
@@ -264,21 +263,24 @@ def _decided(
         proof=proof,
         seen=question.seen if isinstance(question, AskedByProxy) else None,
     )
-    return Told(answered, proof, question.explain)
+    return Told(answered, question.explain)
 
 
-def _told(told: Told) -> Answer:
-    answered, proof, explain = told
-    snapshot = answered.published.snapshot
+def told(about: Told) -> Answer:
+    """An answer in the shape in which answers are sent."""
+    answered, explain = about
+    settled = answered.settled
+    proof, snapshot = settled.proof, settled.published.snapshot
     return to_answer(
         answered.decision,
-        answered.request,
+        settled.request,
         snapshot.index,
         revision=snapshot.revision,
         age_seconds=answered.age_seconds,
         decision_id=answered.decision_id,
         max_age_limit_ms=answered.max_age_ms,
-        may_explain=answered.may_explain,
+        may_explain=settled.may_explain,
+        now=answered.now,
         evidence=() if proof is NOTHING else proof.members,
         explanation=_explanation(answered) if explain else None,
     )

@@ -8,15 +8,17 @@ is at the other end is the business of `pdp.adapters.connection` and `pdp.adapte
 import asyncio
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Final, TypeAlias
 
 import msgspec
+from httptools import HttpParserError, HttpParserUpgrade
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pdp.adapters.proxies.places import is_of_proxy
+from pdp.adapters.replies import CALLER
 from pdp.adapters.schemas import error_body
 from pdp.limits import (
     CONNECTION_JITTER,
@@ -28,14 +30,15 @@ from pdp.limits import (
     MAX_MESSAGE_BYTES,
 )
 
-__all__ = ["BoundedProtocol", "target_of"]
+__all__ = ["LINGER_SECONDS", "BoundedProtocol", "target_of"]
 
 #: Where a request's state holds its target, exactly as it arrived.
 _TARGET: Final = "pdp.target"
 
 _GOODBYE_SECONDS: Final = 1.0  # how long a peer with next to nothing left to read may take to close
 _CUT_SECONDS: Final = 0.2  # what was written before may still leave
-_LINGER_SECONDS: Final = 5.0  # how long one may take to read its last answer, and then to close
+#: How long one may take to read its last answer, and then to close.
+LINGER_SECONDS: Final = 5.0
 _LAST_SECONDS: Final = 1  # once the service ends: a request may be on its way
 _Refused: TypeAlias = tuple[HTTPStatus, str, str]
 
@@ -71,6 +74,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whether a request whose head is here waits for its answer."""
         return self.cycle is not None and not self.cycle.response_complete
 
+    def asker(self) -> Callable[[], object]:
+        """What tells who asks what arrived last, a caller or why there is none, whenever it is called.
+
+        Here nobody can tell.
+        """
+        return _nobody
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called by asyncio: begin to count."""
         super().connection_made(transport)
@@ -78,16 +88,16 @@ class BoundedProtocol(HttpToolsProtocol):
         age = self.age_seconds * random.uniform(1 - CONNECTION_JITTER, 1 + CONNECTION_JITTER)  # noqa: S311
         self._old = False
         self._aging = self.loop.call_later(age, self._grow_old, LAST_CHANCE_SECONDS)
+        self._arriving = False  # whether a request has begun and is not here whole
         self._in_head = True
         self._received = 0  # bytes of the request that is arriving
+        self._latest = 0  # bytes that arrived last
         self._deaf = False  # after a refusal nothing is looked at
         self._refusal: _Refused = _NOT_HTTP
         self._arrival: asyncio.TimerHandle | None = None
         self._patience, self._impatience = MAX_ARRIVAL_SECONDS, _TOO_SLOW
         # A connection that never asks anything is an idle one.
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+        self._be_idle()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio: nothing is waited for any more."""
@@ -100,38 +110,61 @@ class BoundedProtocol(HttpToolsProtocol):
         """Called by asyncio: read on, within the bounds."""
         if self._deaf:
             return
-        if self._arrival is None:
-            self._arrival = self.loop.call_later(self._patience, self._refuse, self._impatience)
-        self._received += len(data)
-        super().data_received(data)
+        self._latest = len(data)
+        self._received += self._latest
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade:
+            pass  # what follows is another protocol's; the request was refused
+        except HttpParserError:
+            self._refuse(self._refusal)
+            return
         if self._received > (MAX_HEAD_BYTES if self._in_head else MAX_MESSAGE_BYTES):
             self._refuse(_HEAD_TOO_LARGE if self._in_head else _TOO_LARGE)
+        elif self._arriving and self._arrival is None and not self._deaf:
+            self._arrival = self.loop.call_later(self._patience, self._refuse, self._impatience)
+
+    def on_message_begin(self) -> None:
+        """Called by the parser: a request begins. Most never need a scope: see `_begin`."""
+        self._arriving = True
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
 
     def on_headers_complete(self) -> None:
         """Called by the parser: the head is here."""
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if len(self.headers) > MAX_HEADER_LINES or size > MAX_HEAD_BYTES:
+        # Of bytes that came with those of a request before nobody has counted which are whose.
+        if len(self.headers) > MAX_HEADER_LINES or (
+            max(self._received, self._latest) > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES
+        ):
             self._refusal = _HEAD_TOO_LARGE
             raise _RefusedError
         version = self.parser.get_http_version()
         if version not in _VERSIONS or not _is_plain(version, self.headers):
             raise _RefusedError
-        # uvicorn takes the target apart, and drops what some servers would not.
-        self.scope["state"][_TARGET] = self.url
-        # Trailers are added to the list that the parser keeps: they are nobody's headers.
-        self.scope["headers"] = list(self.headers)
         self._begin()
         self._in_head = False
 
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
     def _begin(self) -> None:
-        """The head is here, and within its bounds."""
+        """The head is here, and within its bounds: have it answered by the application."""
+        target, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = target, headers, expects
+        self.scope["state"][CALLER] = self.asker()
+        # uvicorn takes the target apart, and drops what some servers would not.
+        self.scope["state"][_TARGET] = target
+        # Trailers are added to the list that the parser keeps: they are nobody's headers.
+        self.scope["headers"] = list(headers)
         super().on_headers_complete()
         if self._old:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """Called by the parser: the request is here."""
-        self._in_head, self._received = True, 0
+        self._arriving, self._in_head, self._received = False, True, 0
         self._arrived()
         self._complete()
 
@@ -148,11 +181,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._arrival is not None:
             self._arrival.cancel()
             self._arrival = None
-
-    def send_400_response(self, msg: str) -> None:
-        """Called by uvicorn where the parser gave up."""
-        del msg
-        self._refuse(self._refusal)
 
     def _refuse(self, refused: _Refused) -> None:
         """Answer what is arriving, unless it has an answer, and close; what came before it goes first."""
@@ -176,16 +204,29 @@ class BoundedProtocol(HttpToolsProtocol):
         """The next answer is the last. Who asks nothing more has a moment: a request may be on its way."""
         self._old = True
         self.timeout_keep_alive = min(self.timeout_keep_alive, seconds)
-        if self.timeout_keep_alive_task is not None:
-            self._unset_keepalive_if_required()
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
-        elif self.cycle is not None and not self.cycle.response_complete:
+        if self.answering:
             self.cycle.keep_alive = False
+        self._unset_keepalive_if_required()
+        self._be_idle()
+
+    def _be_idle(self) -> None:
+        """Count from now how long nothing is asked. A timer that is set is not set anew: it looks at this."""
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_after(self.timeout_keep_alive)
+
+    def _look_after(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Called by the clock: nothing was asked for too long."""
+        """Called by the clock: see whether nothing was asked for too long."""
+        self.timeout_keep_alive_task = None
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if self._arriving or self.answering:
+            left = self.timeout_keep_alive
+        if left > 0:
+            self._look_after(left)
+            return
         super().timeout_keep_alive_handler()
         self._abort_after(_GOODBYE_SECONDS)
 
@@ -204,8 +245,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Called by uvicorn: the answer is written."""
         super().on_response_complete()
+        self._idle_since = self.loop.time()
         if self.transport.is_closing():
-            self._abort_after(_LINGER_SECONDS)
+            self._abort_after(LINGER_SECONDS)
 
     def shutdown(self) -> None:
         """Called by uvicorn when the service ends; it would close at once, whatever is on its way."""
@@ -218,6 +260,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def _abort_after(self, seconds: float) -> None:
         """Whether or not the peer ever says goodbye: until it does, all it sends would be read."""
         self.loop.call_later(seconds, self.transport.abort)
+
+
+def _nobody() -> None:
+    """The caller on a connection of which nobody can tell."""
 
 
 def target_of(scope: Scope) -> bytes:
@@ -233,14 +279,17 @@ def _is_plain(version: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
     6.1: HTTP/1.0 has no transfer codings; and of those that there are we know `chunked` alone, so
     that the body which another reader decodes is never the one that we read.
     """
-    hosts, codings = [], []
+    hosts = codings = 0
     for name, value in headers:
         if name == b"host":
-            hosts.append(value)
+            hosts += 1
+            if hosts > 1 or _HOST(value) is None:
+                return False
         elif name == b"transfer-encoding":
-            codings.append(value.strip().lower())
-    framed = not codings or (version == "1.1" and codings == [b"chunked"])
-    return framed and len(hosts) <= 1 and all(map(_HOST, hosts)) and (bool(hosts) or version == "1.0")
+            codings += 1
+            if codings > 1 or version != "1.1" or value.strip().lower() != b"chunked":
+                return False
+    return hosts == 1 or version == "1.0"
 
 
 def _response(status: HTTPStatus, code: str, message: str, *, by_proxy: bool) -> bytes:

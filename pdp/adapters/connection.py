@@ -7,13 +7,13 @@ reaches a handler without one of the two.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from pdp.adapters.bounded import BoundedProtocol
-from pdp.adapters.replies import CALLER
 from pdp.identity.caller import Caller
 from pdp.identity.peer import peer_chain
 from pdp.identity.refusal import Refusal, UntrustedCertificateError
@@ -37,21 +37,25 @@ class CallerProtocol(BoundedProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, {**app_state, CALLER: self._caller}, _loop)
+        super().__init__(config, server_state, app_state, _loop)
         self._identified: _Identified = _NOBODY
         self._epoch: int | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called by asyncio once TLS is there."""
         super().connection_made(transport)
-        self._caller()
+        self.identified()
 
     def recheck(self) -> None:
         """Cut the connection off if nobody is at the other end, under the trust of the moment."""
-        if not self._deaf and isinstance(self._caller(), UntrustedCertificateError):
+        if not self._deaf and isinstance(self.identified(), UntrustedCertificateError):
             self.cut_off()
 
-    def _caller(self) -> _Identified:
+    def asker(self) -> Callable[[], _Identified]:
+        """Of the connection: whoever asks one thing on it asks all."""
+        return self.identified
+
+    def identified(self) -> _Identified:
         """The caller, under the trust of the moment."""
         epoch, found = self.known.epoch, self._identified
         if epoch != self._epoch or (isinstance(found, Caller) and not self.known.holds(found)):

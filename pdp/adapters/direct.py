@@ -12,16 +12,16 @@ chunks. With `http.direct = false` everything does.
 """
 
 import re
+from functools import partial
 from http import HTTPStatus
-from typing import Final, cast
+from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
 from pdp.adapters.begun import Begun
-from pdp.adapters.bounded import BoundedProtocol
+from pdp.adapters.bounded import LINGER_SECONDS, BoundedProtocol
 from pdp.adapters.questions import Answerer, Questions
-from pdp.adapters.replies import Head, Reply, StatusError, as_response, caller_of
-from pdp.identity.caller import Caller
+from pdp.adapters.replies import JSON_HEADERS, Head, Reply, StatusError, as_response, require_caller
 
 __all__ = ["DirectProtocol", "directly"]
 
@@ -42,8 +42,7 @@ class DirectProtocol(BoundedProtocol):
 
     def _begin(self) -> None:
         """The head is here: choose the way."""
-        self._head = Head(self.parser.get_method().decode("ascii"), self.url, list(self.headers))
-        self._body: list[bytes] = []
+        self._head = Head(self.parser.get_method().decode("ascii"), self.url, self.headers)
         self._answerer = self._found()
         if self._answerer is None:
             super()._begin()
@@ -54,14 +53,13 @@ class DirectProtocol(BoundedProtocol):
             return None
         answerer = self.questions.answerer(self._head)
         if answerer is not None:
+            self._body: list[bytes] = []
+            self._caller = partial(require_caller, self.asker())
             try:
-                self._known()
+                self._caller()
             except StatusError:
                 return None
         return answerer
-
-    def _known(self) -> Caller:
-        return caller_of(cast("Scope", self.scope))
 
     @property
     def _unanswered(self) -> bool:
@@ -81,18 +79,26 @@ class DirectProtocol(BoundedProtocol):
             super()._complete()
             return
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        begun = Begun(answerer(self._head, body, self._known))
-        reply = begun.result
-        if reply is None or not _is_fit(reply):
-            self._go_on(begun)
-            return
-        version = self.parser.get_http_version()
+        reply = None if answerer.again is None else answerer.again(body, self._caller)
+        if reply is None:
+            begun = Begun(answerer.answer(self._head, body, self._caller))
+            reply = begun.result
+            if reply is None or not _is_fit(reply):
+                self._go_on(begun)
+                return
+        self._write(reply)
+
+    def _write(self, reply: Reply) -> None:
+        """Write an answer, and be idle again."""
         keeps = self.parser.should_keep_alive() and not (self._old or reply.close)
-        said = b"" if keeps and version == "1.1" else _CONNECTION[keeps]
+        said = b"" if keeps and self.parser.get_http_version() == "1.1" else _CONNECTION[keeps]
         self.transport.write(_written(reply, self.server_state.default_headers, said))
-        if not keeps:
+        self.server_state.total_requests += 1
+        if keeps:
+            self._be_idle()
+        else:
             self.transport.close()
-        self.on_response_complete()
+            self._abort_after(LINGER_SECONDS)
 
     def _go_on(self, begun: Begun[Reply]) -> None:
         """What was begun needs a task: let uvicorn make one, as for any other request."""
@@ -122,20 +128,21 @@ _CONNECTION: Final = {True: b"connection: keep-alive\r\n", False: b"connection: 
 
 
 def _is_fit(reply: Reply) -> bool:
-    return not any(_UNFIT.search(value) for _, value in reply.headers)
+    return reply.headers is JSON_HEADERS or not any(_UNFIT.search(value) for _, value in reply.headers)
 
 
 def _written(reply: Reply, defaults: list[tuple[bytes, bytes]], connection: bytes) -> bytes:
     """A reply as HTTP/1.1 has it (RFC 9112, section 4)."""
-    parts = [_STATUS_LINES[reply.status]]
-    for name, value in defaults:
-        parts += (name, b": ", value, b"\r\n")
-    told = "".join([f"{name}: {value}\r\n" for name, value in reply.headers])
-    parts += (
-        told.encode("latin-1"),
-        b"content-length: %d\r\n" % len(reply.body),
-        connection,
-        b"\r\n",
-        reply.body,
-    )
-    return b"".join(parts)
+    status, headers, body, _ = reply
+    told = _JSON_LINES if headers is JSON_HEADERS else _lines(headers)
+    said = b"".join([b"%b: %b\r\n" % each for each in defaults])
+    return b"%b%b%b%bcontent-length: %d\r\n\r\n%b" % (
+        _STATUS_LINES[status], said, told, connection, len(body), body,
+    )  # fmt: skip
+
+
+def _lines(headers: tuple[tuple[str, str], ...]) -> bytes:
+    return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1")
+
+
+_JSON_LINES: Final = _lines(JSON_HEADERS)

@@ -3,16 +3,19 @@
 What happens in between is the same for every protocol: `pdp.adapters.answering`.
 """
 
+from typing import final
+
 import msgspec
 
-from pdp.adapters.answering import ask, ask_batch
+from pdp.adapters.answering import ask_batch, decided, told
+from pdp.adapters.remembered import RememberedAnswers
 from pdp.adapters.schemas import Answer, ErrorBody, Question
 from pdp.adapters.strict_json import decode
 from pdp.identity.caller import Caller
 from pdp.limits import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES
 from pdp.service.decision_service import DecisionService
 
-__all__ = ["answer", "answer_batch"]
+__all__ = ["JsonAnswers", "answer_batch"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -29,17 +32,39 @@ class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     answers: list[Answer | ErrorBody]
 
 
-async def answer(service: DecisionService, caller: Caller, body: bytes) -> bytes:
-    """Answer the question in a JSON body.
+@final
+class JsonAnswers:
+    """Answers single questions, those that were asked before from what is remembered of them."""
 
-    Raises:
-        BadJsonError: The body is not JSON that is read in one way, or not a question.
-        BadQuestionError: Something in the question has no meaning.
-        EvidenceRefusedError: Evidence in it proves nothing.
-        NotPermittedError: The caller may not ask it.
-        CannotAnswerError: The revision that it asks for was not seen in time.
-    """
-    return _encode(await ask(service, caller, lambda: decode(body, Question, max_bytes=MAX_BODY_BYTES)))
+    def __init__(self, service: DecisionService, remembered: int) -> None:
+        """Remember so many answers at most; 0 for none."""
+        self._service = service
+        self._remembered = RememberedAnswers(service, remembered) if remembered else None
+
+    def again(self, caller: Caller, body: bytes) -> bytes | None:
+        """Answer a question that is remembered; None if it is not, or if there is more to it now.
+
+        Raises:
+            OverloadedError: There is too much to do, or this caller asks too often.
+        """
+        return None if self._remembered is None else self._remembered.answer(caller, body)
+
+    async def answer(self, caller: Caller, body: bytes) -> bytes:
+        """Answer the question in a JSON body.
+
+        Raises:
+            BadJsonError: The body is not JSON that is read in one way, or not a question.
+            BadQuestionError: Something in the question has no meaning.
+            EvidenceRefusedError: Evidence in it proves nothing.
+            NotPermittedError: The caller may not ask it.
+            CannotAnswerError: The revision that it asks for was not seen in time.
+            OverloadedError: There is too much to do, or this caller asks too often.
+        """
+        about = await decided(self._service, caller, lambda: decode(body, Question, max_bytes=MAX_BODY_BYTES))
+        found = told(about)
+        if self._remembered is not None:
+            self._remembered.remember(caller, body, about, found)
+        return _encode(found)
 
 
 async def answer_batch(service: DecisionService, caller: Caller, body: bytes) -> bytes:

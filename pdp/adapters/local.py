@@ -9,12 +9,11 @@ should have said who it is.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
 from pdp.adapters.bounded import BoundedProtocol
-from pdp.adapters.replies import CALLER
 from pdp.adapters.unix_socket import peer_uid
 from pdp.identity.forwarded.refusal import ForwardedError, ForwardedFault
 from pdp.identity.forwarded.xfcc import XFCC, forwarded_identity
@@ -126,10 +125,16 @@ def local_protocol_class(local: Local, seconds: float) -> type[BoundedProtocol]:
 
         def on_headers_complete(self) -> None:
             """Called by the parser: see who asks. Trailers come later, and are nobody's evidence."""
+            self._identified: LocalCaller | NotPermittedError
             try:
-                self.scope["state"][CALLER] = local.identify(self._uid, self.headers)
+                self._identified = local.identify(self._uid, self.headers)
             except NotPermittedError as refused:
-                self.scope["state"][CALLER] = refused
+                self._identified = refused
             super().on_headers_complete()
+
+        def asker(self) -> Callable[[], LocalCaller | NotPermittedError]:
+            """Of this request alone: the next one on the connection may be somebody else's."""
+            found = self._identified
+            return lambda: found
 
     return LocalProtocol

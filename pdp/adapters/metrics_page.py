@@ -135,6 +135,9 @@ def _decisions(counts: Counts) -> Iterator[Metric]:
         total += count
         buckets.append((bound, float(total)))
     yield CounterMetricFamily(
+        "pdp_answers_remembered", "Answers given from what was remembered of the question.", counts.remembered
+    )
+    yield CounterMetricFamily(
         "pdp_answers_reused", "Answers that clients say they used again.", counts.reused
     )
     latency = HistogramMetricFamily("pdp_decision_seconds", "Time to check and decide a question.")

@@ -25,7 +25,7 @@ from pdp.limits import (
     MAX_SERVICE_NAME_CHARS,
 )
 from pdp.paths import AmbiguousHostError, canonical_host
-from pdp.service.decision_service import Seen
+from pdp.service.answered import Seen
 from pdp.service.proof import NOTHING, Proof
 from pdp.vocabulary import AttributeValue, Millis, Request
 

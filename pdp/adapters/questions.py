@@ -5,15 +5,15 @@ of them ends with a reply, whatever happens. What a proxy asks is in `pdp.adapte
 """
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Final, TypeAlias, final
+from typing import Any, Final, NamedTuple, TypeAlias, final
 
-from pdp.adapters.json_answers import answer
+from pdp.adapters.json_answers import JsonAnswers
 from pdp.adapters.proxies.forward_auth import ForwardAuth
 from pdp.adapters.proxies.places import is_of_proxy
 from pdp.adapters.proxies.profiles import NO_PROFILES, Profile
 from pdp.adapters.replies import Head, Reply, StatusError, failed, json_reply
 from pdp.identity.caller import Caller
-from pdp.limits import MAX_BODY_BYTES
+from pdp.limits import DEFAULT_REMEMBERED_ANSWERS, MAX_BODY_BYTES
 from pdp.service.decision_service import DecisionService
 
 __all__ = ["DECIDE", "Answerer", "Questions", "require_json", "too_large"]
@@ -24,21 +24,58 @@ _DECIDE: Final = frozenset(path.encode("ascii") for path in DECIDE)
 _JSON: Final = b"application/json"
 
 #: Answers a request whose body is here, for a caller that is asked for under the trust of the moment.
-Answerer: TypeAlias = Callable[[Head, bytes, Callable[[], Caller]], Coroutine[Any, Any, Reply]]
+_Answering: TypeAlias = Callable[[Head, bytes, Callable[[], Caller]], Coroutine[Any, Any, Reply]]
+
+
+class Answerer(NamedTuple):
+    """What answers a request that is here whole.
+
+    Attributes:
+        answer: Answers it; never raises.
+        again: Answers it if it is remembered; None if it is not.
+    """
+
+    answer: _Answering
+    again: Callable[[bytes, Callable[[], Caller]], Reply | None] | None = None
 
 
 @final
 class Questions:
     """Answers questions in JSON, and those of proxies."""
 
-    def __init__(self, service: DecisionService, profiles: Mapping[str, Profile] = NO_PROFILES) -> None:
-        self._service = service
-        self._proxies = ForwardAuth(service, profiles)
+    def __init__(
+        self,
+        service: DecisionService,
+        profiles: Mapping[str, Profile] = NO_PROFILES,
+        remembered: int = DEFAULT_REMEMBERED_ANSWERS,
+    ) -> None:
+        """Answer by a service.
 
-    async def decide(self, _: Head, body: bytes, caller: Callable[[], Caller]) -> Reply:
-        """Answer one question in JSON."""
+        Args:
+            service: Who decides.
+            profiles: How proxies ask.
+            remembered: How many answers in JSON are remembered at most.
+        """
+        self._json = JsonAnswers(service, remembered)
+        self._proxies = ForwardAuth(service, profiles)
+        self._decide = Answerer(self._decide_anew, self.again)
+        self._proxied = Answerer(self.proxied)
+
+    def again(self, body: bytes, caller: Callable[[], Caller]) -> Reply | None:
+        """Answer one question in JSON that is remembered; None if it is not, or there is more to it now."""
         try:
-            answered = await answer(self._service, caller(), body)
+            answered = self._json.again(caller(), body)
+        except Exception as error:  # noqa: BLE001 - whatever it was, it must not become a decision
+            return failed(error)
+        return None if answered is None else json_reply(answered)
+
+    async def decide(self, head: Head, body: bytes, caller: Callable[[], Caller]) -> Reply:
+        """Answer one question in JSON."""
+        return self.again(body, caller) or await self._decide_anew(head, body, caller)
+
+    async def _decide_anew(self, _: Head, body: bytes, caller: Callable[[], Caller]) -> Reply:
+        try:
+            answered = await self._json.answer(caller(), body)
             caller()  # trust may have changed while the question waited
         except BaseException as error:  # noqa: BLE001 - whatever it was, it must not become a decision
             return failed(error)
@@ -51,9 +88,9 @@ class Questions:
     def answerer(self, head: Head) -> Answerer | None:
         """What answers a request as soon as it is here whole; None where it has to take the long way."""
         if head.target in _DECIDE and head.method == "POST":
-            return self.decide if _is_plain_json(head.headers) else None
+            return self._decide if _is_plain_json(head.headers) else None
         if is_of_proxy(head.target):
-            return self.proxied if _is_without_body(head.headers) else None
+            return self._proxied if _is_without_body(head.headers) else None
         return None
 
 
@@ -79,16 +116,16 @@ def too_large(most: int) -> StatusError:
 
 
 def _is_plain_json(headers: Sequence[tuple[bytes, bytes]]) -> bool:
-    """Whether a request brings JSON of a length that it states, once, and asks for nothing else."""
-    typed = sized = 0
-    for name, value in headers:
-        if name == b"content-type":
-            typed += 1 if value == _JSON else 2
-        elif name == b"content-length":
-            sized += 1 if value.isdigit() and int(value) <= MAX_BODY_BYTES else 2
-        elif name in _ELSEWHERE:
-            return False
-    return typed == sized == 1
+    """Whether a request brings JSON of a length that it states, with no header twice and no other wish."""
+    found = dict(headers)
+    length = found.get(b"content-length", b"")
+    return (
+        len(found) == len(headers)
+        and found.get(b"content-type") == _JSON
+        and length.isdigit()
+        and int(length) <= MAX_BODY_BYTES
+        and _ELSEWHERE.isdisjoint(found)
+    )
 
 
 def _is_without_body(headers: Sequence[tuple[bytes, bytes]]) -> bool:

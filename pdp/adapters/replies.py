@@ -19,11 +19,23 @@ from pdp.identity.caller import Caller
 from pdp.identity.refusal import UntrustedCertificateError
 from pdp.service.errors import CannotAnswerError, EvidenceRefusedError, NotPermittedError, OverloadedError
 
-__all__ = ["CALLER", "Head", "Reply", "StatusError", "as_response", "caller_of", "failed", "json_reply"]
+__all__ = [
+    "CALLER",
+    "JSON_HEADERS",
+    "Head",
+    "Reply",
+    "StatusError",
+    "as_response",
+    "caller_of",
+    "failed",
+    "json_reply",
+    "require_caller",
+]
 
-#: Where a request's state holds how to ask for its caller, or the reason why it has none.
+#: Where a request's state holds what tells its caller, or the reason why it has none.
 CALLER: Final = "pdp.caller"
-_JSON: Final = (("content-type", "application/json"),)
+#: Of most replies.
+JSON_HEADERS: Final = (("content-type", "application/json"),)
 _log: Final = logging.getLogger("pdp.http")
 
 
@@ -67,8 +79,8 @@ class StatusError(Exception):
 
 def json_reply(body: bytes, *, status: int = 200, close: bool = False) -> Reply:
     """A reply whose body is JSON."""
-    more = (("retry-after", "1"),) if status == 503 else ()
-    return Reply(status, (*_JSON, *more), body, close)
+    headers = (*JSON_HEADERS, ("retry-after", "1")) if status == 503 else JSON_HEADERS
+    return Reply(status, headers, body, close)
 
 
 def failed(error: BaseException) -> Reply:
@@ -102,12 +114,23 @@ def as_response(reply: Reply) -> Response:
 
 
 def caller_of(scope: Scope) -> Caller:
-    """The caller, as its connection establishes it under the trust of the moment.
+    """The caller of a request, as its connection establishes it under the trust of the moment.
 
     Raises:
         StatusError: There is none.
     """
-    ask = scope.get("state", {}).get(CALLER)
+    return require_caller(scope.get("state", {}).get(CALLER))
+
+
+def require_caller(ask: object) -> Caller:
+    """The caller that a connection tells.
+
+    Args:
+        ask: What tells it, now and whenever it is called; or the caller itself.
+
+    Raises:
+        StatusError: There is none.
+    """
     caller = ask() if callable(ask) else ask
     if isinstance(caller, Caller):
         return caller

@@ -24,7 +24,7 @@ from pdp.adapters.proxies.profiles import NO_PROFILES, Profile
 from pdp.adapters.questions import Questions
 from pdp.adapters.tls import ServerTls
 from pdp.adapters.uvicorn_server import Server, event_loops
-from pdp.limits import DRAIN_SECONDS
+from pdp.limits import DEFAULT_REMEMBERED_ANSWERS, DRAIN_SECONDS
 from pdp.service.decision_service import DecisionService
 from pdp.service.health import Health
 from pdp.service.known_callers import KnownCallers
@@ -82,6 +82,7 @@ class Listener:
         balance: Balance | None = None,
         profiles: Mapping[str, Profile] = NO_PROFILES,
         direct: bool = True,
+        remembered: int = DEFAULT_REMEMBERED_ANSWERS,
     ) -> None:
         """A listener that is not started.
 
@@ -97,6 +98,7 @@ class Listener:
             balance: Knows of the other processes that accept on the same socket.
             profiles: How proxies ask that have a protocol of their own.
             direct: Whether questions are answered the short way where they can be.
+            remembered: How many answers are remembered at most.
         """
         self._service = service
         self._metrics = metrics
@@ -107,7 +109,7 @@ class Listener:
         self._draining: list[asyncio.Future[None]] = []
         self._rechecking: asyncio.Future[None] | None = None
         self._tls = None if isinstance(peers, Local) else peers
-        questions = Questions(service, profiles)
+        questions = Questions(service, profiles, remembered)
         protocol = _protocol(peers, service, clock)
         self._protocol = directly(protocol, questions) if direct else protocol
         self._config = uvicorn.Config(

@@ -14,7 +14,7 @@ import msgspec
 
 from pdp.audit.instants import instant
 from pdp.index.rule_index import RuleIndex
-from pdp.vocabulary import AttributeValue, Decision, Request
+from pdp.vocabulary import AttributeValue, Decision, Millis, Request
 
 __all__ = ["Entry", "LogUser", "Record", "Recorder", "ShadowRecord"]
 
@@ -28,6 +28,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         decision_id: The answer's name.
+        now: When it was given.
         caller: Id of whoever asked.
         request: What was decided.
         decision: What came of it.
@@ -38,6 +39,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """
 
     decision_id: str
+    now: Millis
     caller: str
     request: Request
     decision: Decision
@@ -112,7 +114,7 @@ class Recorder:
 
         user, shadow, until = request.user, decision.shadow, decision.valid_until
         return Record(
-            time=instant(request.now),
+            time=instant(entry.now),
             decision_id=entry.decision_id,
             revision=entry.revision,
             caller=entry.caller,

@@ -42,7 +42,9 @@ from pdp.limits import (
     DEFAULT_IN_FLIGHT,
     DEFAULT_LOG_BYTES,
     DEFAULT_LOG_KEEP,
+    DEFAULT_REMEMBERED_ANSWERS,
     MAX_AGE_LIMIT_MS,
+    MAX_REMEMBERED_ANSWERS,
     MAX_WORKERS,
 )
 
@@ -89,6 +91,7 @@ class HttpSettings(_Section):
     certificate: FilePath | None = None
     key: FilePath | None = None
     direct: bool = True
+    remembered_answers: int = Field(default=DEFAULT_REMEMBERED_ANSWERS, ge=0, le=MAX_REMEMBERED_ANSWERS)
 
     @property
     def where(self) -> Address | UnixAddress:

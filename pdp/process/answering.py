@@ -147,6 +147,7 @@ def make_listener(
         balance=balance,
         profiles=profiles(settings.proxies, settings.evidence.nginx),
         direct=settings.http.direct,
+        remembered=settings.http.remembered_answers,
     )
 
 

@@ -9,8 +9,8 @@ from pdp.vocabulary import Reason
 
 __all__ = [
     "ADMIN_ENDS", "ADMIN_HELD", "DECISIONS", "FILES", "IN_FLIGHT", "LATENCY", "LATENCY_NS", "LATENCY_SECONDS",
-    "OTHERS_COUNT", "REFUSED", "REFUSED_FILES", "RELOADS", "RENEWALS", "REUSED", "REVIEWS", "SETTINGS",
-    "SHADOWED", "SHED", "TOKENS", "TOKEN_OUTCOMES", "Counts",
+    "OTHERS_COUNT", "REFUSED", "REFUSED_FILES", "RELOADS", "REMEMBERED", "RENEWALS", "REUSED", "REVIEWS",
+    "SETTINGS", "SHADOWED", "SHED", "TOKENS", "TOKEN_OUTCOMES", "Counts",
 ]  # fmt: skip
 
 #: Upper bounds of the latency histogram's buckets.
@@ -32,6 +32,7 @@ SHED: Final = "shed"
 RELOADS: Final = "reloads"
 RENEWALS: Final = "renewals"
 REUSED: Final = "reused"
+REMEMBERED: Final = "remembered"
 REVIEWS: Final = "reviews"
 SETTINGS: Final = "settings"
 REFUSED_FILES: Final = "refused_files"
@@ -102,6 +103,11 @@ class Counts:
     def reused(self) -> int:
         """How often clients say that they have used answers again."""
         return self._cells.get((REUSED,), 0)
+
+    @property
+    def remembered(self) -> int:
+        """Answers that were given from what was remembered of the same question."""
+        return self._cells.get((REMEMBERED,), 0)
 
     @property
     def reloads(self) -> dict[str, int]:

@@ -4,11 +4,9 @@ Adapters turn bytes into a `Request`; what happens to it then (who may ask, unde
 version, how old that is) is the same for all and happens here.
 """
 
-import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple, final
+from typing import Final, final
 
 from cachetools import LRUCache
 
@@ -17,7 +15,6 @@ from pdp.audit.record import Entry
 from pdp.engine.decide import OVERRIDES, decide
 from pdp.engine.region import covers_service, for_one_principal
 from pdp.identity.caller import Caller
-from pdp.identity.quarantine.entries import Entry as QuarantineEntry
 from pdp.identity.quarantine.lists import NOBODY, Quarantine
 from pdp.limits import (
     DEFAULT_CONNECTION_SECONDS,
@@ -26,11 +23,12 @@ from pdp.limits import (
     MAX_RIGHTS_CACHED,
 )
 from pdp.service.admission import Admission
+from pdp.service.answered import Answered, Seen, Settled
 from pdp.service.authorization import Rights, rights_of
 from pdp.service.errors import CannotAnswerError, EvidenceRefusedError, NotPermittedError
 from pdp.service.evidence import Verifier
 from pdp.service.gate import Gate
-from pdp.service.ids import RANDOM_BYTES, new_decision_id
+from pdp.service.ids import DecisionIds
 from pdp.service.metrics import Metrics
 from pdp.service.proof import NOTHING, TOKENS, Presented, Proof, claimed
 from pdp.service.quarantined import DENIED, entry_about, entry_of_caller, narrowed
@@ -39,7 +37,7 @@ from pdp.store.freshness import UNLIMITED, Freshness
 from pdp.store.versions import Published, Versions
 from pdp.vocabulary import Decision, Effect, EvidenceKind, Millis, Reason, Request
 
-__all__ = ["Answered", "DecisionService", "Seen"]
+__all__ = ["DecisionService"]
 
 #: Denied where everything at once was asked for, and something of it is not known to be allowed.
 _NOT_ALL: Final = Decision(
@@ -53,50 +51,9 @@ _STALE: Final = Decision(
 )  # fmt: skip
 
 
-class Seen(NamedTuple):
-    """What a proxy asks about, and what it can know of that.
-
-    Attributes:
-        families: Families of attributes of which it has all that there are: of these alone what is not given
-            is absent, and only where its entry supplies them. Others are neither there nor absent.
-        everything: Whether it asks about all requests that could come over a connection: allowed only where
-            the answer holds for every method and path, whatever these say.
-    """
-
-    families: frozenset[str]
-    everything: bool = False
-
-
 def _is_read(name: str, supplied: frozenset[str]) -> bool:
     """Whether an attribute is looked at: an override of the method is, whoever supplies it."""
     return name in OVERRIDES or name.partition(".")[0] in supplied
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """A decision with the version it was made under.
-
-    Attributes:
-        decision_id: The answer's name.
-        request: The request as it was decided, the caller's supplied families included.
-        decision: The decision.
-        published: The version.
-        age_seconds: How long ago the source last confirmed that version.
-        max_age_ms: The operator's limit on reuse, the expiry of the caller and of evidence, and what is
-            left until the version is stale.
-        may_explain: Whether the caller may learn more of rules than their names and places.
-        quarantined: The entry for which it was denied, if it was.
-    """
-
-    decision_id: str
-    request: Request
-    decision: Decision
-    published: Published
-    age_seconds: int
-    max_age_ms: Millis
-    may_explain: bool
-    quarantined: QuarantineEntry | None = None
 
 
 @final
@@ -156,6 +113,7 @@ class DecisionService:
         self._versions = versions
         self._revisions = Revisions(versions)
         self._clock = clock
+        self._ids = DecisionIds()
         self._verifier = verifier
         self._quarantine = quarantine
         # Key: the verified certificate and the version. Both are part of what rights depend on, so
@@ -187,12 +145,7 @@ class DecisionService:
         Raises:
             NotPermittedError: The caller's certificate has expired, or no entry names it.
         """
-        if now > caller.not_after:
-            message = (
-                "the certificate of this caller has expired, or the revocation list of its authority has"
-            )
-            raise NotPermittedError("caller_expired", message)
-        self.require_free(caller, now)
+        self.require_in_force(caller, now)
         key = (caller.fingerprint, caller.epoch, published.number)
         rights = self._rights.get(key)
         if rights is None:
@@ -203,6 +156,19 @@ class DecisionService:
                 "caller_not_listed", "no caller entry of the policy set names this caller"
             )
         return rights
+
+    def require_in_force(self, caller: Caller, now: Millis) -> None:
+        """Check that a caller is one at this instant.
+
+        Raises:
+            NotPermittedError: Its certificate has expired, or it is quarantined.
+        """
+        if now > caller.not_after:
+            message = (
+                "the certificate of this caller has expired, or the revocation list of its authority has"
+            )
+            raise NotPermittedError("caller_expired", message)
+        self.require_free(caller, now)
 
     def require_free(self, caller: Caller, now: Millis) -> None:
         """Check that no entry of the quarantine is about a caller.
@@ -274,6 +240,25 @@ class DecisionService:
             CannotAnswerError: The version is stale, and questions about the service are refused then.
         """
         began = time.perf_counter_ns()
+        settled = self.settle(caller, published, now, request, explain=explain, proof=proof, seen=seen)
+        return self.give(caller, settled, now, began)
+
+    def settle(
+        self,
+        caller: Caller,
+        published: Published,
+        now: Millis,
+        request: Request,
+        *,
+        explain: bool,
+        proof: Proof,
+        seen: Seen | None,
+    ) -> Settled:
+        """Decide one question, as it holds under a version; see `answer`.
+
+        Raises:
+            NotPermittedError: The caller may not ask it.
+        """
         rights = self.rights(caller, published, now)
         index = published.snapshot.index
         permission = rights.permit(
@@ -300,46 +285,56 @@ class DecisionService:
             context=context,
             supplied=supplied,
         )
+        decision = decide(index, asked)
+        if permission.of_principal:
+            decision = for_one_principal(decision, asked.principal.id)
+        if seen is not None and seen.everything and not covers_service(decision.region):
+            decision = _NOT_ALL
+        return Settled(asked, decision, published, proof, permission.may_explain)
+
+    def give(self, caller: Caller, settled: Settled, now: Millis, began: int) -> Answered:
+        """Answer what is settled, at an instant before the end of its decision's validity.
+
+        Args:
+            caller: Who asks: known to be in force, and the one for whom it was settled.
+            settled: The question.
+            now: The instant.
+            began: When work on it began, by `time.perf_counter_ns`.
+
+        Raises:
+            CannotAnswerError: The version is stale, and questions about the service are refused then.
+        """
+        request, decision, published, proof, _ = settled
         # INVARIANT: of the version that was taken; another may be served by now, confirmed later.
         confirmed_at = published.confirmed.at
         max_age = min(self.max_age_ms, caller.not_after - now, proof.expires - now)
-        limit = self.freshness.limit(asked.service)
+        limit = self.freshness.limit(request.service)
         quarantine = self._quarantine()
-        entry = entry_about(quarantine, asked, proof) if quarantine.entries else None
+        entry = entry_about(quarantine, request, proof, now) if quarantine.entries else None
         if entry is not None:
             decision = DENIED
         elif limit is None or (left := limit.left(confirmed_at, now)) >= 0:
-            decision = decide(index, asked)
-            if permission.of_principal:
-                decision = for_one_principal(decision, asked.principal.id)
             if quarantine.entries:
-                decision = narrowed(decision, asked, quarantine)
-            if seen is not None and seen.everything and not covers_service(decision.region):
-                decision = _NOT_ALL
+                decision = narrowed(decision, request, quarantine)
             if limit is not None:
                 max_age = min(max_age, left)  # from sending the question, so no reuse outlives the limit
         elif limit.refuse:
             raise CannotAnswerError("stale", "the policies were confirmed too long ago to answer by them")
         else:
             decision = _STALE
-        decision_id = new_decision_id(now, os.urandom(RANDOM_BYTES))
-        self.metrics.decided(asked.service, decision, time.perf_counter_ns() - began)
+        decision_id = self._ids.new(now)
+        self.metrics.decided(request.service, decision, time.perf_counter_ns() - began)
         if self.log is not None:
-            revision = published.snapshot.revision
+            snapshot = published.snapshot
             held = "" if entry is None else entry.id
             self.log.record(
-                Entry(decision_id, caller.id, asked, decision, index, revision, proof.kinds, held)
-            )
-        return Answered(
-            decision_id=decision_id,
-            request=asked,
-            decision=decision,
-            published=published,
-            age_seconds=max(0, now - confirmed_at) // 1000,
-            max_age_ms=max(0, max_age),
-            may_explain=permission.may_explain,
-            quarantined=entry,
-        )
+                Entry(
+                    decision_id, now, caller.id, request, decision, snapshot.index, snapshot.revision,
+                    proof.kinds, held,
+                )
+            )  # fmt: skip
+        age_seconds = max(0, now - confirmed_at) // 1000
+        return Answered(settled, decision, decision_id, now, age_seconds, max(0, max_age), entry)
 
     def require_revision(self, revision: str) -> None:
         """Check the floor that a question sets.

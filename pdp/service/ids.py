@@ -4,11 +4,13 @@ An id names one answer in logs, in reports of reuse and when people ask about it
 secret and grants nothing.
 """
 
-from typing import Final
+import os
+from collections.abc import Iterator
+from typing import Final, final
 
 from pdp.vocabulary import Millis
 
-__all__ = ["RANDOM_BYTES", "new_decision_id"]
+__all__ = ["RANDOM_BYTES", "DecisionIds", "new_decision_id"]
 
 #: How many random bytes an id takes (ULID specification: 80 bits of randomness).
 RANDOM_BYTES: Final = 10
@@ -37,3 +39,38 @@ def new_decision_id(now: Millis, randomness: bytes) -> str:
         raise ValueError("the instant of a decision id is before 1970 or after 10889")
     value = now << 80 | int.from_bytes(randomness)
     return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])
+
+
+@final
+class DecisionIds:
+    """Makes ids one after the other, for one process.
+
+    Of 1024 in a row the first 70 random bits are the same, and the last ten count: a tenth of the work. Two
+    processes come to the same id only if they draw the same 70 bits, and use them in the same millisecond.
+    """
+
+    __slots__ = ("_drawn", "_ends", "_now", "_time")
+
+    def __init__(self) -> None:
+        self._now: Millis | None = None
+        self._time = self._drawn = ""
+        self._ends: Iterator[str] = iter(())
+
+    def new(self, now: Millis) -> str:
+        """The next id.
+
+        Raises:
+            ValueError: The instant is out of range.
+        """
+        if now != self._now:
+            self._time = new_decision_id(now, bytes(RANDOM_BYTES))[:_TIME_CHARS]
+            self._now = now
+        end = next(self._ends, None)
+        if end is None:
+            self._drawn = new_decision_id(0, os.urandom(RANDOM_BYTES))[_TIME_CHARS:-2]
+            self._ends = iter(_PAIRS)
+            end = next(self._ends)
+        return self._time + self._drawn + end
+
+
+_TIME_CHARS: Final = 10

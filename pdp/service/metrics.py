@@ -23,6 +23,7 @@ from pdp.service.counts import (
     REFUSED,
     REFUSED_FILES,
     RELOADS,
+    REMEMBERED,
     RENEWALS,
     REUSED,
     REVIEWS,
@@ -55,6 +56,7 @@ class Metrics:
         "_in_flight",
         "_latency",
         "_latency_ns",
+        "_remembered",
         "_tokens",
         "_total",
         "_values",
@@ -75,6 +77,7 @@ class Metrics:
         self._latency = [self._counters.cell(LATENCY, str(n)) for n in range(len(LATENCY_SECONDS) + 1)]
         self._latency_ns = self._counters.cell(LATENCY_NS)
         self._in_flight = self._counters.cell(IN_FLIGHT)
+        self._remembered = self._counters.cell(REMEMBERED)
         self._tokens = {outcome: self._counters.cell(TOKENS, outcome) for outcome in TOKEN_OUTCOMES}
         # INVARIANT: what other threads count has its cell before they begin. Only one thread makes cells.
         for name in OTHERS_COUNT:
@@ -112,6 +115,10 @@ class Metrics:
         """Count answers that a client says it has used again."""
         cell = self._counters.cell(REUSED)
         self._values[cell] = min(self._values[cell] + times, _MAX_COUNT)
+
+    def remembered(self) -> None:
+        """Count an answer that was given from what was remembered; it is counted as decided as well."""
+        self._values[self._remembered] += 1
 
     def token_looked_at(self, outcome: str) -> None:
         """Count a token in a question, by one of `TOKEN_OUTCOMES`."""

@@ -38,9 +38,9 @@ def entry_of_caller(quarantine: Quarantine, caller: Caller, now: Millis) -> Entr
     return found
 
 
-def entry_about(quarantine: Quarantine, request: Request, proof: Proof) -> Entry | None:
-    """The entry that is about whom a question is about, or about the evidence of that."""
-    principal, user, now = request.principal, request.user, request.now
+def entry_about(quarantine: Quarantine, request: Request, proof: Proof, now: Millis) -> Entry | None:
+    """The entry that is about whom a question is about, or about the evidence of that, at an instant."""
+    principal, user = request.principal, request.user
     found = quarantine.workload(principal.id, principal.trust_domain, principal.segments, now)
     if found is None and proof.serial:
         found = quarantine.certificate(principal.trust_domain, proof.serial, now)

@@ -28,7 +28,7 @@ DENY = Decision(Effect.DENY, Reason.NO_RULE_MATCHED, True, (), None, None, (), N
 
 def entry(number: int = 0, decision: Decision = ALLOW, path: str = "/x") -> Entry:
     request = Request(principal=WHO, service="s", method="GET", path=path, now=NOW)
-    return Entry(str(number), "spiffe://prod.example.org/pep", request, decision, INDEX, "r1")
+    return Entry(str(number), NOW, "spiffe://prod.example.org/pep", request, decision, INDEX, "r1")
 
 
 class Kept:

@@ -26,7 +26,7 @@ def line(path: str, key: bytes = b"k", plain: frozenset[str] = frozenset(), **mo
         principal=WHO, service="s", method="GET", path=path, now=NOW, supplied=FAMILIES | {"app"}, **more
     )
     index = SNAPSHOT.index
-    entry = Entry("01ID", "spiffe://prod.test/pep", request, decide(index, request), index, "r1")
+    entry = Entry("01ID", NOW, "spiffe://prod.test/pep", request, decide(index, request), index, "r1")
     return Recorder(key, plain=plain).line(entry)
 
 
@@ -117,7 +117,7 @@ def test_by_which_evidence_and_for_which_entry_is_there_where_it_was_so() -> Non
     request = Request(principal=WHO, service="s", method="GET", path="/x/1", now=NOW)
     index = SNAPSHOT.index
     proven = (("principal", "jwt-svid"), ("user", "user-token"))
-    entry = Entry("01ID", "pep", request, decide(index, request), index, "r1", proven, "q-1")
+    entry = Entry("01ID", NOW, "pep", request, decide(index, request), index, "r1", proven, "q-1")
 
     found = msgspec.json.decode(Recorder(b"k").line(entry))
 

@@ -107,6 +107,7 @@ OTHER: dict[str, Any] = {
     "http.listen": "127.0.0.1:9",
     "http.plaintext": True,
     "http.direct": False,
+    "http.remembered_answers": 1,
     "http.certificate": "d",
     "http.key": "l",
     "trust": {"prod.example.org": "s"},

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pdp.engine.decide import decide
-from pdp.service.decision_service import Answered, DecisionService
+from pdp.service.answered import Answered
+from pdp.service.decision_service import DecisionService
 from pdp.service.errors import CannotAnswerError
 from pdp.store.bundle import make_bundle
 from pdp.store.freshness import Freshness, Limit

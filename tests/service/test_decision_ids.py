@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdp.service.ids import RANDOM_BYTES, new_decision_id
+from pdp.service.ids import RANDOM_BYTES, DecisionIds, new_decision_id
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 TIMES = st.integers(0, (1 << 48) - 1)
@@ -47,3 +47,24 @@ def test_instant_out_of_range_is_a_defect(now: int) -> None:
 def test_example_of_the_specification() -> None:
     """The ULID specification's largest: its time part is `7ZZZZZZZZZ`."""
     assert new_decision_id((1 << 48) - 1, b"\xff" * RANDOM_BYTES) == "7" + "Z" * 25
+
+
+def test_ids_in_a_row_are_ids_of_their_instants_and_never_the_same() -> None:
+    made = DecisionIds()
+    instants = [*range(3000), 7, 7, 8]
+
+    found = [made.new(now) for now in instants]
+
+    assert [decoded(text) >> 80 for text in found] == instants
+    assert len(set(found)) == len(found)
+    assert found[:3000] == sorted(found[:3000])
+
+
+def test_processes_draw_other_ids() -> None:
+    assert len({DecisionIds().new(0)[:-2] for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize("now", [-1, 1 << 48])
+def test_an_instant_that_does_not_fit_is_refused_in_a_row_too(now: int) -> None:
+    with pytest.raises(ValueError, match="decision id"):
+        DecisionIds().new(now)

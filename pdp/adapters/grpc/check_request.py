@@ -23,8 +23,8 @@ from pdp.identity.forwarded.lines import Headers
 from pdp.identity.forwarded.refusal import ForwardedError
 from pdp.limits import MAX_MESSAGE_BYTES
 from pdp.principals import PrincipalKind
+from pdp.service.answered import Seen
 from pdp.service.authorization import Rights
-from pdp.service.decision_service import Seen
 from pdp.service.errors import EvidenceRefusedError
 from pdp.vocabulary import Millis
 

@@ -20,8 +20,8 @@ from pdp.adapters.proxies.lines import (
 from pdp.adapters.proxies.profiles import Profile
 from pdp.adapters.schemas import AskedByProxy
 from pdp.identity.forwarded.lines import Headers
+from pdp.service.answered import Seen
 from pdp.service.authorization import Rights
-from pdp.service.decision_service import Seen
 
 __all__ = ["Received", "question_of", "service_for", "user_of_token"]
 

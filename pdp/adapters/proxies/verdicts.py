@@ -14,7 +14,7 @@ from pdp.adapters.bad_question import BadQuestionError
 from pdp.config.proxies import NEVER_TAKEN_OVER
 from pdp.identity.refusal import UntrustedCertificateError
 from pdp.principals import ANONYMOUS
-from pdp.service.decision_service import Answered
+from pdp.service.answered import Answered
 from pdp.service.errors import EvidenceRefusedError, ServiceError
 from pdp.vocabulary import Effect, ObligationKind, User
 
