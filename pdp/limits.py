@@ -179,6 +179,7 @@ LOG_WAIT_SECONDS: Final = 1.0  # how long a question waits for room where no lin
 
 # -- what the operator may set, and what holds unless they do ----------------------------
 DEFAULT_REMEMBERED_ANSWERS: Final = 16_384  # of one worker; each takes some 2 KB
+MAX_PRINCIPALS_REMEMBERED: Final = 4096  # named in questions: a larger mesh has some parsed again
 MAX_REMEMBERED_ANSWERS: Final = 1_048_576
 MAX_REMEMBERED_BODY_BYTES: Final = 1024  # a question with more to it is rarely asked twice
 MAX_REMEMBERED_TEXT_BYTES: Final = 4096  # an answer that names hundreds of rules is not worth the room

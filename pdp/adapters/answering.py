@@ -50,6 +50,9 @@ _T = TypeVar("_T")
 #: What a question presents, if it does; or why that is nothing.
 _Evidence: TypeAlias = Presented | BadQuestionError | EvidenceRefusedError | NotPermittedError | None
 _POLL_SECONDS: Final = 0.01
+_REFUSALS: Final = (
+    BadJsonError, BadQuestionError, EvidenceRefusedError, NotPermittedError, CannotAnswerError,
+)  # fmt: skip
 
 
 class Told(NamedTuple):
@@ -85,31 +88,46 @@ async def decided(service: DecisionService, caller: Caller, read: Callable[[], Q
         OverloadedError: There is too much to do, or this caller asks too often.
         Exception: Whatever `read` raises.
     """
-    with _counted(service):
+    try:
+        return await _let_in(service, caller, read)
+    except _REFUSALS as error:
+        service.metrics.question_refused(error.code)
+        raise
+
+
+async def _let_in(service: DecisionService, caller: Caller, read: Callable[[], Question]) -> Told:
+    if service.gate.closed:
         await service.gate.passed()
-        now = service.now()
-        service.rights(caller, service.versions.current, now)  # who may ask nothing is told nothing
-        service.admission.enter(caller.id)
-        try:
-            question = read()
-            evidence = _presented(question)
-            while True:
-                if await _waited(service, {question.at_least}, 1):
-                    now = service.now()
-                try:
-                    return _decided(service, caller, service.versions.current, now, question, evidence)
-                except EvidenceRefusedError as error:
-                    # At most twice: one look is followed by a pause, in which there is none.
-                    if (
-                        evidence is None
-                        or not error.by_keys
-                        or not all(await service.look(caller, [evidence]))
-                    ):
-                        raise
-                await service.gate.passed()
+    now = service.now()
+    service.rights(caller, service.versions.current, now)  # who may ask nothing is told nothing
+    service.admission.enter(caller.id)
+    try:
+        question = read()
+        evidence = _presented(question)
+        while True:
+            if _may_wait(service, question) and await _waited(service, {question.at_least}, 1):
                 now = service.now()
-        finally:
-            service.admission.leave()
+            try:
+                return _decided(service, caller, service.versions.current, now, question, evidence)
+            except EvidenceRefusedError as error:
+                # At most twice: one look is followed by a pause, in which there is none.
+                if evidence is None or not error.by_keys or not await _looked(service, caller, evidence):
+                    raise
+            await service.gate.passed()
+            now = service.now()
+    finally:
+        service.admission.leave()
+
+
+def _may_wait(service: DecisionService, question: Question) -> bool:
+    """Whether a question may have to wait for something."""
+    return question.at_least is not None or (service.log is not None and service.log.blocks)
+
+
+async def _looked(service: DecisionService, caller: Caller, evidence: Presented) -> bool:
+    """Whether newer keys were looked for, or a cluster asked."""
+    await asyncio.sleep(0)  # a look takes a task, and whoever has begun this may have had none
+    return all(await service.look(caller, [evidence]))
 
 
 async def ask_batch(
@@ -163,9 +181,7 @@ def _counted(service: DecisionService) -> Iterator[None]:
     """Count what is refused; what is shed is counted where it is."""
     try:
         yield
-    except (
-        BadJsonError, BadQuestionError, EvidenceRefusedError, NotPermittedError, CannotAnswerError,
-    ) as error:  # fmt: skip
+    except _REFUSALS as error:
         service.metrics.question_refused(error.code)
         raise
 
@@ -234,6 +250,8 @@ def _or_error(
 
 def _presented(question: Question) -> Presented | None:
     """The evidence in a question, if there is any."""
+    if question.__class__ is Question and question.user is None and isinstance(question.principal, str):
+        return None  # as for nearly all
     found = presented(question.principal, question.user)
     if isinstance(question, AskedByProxy) and question.serial:
         return (found or Presented())._replace(serial=question.serial)

@@ -5,6 +5,7 @@ presented that of `pdp.service.authorization`.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -12,6 +13,7 @@ from msgspec import UNSET, UnsetType
 from pdp.adapters.bad_question import BadQuestionError, clean, shown
 from pdp.identity.forwarded.forms import FORMS
 from pdp.identity.forwarded.lines import lines_of_object
+from pdp.limits import MAX_PRINCIPALS_REMEMBERED
 from pdp.principals import ANONYMOUS, InvalidIdentityError, Principal, dns_principal, spiffe_principal
 from pdp.service.proof import Presented
 from pdp.vocabulary import EvidenceKind, User
@@ -139,6 +141,7 @@ def principal_of(given: str | Evidence) -> Principal:
     raise BadQuestionError("evidence_refused", "`principal` holds evidence, which is not verified here")
 
 
+@lru_cache(maxsize=MAX_PRINCIPALS_REMEMBERED)  # a workload asks more than once
 def _spiffe(field: str, text: str) -> Principal:
     try:
         return spiffe_principal(clean(field, text))

@@ -6,8 +6,8 @@ alike.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, final
 
 from pdp.compiler.callers import CallerEntry
 from pdp.identity.caller import Caller, CallerKind
@@ -20,6 +20,7 @@ from pdp.vocabulary import EvidenceKind, Request
 __all__ = ["Grant", "Permission", "Rights", "as_principal", "rights_of"]
 
 _NOBODY: Final = frozenset[int]()
+_NONE: Final = frozenset[str]()
 _CLAIMED: Final = frozenset({"user", "principal"})  # families of attributes that come from tokens
 
 
@@ -49,9 +50,7 @@ class Grant:
     supplies: frozenset[str]
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Permission:
+class Permission(NamedTuple):
     """What holds for the answer to a permitted question.
 
     It depends on service and principal alone, never on the rest of the question or on the order of
@@ -74,6 +73,8 @@ class Rights:
     """Everything that one caller may ask under one index."""
 
     grants: tuple[Grant, ...]
+    #: Of them those about a service, by the services that were asked about and that there are.
+    _about: dict[str, tuple[Grant, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def only_service(self) -> str | None:
@@ -84,6 +85,15 @@ class Rights:
                 return None
             named |= grant.services
         return named.pop() if len(named) == 1 else None
+
+    def about(self, service: str) -> tuple[Grant, ...]:
+        """The grants about a service of the index that these rights are for."""
+        found = self._about.get(service)
+        if found is None:
+            found = self._about[service] = tuple(
+                grant for grant in self.grants if grant.services is None or service in grant.services
+            )
+        return found
 
     def may_present(self, kind: EvidenceKind | None, *, user_token: bool) -> bool:
         """Whether some single entry says that such evidence may be presented: else nobody looks at it."""
@@ -117,10 +127,8 @@ class Rights:
         Raises:
             NotPermittedError: No single entry permits all of it.
         """
-        about = [
-            grant for grant in self.grants if grant.services is None or request.service in grant.services
-        ]
-        if not about or request.service not in index.services:
+        about = self.about(request.service) if request.service in index.services else ()
+        if not about:
             raise NotPermittedError("service_not_permitted", "this caller may not ask about this service")
         atoms = index.principals.atoms(request.principal)
         if kind is None:
@@ -133,7 +141,9 @@ class Rights:
             asserting = [grant for grant in about if not grant.presents.get(kind, _NOBODY).isdisjoint(atoms)]
         if not asserting:
             raise NotPermittedError("principal_not_permitted", "this caller may not ask about this principal")
-        families = set() if offered else {name.partition(".")[0] for name in request.context}
+        families = (
+            _NONE if offered or not request.context else {name.partition(".")[0] for name in request.context}
+        )
         supplying = [grant for grant in asserting if families <= grant.supplies]
         if not supplying:
             raise NotPermittedError(
@@ -154,6 +164,8 @@ class Rights:
             supplying = [grant for grant in supplying if grant.explain]
             if not supplying:
                 raise NotPermittedError("explain_not_permitted", "this caller may not ask for explanations")
+        if len(about) == 1:  # as for most callers
+            return Permission(supplies=about[0].supplies, may_explain=about[0].explain, of_principal=False)
         supplied = [max(supplying, key=lambda grant: len(grant.supplies))] if offered else asserting
         return Permission(
             supplies=frozenset().union(*(grant.supplies for grant in supplied)),
