@@ -6,6 +6,7 @@ is at the other end is the business of `pdp.adapters.connection` and `pdp.adapte
 """
 
 import asyncio
+import logging
 import random
 import re
 from collections.abc import Callable, Iterable
@@ -13,7 +14,7 @@ from http import HTTPStatus
 from typing import Final, TypeAlias
 
 import msgspec
-from httptools import HttpParserError, HttpParserUpgrade
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -42,9 +43,15 @@ LINGER_SECONDS: Final = 5.0
 _LAST_SECONDS: Final = 1  # once the service ends: a request may be on its way
 _Refused: TypeAlias = tuple[HTTPStatus, str, str]
 
+_log: Final = logging.getLogger("pdp.http")
 _VERSIONS: Final = frozenset({"1.0", "1.1"})  # the parser would take HTTP/0.9 as well
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?").fullmatch
 _NOT_HTTP: Final = (HTTPStatus.BAD_REQUEST, "invalid_http", "this is not an HTTP/1.1 request")
+_INTERNAL: Final = (
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "internal",
+    "the decision point failed; this is not a decision",
+)
 _HEAD_TOO_LARGE: Final = (
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "head_too_large",
@@ -92,6 +99,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._received = 0  # bytes of the request that is arriving
         self._latest = 0  # bytes that arrived last
+        self._span = 0  # the same from where it began on, with what came before it in the same piece
         self._deaf = False  # after a refusal nothing is looked at
         self._refusal: _Refused = _NOT_HTTP
         self._arrival: asyncio.TimerHandle | None = None
@@ -112,12 +120,13 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._latest = len(data)
         self._received += self._latest
+        self._span += self._latest
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade:
             pass  # what follows is another protocol's; the request was refused
-        except HttpParserError:
-            self._refuse(self._refusal)
+        except HttpParserError as error:
+            self._refuse(self._refusal_for(error))
             return
         if self._received > (MAX_HEAD_BYTES if self._in_head else MAX_MESSAGE_BYTES):
             self._refuse(_HEAD_TOO_LARGE if self._in_head else _TOO_LARGE)
@@ -127,15 +136,17 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Called by the parser: a request begins. Most never need a scope: see `_begin`."""
         self._arriving = True
+        self._span = self._latest
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
 
     def on_headers_complete(self) -> None:
         """Called by the parser: the head is here."""
-        # Of bytes that came with those of a request before nobody has counted which are whose.
+        if self._deaf:
+            raise _RefusedError
         if len(self.headers) > MAX_HEADER_LINES or (
-            max(self._received, self._latest) > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES
+            self._span > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES
         ):
             self._refusal = _HEAD_TOO_LARGE
             raise _RefusedError
@@ -144,6 +155,16 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _RefusedError
         self._begin()
         self._in_head = False
+
+    def _refusal_for(self, error: HttpParserError) -> _Refused:
+        """What is said where the parser gave up, or one of its call-backs."""
+        cause = error.__context__
+        if not isinstance(error, HttpParserCallbackError) or isinstance(
+            cause, _RefusedError | HttpParserError
+        ):
+            return self._refusal  # uvicorn has targets parsed in a call-back
+        _log.error("a request failed by a defect of pdp", exc_info=cause)
+        return _INTERNAL
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)

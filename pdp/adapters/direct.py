@@ -97,6 +97,7 @@ class DirectProtocol(BoundedProtocol):
         if keeps:
             self._be_idle()
         else:
+            self._deaf = True  # what follows, perhaps in the same piece, is not asked of us any more
             self.transport.close()
             self._abort_after(LINGER_SECONDS)
 

@@ -13,9 +13,9 @@ from uvicorn.server import ServerState
 
 from pdp.adapters.direct import directly
 from pdp.adapters.local import Local, local_protocol_class
-from pdp.adapters.questions import Questions
+from pdp.adapters.questions import Answerer, Questions
 from pdp.identity.local import named_caller
-from pdp.limits import MAX_BODY_BYTES
+from pdp.limits import MAX_BODY_BYTES, MAX_HEAD_BYTES
 from tests.docs.application import ASKED, ERRORS, PROXY, service
 
 BODY = json.dumps(ASKED).encode()
@@ -29,11 +29,11 @@ async def long_way(_: Scope, __: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def replies(*sent: bytes) -> bytes:
+async def replies(*sent: bytes, answering: Questions | None = None) -> bytes:
     """What comes back for so many pieces, a moment apart, until the connection is silent."""
     loop = asyncio.get_running_loop()
     local = Local(caller=named_caller(PROXY), identity=None, uids=None, hosts=frozenset({b"localhost"}))
-    protocol = directly(local_protocol_class(local, 60), Questions(service(ERRORS)))
+    protocol = directly(local_protocol_class(local, 60), answering or Questions(service(ERRORS)))
     config = uvicorn.Config(long_way, log_config=None, ws="none", lifespan="off")
     config.load()
     server = await loop.create_server(lambda: protocol(config, ServerState(), {}), "127.0.0.1", 0)
@@ -130,3 +130,38 @@ def test_connection_is_kept_as_asked(version: str, said: tuple[str, ...], connec
     lines = [line.partition(b": ")[2] for line in found.split(b"\r\n") if line.startswith(b"connection: ")]
     assert set(lines) == ({connection} if connection else set())
     assert len(_statuses(found)) == (1 if connection == b"close" else 2)
+
+
+def test_behind_the_last_answer_nothing_more_is_answered() -> None:
+    last = asked(HOST, JSON, LENGTH, "connection: close")
+
+    assert ways(asyncio.run(replies(last + asked(HOST, JSON, LENGTH)))) == [SHORT]
+
+
+def test_a_head_is_bounded_also_behind_another_request() -> None:
+    """Of the piece in which it begins nobody has counted what is its own."""
+    large = f"x-padding: {'x' * MAX_HEAD_BYTES}"
+    head, body = asked(HOST, JSON, LENGTH), asked(HOST, JSON, large, LENGTH)
+
+    found = asyncio.run(replies(head + body[:-200], body[-200:]))
+
+    assert _statuses(found) == [b"200", b"431"]
+
+
+@pytest.mark.parametrize("method", ["again", "answerer"])
+def test_a_defect_is_an_error_and_the_end(
+    method: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("secret")
+
+    answering = Questions(service(ERRORS))
+    monkeypatch.setattr(Questions, method, fail)
+    monkeypatch.setattr(answering, "_decide", Answerer(answering._decide.answer, fail))
+    sent = asked(HOST, JSON, LENGTH)
+
+    found = asyncio.run(replies(sent, sent, answering=answering))
+
+    assert _statuses(found) == [b"500"]
+    assert b"secret" not in found
+    assert "secret" in caplog.text
