@@ -8,19 +8,26 @@ is at the other end is the business of `pdp.adapters.connection` and `pdp.adapte
 import asyncio
 import logging
 import random
-import re
-from collections.abc import Callable, Iterable
-from http import HTTPStatus
-from typing import Final, TypeAlias
+from collections.abc import Callable
+from typing import Final
 
-import msgspec
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pdp.adapters.proxies.places import is_of_proxy
+from pdp.adapters.refused import (
+    ENDING,
+    HEAD_TOO_LARGE,
+    INTERNAL,
+    NOT_HTTP,
+    TOO_LARGE,
+    TOO_SLOW,
+    Refused,
+    is_plain,
+    refusal,
+)
 from pdp.adapters.replies import CALLER
-from pdp.adapters.schemas import error_body
 from pdp.limits import (
     CONNECTION_JITTER,
     DEFAULT_CONNECTION_SECONDS,
@@ -41,29 +48,7 @@ _CUT_SECONDS: Final = 0.2  # what was written before may still leave
 #: How long one may take to read its last answer, and then to close.
 LINGER_SECONDS: Final = 5.0
 _LAST_SECONDS: Final = 1  # once the service ends: a request may be on its way
-_Refused: TypeAlias = tuple[HTTPStatus, str, str]
-
 _log: Final = logging.getLogger("pdp.http")
-_VERSIONS: Final = frozenset({"1.0", "1.1"})  # the parser would take HTTP/0.9 as well
-_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?").fullmatch
-_NOT_HTTP: Final = (HTTPStatus.BAD_REQUEST, "invalid_http", "this is not an HTTP/1.1 request")
-_INTERNAL: Final = (
-    HTTPStatus.INTERNAL_SERVER_ERROR,
-    "internal",
-    "the decision point failed; this is not a decision",
-)
-_HEAD_TOO_LARGE: Final = (
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    "head_too_large",
-    f"a request has at most {MAX_HEADER_LINES} header lines and {MAX_HEAD_BYTES} bytes before its body",
-)
-_TOO_LARGE: Final = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "the request is too large")
-_TOO_SLOW: Final = (HTTPStatus.REQUEST_TIMEOUT, "too_slow", "the request did not arrive in time")
-_ENDING: Final = (
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    "ending",
-    "the decision point ends, and waits no longer for this request",
-)
 
 
 class _RefusedError(Exception):
@@ -101,9 +86,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._latest = 0  # bytes that arrived last
         self._span = 0  # the same from where it began on, with what came before it in the same piece
         self._deaf = False  # after a refusal nothing is looked at
-        self._refusal: _Refused = _NOT_HTTP
+        self._refusal: Refused = NOT_HTTP
         self._arrival: asyncio.TimerHandle | None = None
-        self._patience, self._impatience = MAX_ARRIVAL_SECONDS, _TOO_SLOW
+        self._patience, self._impatience = MAX_ARRIVAL_SECONDS, TOO_SLOW
         # A connection that never asks anything is an idle one.
         self._be_idle()
 
@@ -129,7 +114,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(self._refusal_for(error))
             return
         if self._received > (MAX_HEAD_BYTES if self._in_head else MAX_MESSAGE_BYTES):
-            self._refuse(_HEAD_TOO_LARGE if self._in_head else _TOO_LARGE)
+            self._refuse(HEAD_TOO_LARGE if self._in_head else TOO_LARGE)
         elif self._arriving and self._arrival is None and not self._deaf:
             self._arrival = self.loop.call_later(self._patience, self._refuse, self._impatience)
 
@@ -148,15 +133,15 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.headers) > MAX_HEADER_LINES or (
             self._span > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES
         ):
-            self._refusal = _HEAD_TOO_LARGE
+            self._refusal = HEAD_TOO_LARGE
             raise _RefusedError
         version = self.parser.get_http_version()
-        if version not in _VERSIONS or not _is_plain(version, self.headers):
+        if not is_plain(version, self.headers):
             raise _RefusedError
         self._begin()
         self._in_head = False
 
-    def _refusal_for(self, error: HttpParserError) -> _Refused:
+    def _refusal_for(self, error: HttpParserError) -> Refused:
         """What is said where the parser gave up, or one of its call-backs."""
         cause = error.__context__
         if not isinstance(error, HttpParserCallbackError) or isinstance(
@@ -164,7 +149,7 @@ class BoundedProtocol(HttpToolsProtocol):
         ):
             return self._refusal  # uvicorn has targets parsed in a call-back
         _log.error("a request failed by a defect of pdp", exc_info=cause)
-        return _INTERNAL
+        return INTERNAL
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -203,7 +188,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._arrival.cancel()
             self._arrival = None
 
-    def _refuse(self, refused: _Refused) -> None:
+    def _refuse(self, refused: Refused) -> None:
         """Answer what is arriving, unless it has an answer, and close; what came before it goes first."""
         if self._deaf:
             return
@@ -214,7 +199,7 @@ class BoundedProtocol(HttpToolsProtocol):
             before.keep_alive = False  # its answer is the last
             return
         if self._in_head or self._unanswered:
-            self.transport.write(_response(*refused, by_proxy=is_of_proxy(getattr(self, "url", None) or b"")))
+            self.transport.write(refusal(refused, by_proxy=is_of_proxy(getattr(self, "url", None) or b"")))
         if self.cycle is not None:
             self.cycle.disconnected = True  # what is still being worked out for it is not sent
             self.cycle.message_event.set()
@@ -273,7 +258,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Called by uvicorn when the service ends; it would close at once, whatever is on its way."""
         self._grow_old(_LAST_SECONDS)
-        self._patience, self._impatience = _LAST_SECONDS, _ENDING  # for what begins to arrive only now
+        self._patience, self._impatience = _LAST_SECONDS, ENDING  # for what begins to arrive only now
         if self._in_head and self._arrival is not None:
             self._arrival.cancel()
             self._arrival = self.loop.call_later(self._patience, self._refuse, self._impatience)
@@ -291,34 +276,3 @@ def target_of(scope: Scope) -> bytes:
     """The target of a request (RFC 9112, section 3.2), as it arrived."""
     found = scope.get("state", {}).get(_TARGET)
     return found if isinstance(found, bytes) else scope["raw_path"]
-
-
-def _is_plain(version: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether a head says whom it is for and how its body is framed in the one way there is.
-
-    RFC 9112, section 3.2: exactly one `Host`, which HTTP/1.0 may leave out, and a host in it. Section
-    6.1: HTTP/1.0 has no transfer codings; and of those that there are we know `chunked` alone, so
-    that the body which another reader decodes is never the one that we read.
-    """
-    hosts = codings = 0
-    for name, value in headers:
-        if name == b"host":
-            hosts += 1
-            if hosts > 1 or _HOST(value) is None:
-                return False
-        elif name == b"transfer-encoding":
-            codings += 1
-            if codings > 1 or version != "1.1" or value.strip().lower() != b"chunked":
-                return False
-    return hosts == 1 or version == "1.0"
-
-
-def _response(status: HTTPStatus, code: str, message: str, *, by_proxy: bool) -> bytes:
-    if by_proxy:  # they let other statuses pass, or are told to
-        status = HTTPStatus.FORBIDDEN
-    body = msgspec.json.encode(error_body(code, message))
-    head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-    )
-    return head.encode("ascii") + body

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from pdp import limits
-from pdp.adapters import bounded as connection_module
+from pdp.adapters import refused as connection_module
 from pdp.adapters.grpc.refusals import status_of
 from pdp.adapters.local import Local
 from pdp.adapters.schemas import BadQuestionError
