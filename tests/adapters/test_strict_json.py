@@ -280,10 +280,10 @@ def test_any_bytes_are_a_value_or_a_refusal(body: bytes) -> None:
 def test_time_is_linear_in_the_length_whatever_is_repeated(piece: bytes) -> None:
     def seconds(size: int) -> float:
         body = b"[" + piece * (size // len(piece))
-        start = time.perf_counter()
+        start = time.thread_time()
         with pytest.raises(BadJsonError):
             decode(body, Any, max_bytes=1 << 20)
-        return time.perf_counter() - start
+        return time.thread_time() - start
 
     seconds(1000)
 

@@ -172,11 +172,11 @@ EXTREMES = {
 @pytest.mark.parametrize("text", EXTREMES.values(), ids=EXTREMES.keys())
 def test_no_text_takes_long(text: str) -> None:
     """Seconds, where quadratic time would be minutes."""
-    began = time.perf_counter()
+    began = time.thread_time()
 
     _parse(text)
 
-    assert time.perf_counter() - began < 20
+    assert time.thread_time() - began < 20
 
 
 # -- mistakes --------------------------------------------------------------------------

@@ -492,22 +492,22 @@ HUGE = 1_000_000
 )
 @pytest.mark.parametrize("relaxations", [Relaxation.NONE, ~Relaxation.NONE], ids=["strict", "relaxed"])
 def test_hostile_targets_are_dealt_with_at_once(target, relaxations):
-    start = time.perf_counter()
+    start = time.thread_time()
     outcome(readings, target, relaxations)
     plainly_canonical(target)
 
-    assert time.perf_counter() - start < 1.0  # anything quadratic in a megabyte takes minutes
+    assert time.thread_time() - start < 1.0  # anything quadratic in a megabyte takes minutes
 
 
 @pytest.mark.parametrize(
     "text", ["a" * HUGE, "[" + ":" * HUGE, "a." * HUGE, "A" * HUGE, "1" * HUGE, "a:" + "9" * HUGE]
 )
 def test_hostile_hosts_and_methods_are_dealt_with_at_once(text):
-    start = time.perf_counter()
+    start = time.thread_time()
     problems = outcome(canonical_host, text), method_problem(text)
 
     assert problems == (HostProblem.TOO_LONG, MethodProblem.TOO_LONG)
-    assert time.perf_counter() - start < 1.0
+    assert time.thread_time() - start < 1.0
 
 
 # -- bounds ----------------------------------------------------------------------------
