@@ -35,6 +35,7 @@ fuzz: $(VENV)/.installed-dev ## hostile input for everything that is read from o
 
 bench: $(VENV)/.installed-dev ## decision latency against the floor, for all shapes
 	$(BIN)/pdp bench
+	$(BIN)/python -m loadtests.bench.one_request
 	$(BIN)/python loadtests/bench/reload.py
 	$(BIN)/python loadtests/bench/region_cache.py
 
