@@ -137,7 +137,7 @@ def _answers(pki: Pki, port: int) -> bool:
 def serving(pki: Pki, folder: Path, settings: tuple[str, ...]) -> Iterator[int]:
     """The service, with its log in a file; its port for gRPC."""
     folder.mkdir()
-    of = {"remembered_answers": "http", "workers": "process"}
+    of = {"remembered_answers": "grpc", "workers": "process"}
     lines = [f"[{of[line.partition(' ')[0]]}]\n{line}" for line in settings]
     lines.append(f'[decision_log]\nto = "{folder}/decisions.log"')
     (folder / "pdp.toml").write_text("\n".join(lines) + "\n", "utf-8")
