@@ -1,21 +1,23 @@
-"""From the bytes of a request's body to those of its answer, in JSON.
+"""Questions and answers in JSON: how they are read and written, one at a time or in batches.
 
 What happens in between is the same for every protocol: `pdp.adapters.answering`.
 """
 
-from typing import final
+from typing import Final, final
 
 import msgspec
+from msgspec import UNSET
 
-from pdp.adapters.answering import ask_batch, decided, told
-from pdp.adapters.remembered import RememberedAnswers
+from pdp.adapters.answering import ask_batch
+from pdp.adapters.remembered import New
 from pdp.adapters.schemas import Answer, ErrorBody, Question
+from pdp.adapters.single_answers import SingleAnswers
 from pdp.adapters.strict_json import decode
 from pdp.identity.caller import Caller
 from pdp.limits import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES
 from pdp.service.decision_service import DecisionService
 
-__all__ = ["JsonAnswers", "answer_batch"]
+__all__ = ["answer_batch", "json_answers"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -33,38 +35,40 @@ class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @final
-class JsonAnswers:
-    """Answers single questions, those that were asked before from what is remembered of them."""
+class JsonForm:
+    """How answers are written in JSON."""
 
-    def __init__(self, service: DecisionService, remembered: int) -> None:
-        """Remember so many answers at most; 0 for none."""
-        self._service = service
-        self._remembered = RememberedAnswers(service, remembered) if remembered else None
+    def whole(self, answer: Answer) -> bytes:
+        """An answer."""
+        return _encode(answer)
 
-    def again(self, caller: Caller, body: bytes) -> bytes | None:
-        """Answer a question that is remembered; None if it is not, or if there is more to it now.
+    def template(self, answer: Answer) -> bytes:
+        """The same with what is new in each left open, in the order of its members."""
+        members = [(name, getattr(answer, name)) for name in answer.__struct_fields__]
+        texts = [
+            b'"%b":%b' % (name.encode("ascii"), _NEW.get(name) or _encode(value).replace(b"%", b"%%"))
+            for name, value in members
+            if value is not UNSET
+        ]
+        return b"{%b}" % b",".join(texts)
 
-        Raises:
-            OverloadedError: There is too much to do, or this caller asks too often.
-        """
-        return None if self._remembered is None else self._remembered.answer(caller, body)
+    def completed(self, template: bytes, new: New) -> bytes:
+        """The answer that a template becomes."""
+        id_, age, max_age, reuse = new
+        return template % (id_.encode("ascii"), age, max_age, reuse.encode("ascii"))
 
-    async def answer(self, caller: Caller, body: bytes) -> bytes:
-        """Answer the question in a JSON body.
 
-        Raises:
-            BadJsonError: The body is not JSON that is read in one way, or not a question.
-            BadQuestionError: Something in the question has no meaning.
-            EvidenceRefusedError: Evidence in it proves nothing.
-            NotPermittedError: The caller may not ask it.
-            CannotAnswerError: The revision that it asks for was not seen in time.
-            OverloadedError: There is too much to do, or this caller asks too often.
-        """
-        about = await decided(self._service, caller, lambda: decode(body, Question, max_bytes=MAX_BODY_BYTES))
-        found = told(about)
-        if self._remembered is not None:
-            self._remembered.remember(caller, body, about, found)
-        return _encode(found)
+#: What stands in a template for each member that is new in each answer.
+_NEW: Final = {"decision_id": b'"%b"', "age_seconds": b"%d", "max_age_ms": b"%d", "reuse": b'"%b"'}
+
+
+def json_answers(service: DecisionService, remembered: int) -> SingleAnswers:
+    """What answers single questions in JSON; it remembers so many answers at most."""
+    return SingleAnswers(service, remembered, _read, JsonForm())
+
+
+def _read(body: bytes) -> Question:
+    return decode(body, Question, max_bytes=MAX_BODY_BYTES)
 
 
 async def answer_batch(service: DecisionService, caller: Caller, body: bytes) -> bytes:

@@ -7,7 +7,7 @@ of them ends with a reply, whatever happens. What a proxy asks is in `pdp.adapte
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, final
 
-from pdp.adapters.json_answers import JsonAnswers
+from pdp.adapters.json_answers import json_answers
 from pdp.adapters.proxies.forward_auth import ForwardAuth
 from pdp.adapters.proxies.places import is_of_proxy
 from pdp.adapters.proxies.profiles import NO_PROFILES, Profile
@@ -56,7 +56,7 @@ class Questions:
             profiles: How proxies ask.
             remembered: How many answers in JSON are remembered at most.
         """
-        self._json = JsonAnswers(service, remembered)
+        self._json = json_answers(service, remembered)
         self._proxies = ForwardAuth(service, profiles)
         self._decide = Answerer(self._decide_anew, self.again)
         self._proxied = Answerer(self.proxied)

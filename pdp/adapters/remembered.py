@@ -3,16 +3,13 @@
 What is remembered is all that such a question comes to under one version: that this caller may ask it, the
 decision, its region, and the text of it all. What is new in each answer is worked out each time, by the same
 code as for any other (`DecisionService.give`): the instant, the age, the quarantine, freshness, its id, its
-line in the log, what is counted.
+line in the log, what is counted. How a text is written and completed is the protocol's (`Form`).
 
 docs/caching.md says why that is right, how much of it there is, and what it saves.
 """
 
 import time
-from typing import Final, NamedTuple, TypeAlias, final
-
-import msgspec
-from msgspec import UNSET
+from typing import NamedTuple, Protocol, TypeAlias, final
 
 from pdp.adapters.answer import max_age_of, reuse_of
 from pdp.adapters.answer_body import Answer
@@ -24,12 +21,34 @@ from pdp.service.decision_service import DecisionService
 from pdp.service.errors import CannotAnswerError, NotPermittedError
 from pdp.service.proof import NOTHING
 from pdp.store.versions import Published
+from pdp.vocabulary import Millis
 
-__all__ = ["RememberedAnswers"]
+__all__ = ["Form", "New", "RememberedAnswers"]
 
 #: Of a caller its certificate and the trust that it was verified under: its rights depend on nothing else.
 _Key: TypeAlias = tuple[str, int, bytes]
-_encode: Final = msgspec.json.Encoder().encode
+
+
+class New(NamedTuple):
+    """What is new in each answer, under the names that it has there."""
+
+    decision_id: str
+    age_seconds: int
+    max_age_ms: Millis
+    reuse: str
+
+
+class Form(Protocol):
+    """How a protocol writes answers."""
+
+    def whole(self, answer: Answer) -> bytes:
+        """An answer."""
+
+    def template(self, answer: Answer) -> bytes:
+        """An answer without what is new in each."""
+
+    def completed(self, template: bytes, new: New) -> bytes:
+        """The answer that a template becomes."""
 
 
 class _Known(NamedTuple):
@@ -45,9 +64,9 @@ class RememberedAnswers:
     For one thread, that of the event loop.
     """
 
-    def __init__(self, service: DecisionService, most: int) -> None:
-        """Remember so many answers at most."""
-        self._service = service
+    def __init__(self, service: DecisionService, most: int, form: Form) -> None:
+        """Remember so many answers at most, written in one form."""
+        self._service, self._form = service, form
         self._half = most // 2
         self._published: Published | None = None
         self._young: dict[_Key, _Known] = {}
@@ -81,13 +100,10 @@ class RememberedAnswers:
             return None  # the long way says why, and counts it
         service.metrics.remembered()
         if answered.decision is not decision:
-            return _encode(told(Told(answered, explain=False)))
+            return self._form.whole(told(Told(answered, explain=False)))
         max_age = max_age_of(decision, now, answered.max_age_ms)
-        return template % (
-            answered.decision_id.encode("ascii"),
-            answered.age_seconds,
-            max_age,
-            reuse_of(max_age).encode("ascii"),
+        return self._form.completed(
+            template, New(answered.decision_id, answered.age_seconds, max_age, reuse_of(max_age))
         )
 
     def remember(self, caller: Caller, body: bytes, about: Told, answer: Answer) -> None:
@@ -102,7 +118,7 @@ class RememberedAnswers:
             or len(body) > MAX_REMEMBERED_BODY_BYTES
         ):
             return
-        template = _template(answer)
+        template = self._form.template(answer)
         if len(template) > MAX_REMEMBERED_TEXT_BYTES:
             return
         if self._published is not current:
@@ -121,18 +137,3 @@ class RememberedAnswers:
 
     def _forget(self, current: Published) -> None:
         self._published, self._young, self._old = current, {}, {}
-
-
-#: What stands in a template for each member that is new in each answer.
-_NEW: Final = {"decision_id": b'"%b"', "age_seconds": b"%d", "max_age_ms": b"%d", "reuse": b'"%b"'}
-
-
-def _template(answer: Answer) -> bytes:
-    """The text of an answer, with what is new in each left open, in the order of its members."""
-    members = [(name, getattr(answer, name)) for name in answer.__struct_fields__]
-    texts = [
-        b'"%b":%b' % (name.encode("ascii"), _NEW.get(name) or _encode(value).replace(b"%", b"%%"))
-        for name, value in members
-        if value is not UNSET
-    ]
-    return b"{%b}" % b",".join(texts)

@@ -133,6 +133,7 @@ class GrpcSettings(_Section):
     """The same over gRPC, with the certificate of `[http]`; always over mTLS."""
 
     listen: Listen
+    remembered_answers: int = Field(default=DEFAULT_REMEMBERED_ANSWERS, ge=0, le=MAX_REMEMBERED_ANSWERS)
 
 
 @final

@@ -25,6 +25,7 @@ from pdp.diagnostics import escape
 from pdp.identity.expiry import ends
 from pdp.identity.quarantine.lists import Quarantine
 from pdp.identity.tokens.issuer import TokenTrust
+from pdp.limits import DEFAULT_REMEMBERED_ANSWERS
 from pdp.process.parts import Say, clock, no_log
 from pdp.service.admission import Admission
 from pdp.service.asked_cluster import Reviewing
@@ -187,6 +188,7 @@ def make_grpc(
         say=say,
         shared=shared,
         profiles=profiles(settings.proxies, settings.evidence.nginx),
+        remembered=DEFAULT_REMEMBERED_ANSWERS if settings.grpc is None else settings.grpc.remembered_answers,
     )
 
 

@@ -135,6 +135,7 @@ OTHER: dict[str, Any] = {
     "proxies.headers": {"x-plan"},
     "proxies.source_ip_header": "x-real-ip",
     "grpc.listen": "127.0.0.1:8",
+    "grpc.remembered_answers": 1,
     "health.listen": "127.0.0.1:7",
     "health.max_staleness_seconds": 7,
     "quarantine.file": "list",

@@ -1,7 +1,7 @@
 """Answers that are remembered and answers that are worked out anew are the same, whatever happens in between.
 
-Both are asked of one service, with one clock: questions in JSON, a few over and over, while policies, the
-quarantine, the limits on staleness, what callers are known by, and the time change.
+Both are asked of one service, with one clock: questions in JSON and as messages of gRPC, a few over and over,
+while policies, the quarantine, the limits on staleness, what callers are known by, and the time change.
 """
 
 import json
@@ -12,20 +12,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pdp.adapters.answer import instant_text
+from pdp.adapters.bad_question import BadQuestionError
 from pdp.adapters.begun import Begun
+from pdp.adapters.grpc.message_form import message_answers
+from pdp.adapters.grpc.v1 import decision_pb2 as v1
 from pdp.adapters.questions import Questions
 from pdp.adapters.replies import Head, Reply
+from pdp.adapters.single_answers import SingleAnswers
 from pdp.identity.caller import Caller
 from pdp.identity.quarantine.file import make_entry
 from pdp.identity.quarantine.lists import NOBODY, Quarantine
 from pdp.service.admission import Admission
 from pdp.service.decision_service import DecisionService
+from pdp.service.errors import ServiceError
 from pdp.store.bundle import make_bundle
 from pdp.store.freshness import UNLIMITED, Freshness, Limit
 from pdp.store.loader import Loader
 from pdp.store.publish import Publisher
 from tests.docs.application import PROXY, WEB, caller
 from tests.docs.sets import NOW
+from tests.e2e.grpc_calls import to_question
 
 OTHER = WEB.replace("/web", "/api")
 SETS = [
@@ -68,6 +74,15 @@ ASKED = [
     {"principal": "nobody", "service": "a", "method": "GET", "path": "/v1/hours"},
 ]  # fmt: skip
 BODIES = [json.dumps(asked).encode() for asked in ASKED] + [b"{", json.dumps(ASKED[0]).encode() + b" "]
+#: The same as messages; of two of them the last is none, and one has its fields in another order.
+MESSAGES = [to_question(asked).SerializeToString() for asked in ASKED]
+MESSAGES += [
+    b"\xff",
+    b"".join(v1.Question(**{part: value}).SerializeToString() for part, value in (
+        ("service", "a"), ("path", "/v1/items/7"), ("method", "GET"),
+        ("principal", v1.Principal(spiffe=WEB)),
+    )),
+]  # fmt: skip
 CALLERS = [
     caller(PROXY, NOW + 10**9),
     caller(PROXY, NOW + 5000),
@@ -121,6 +136,7 @@ class World:
         )  # fmt: skip
         self.remembering = Questions(self.service, remembered=most)
         self.forgetful = Questions(self.service, remembered=0)
+        self.messages = tuple(message_answers(self.service, remembered) for remembered in (most, 0))
 
     def do(self, event: str, what: int) -> None:
         match event:
@@ -147,6 +163,29 @@ class World:
             Begun(way.decide(HEAD, body, lambda: asking)).result for way in (self.remembering, self.forgetful)
         )
         return shape(first), shape(second)
+
+    def both_as_messages(self, number: int, who: int) -> tuple[Any, Any]:
+        asking, message = known_by(who, self.epoch), MESSAGES[number]
+        first, second = (answered(way, asking, message) for way in self.messages)
+        return first, second
+
+
+def answered(way: SingleAnswers, asking: Caller, message: bytes) -> Any:
+    """All of an answer but its own name, and how long it is: so nothing stands there twice."""
+    coroutine = way.answer(asking, message)
+    try:
+        data = way.again(asking, message)
+        if data is None:
+            coroutine.send(None)
+    except StopIteration as end:
+        data = end.value
+    except (BadQuestionError, ServiceError) as error:
+        return error.code, error.message
+    finally:
+        coroutine.close()
+    answer = v1.Answer.FromString(data)
+    answer.ClearField("decision_id")
+    return len(data), answer
 
 
 def shape(reply: Reply | None) -> Any:
@@ -183,9 +222,10 @@ def test_what_is_remembered_is_what_would_be_worked_out(
         if event != "asked":
             world.do(event, what)
             continue
-        for _ in range(2):
-            remembered, anew = world.both(what, who)
-            assert remembered == anew
+        for both in (world.both, world.both_as_messages):
+            for _ in range(2):
+                remembered, anew = both(what, who)
+                assert remembered == anew
 
 
 STORIES: dict[str, list[tuple[str, int]]] = {
@@ -210,6 +250,18 @@ def test_every_question_is_answered_alike_a_second_time(story: str, policies: in
         world.do(event, what)
         for who in range(len(CALLERS)):
             for number in range(len(BODIES)):
-                for _ in range(2):
-                    remembered, anew = world.both(number, who)
-                    assert remembered == anew, (event, what, BODIES[number])
+                for both in (world.both, world.both_as_messages):
+                    for _ in range(2):
+                        remembered, anew = both(number, who)
+                        assert remembered == anew, (event, what, BODIES[number])
+
+
+def test_the_second_time_a_message_is_answered_from_memory() -> None:
+    """Else the two ways above would be one."""
+    world, asking = World(100), known_by(0, 1)
+    remembering, forgetful = world.messages
+    assert remembering.again(asking, MESSAGES[0]) is None
+    assert answered(remembering, asking, MESSAGES[0]) == answered(forgetful, asking, MESSAGES[0])
+
+    assert remembering.again(asking, MESSAGES[0]) is not None
+    assert forgetful.again(asking, MESSAGES[0]) is None

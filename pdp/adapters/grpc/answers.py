@@ -6,6 +6,7 @@ less than the answer, such as a step of a region that could be taken for any seg
 
 from typing import Final
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from msgspec import UNSET, UnsetType
 
@@ -20,11 +21,20 @@ from pdp.adapters.answer_body import (
     StepBody,
 )
 from pdp.adapters.grpc.v1 import decision_pb2 as v1
+from pdp.adapters.grpc.v1.raw_batch_pb2 import RawResult
 from pdp.adapters.schemas import ErrorBody
 from pdp.store.versions import Published
 from pdp.vocabulary import AttributeValue
 
-__all__ = ["answer_message", "batch_message", "heartbeat", "result_message", "revision_message"]
+__all__ = [
+    "REUSE",
+    "answer_message",
+    "answer_result",
+    "batch_message",
+    "error_result",
+    "heartbeat",
+    "revision_message",
+]
 
 _DECISION: Final = {"allow": v1.DECISION_ALLOW, "deny": v1.DECISION_DENY}
 _REASON: Final = {
@@ -38,7 +48,8 @@ _REASON: Final = {
     "stale": v1.REASON_STALE,
     "quarantined": v1.REASON_QUARANTINED,
 }
-_REUSE: Final = {"no": v1.REUSE_NO, "counted": v1.REUSE_COUNTED}
+#: What is said of using an answer again.
+REUSE: Final = {"no": v1.REUSE_NO, "counted": v1.REUSE_COUNTED}
 _STEP_NAMES: Final = frozenset({"not", "not_prefix", "not_suffix"})
 
 
@@ -55,7 +66,7 @@ def answer_message(answer: Answer) -> v1.Answer:
         region=None if answer.region is None else _region(answer.region),
         max_age_ms=answer.max_age_ms,
         obligations=[_obligation(duty) for duty in answer.obligations],
-        reuse=_REUSE[answer.reuse],
+        reuse=REUSE[answer.reuse],
         shadow=_shadow(answer.shadow) if isinstance(answer.shadow, ShadowBody) else None,
         explanation=_explanation(answer.explanation)
         if isinstance(answer.explanation, ExplanationBody)
@@ -66,16 +77,25 @@ def answer_message(answer: Answer) -> v1.Answer:
     return message
 
 
-def result_message(result: Answer | ErrorBody) -> v1.Result:
-    """An answer, or an error in its place."""
-    if isinstance(result, ErrorBody):
-        return v1.Result(error=v1.Error(code=result.error.code, message=result.error.message))
-    return v1.Result(answer=answer_message(result))
+def answer_result(answer: bytes) -> Message:
+    """A result with an answer that is written already."""
+    return RawResult(answer=answer)
+
+
+def error_result(error: ErrorBody) -> v1.Result:
+    """A result with an error in the place of an answer."""
+    return v1.Result(error=v1.Error(code=error.error.code, message=error.error.message))
 
 
 def batch_message(results: list[Answer | ErrorBody]) -> v1.DecideBatchResponse:
     """The answers of a batch, in order."""
-    return v1.DecideBatchResponse(results=[result_message(result) for result in results])
+    return v1.DecideBatchResponse(results=[_result(result) for result in results])
+
+
+def _result(result: Answer | ErrorBody) -> v1.Result:
+    if isinstance(result, ErrorBody):
+        return error_result(result)
+    return v1.Result(answer=answer_message(result))
 
 
 def revision_message(published: Published) -> v1.RevisionEvent:

@@ -55,14 +55,13 @@ class Callers:
         chain = tuple(said.get(_CHAIN, ()))
         return self._known.find((leaf[0], *chain), lambda: _presented(leaf[0], chain))
 
-    def confirm(self, caller: Caller, context: HasPeer) -> None:
-        """See that a caller that was found before is one still.
+    def confirm(self, caller: Caller, context: HasPeer) -> Caller:
+        """The caller that `identify` would find, given the one that it found before in this very call.
 
         Raises:
-            UntrustedCertificateError: It is none any more.
+            UntrustedCertificateError: There is none any more.
         """
-        if not self._known.holds(caller):
-            self.identify(context)
+        return caller if self._known.holds(caller) else self.identify(context)
 
 
 def _presented(leaf: bytes, chain: Sequence[bytes]) -> tuple[bytes, list[bytes]]:

@@ -18,6 +18,7 @@ from pdp.adapters.proxies.profiles import NO_PROFILES, Profile
 from pdp.adapters.server import CannotListenError
 from pdp.adapters.tls import ServerTls
 from pdp.limits import (
+    DEFAULT_REMEMBERED_ANSWERS,
     MAX_ARRIVAL_SECONDS,
     MAX_GRPC_CALLS,
     MAX_GRPC_CALLS_PER_CONNECTION,
@@ -60,7 +61,7 @@ _OPTIONS: Final = (
 class GrpcListener:
     """Answers gRPC calls over mTLS, from when it is started until it is stopped."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- what a listener is made of, all by keyword
         self,
         service: DecisionService,
         *,
@@ -70,6 +71,7 @@ class GrpcListener:
         say: Callable[[str], None] = lambda _: None,
         shared: bool = False,
         profiles: Mapping[str, Profile] = NO_PROFILES,
+        remembered: int = DEFAULT_REMEMBERED_ANSWERS,
     ) -> None:
         """A listener that is not started.
 
@@ -81,10 +83,11 @@ class GrpcListener:
             say: Told where it listens.
             shared: Whether other processes of ours listen there as well.
             profiles: How Envoy asks, where its routes name one.
+            remembered: How many answers are remembered at most.
         """
         self._host, self._port = address
         self._say = say
-        self._calls = Calls(service, Callers(tls.trust, clock), profiles)
+        self._calls = Calls(service, Callers(tls.trust, clock), profiles, remembered)
         self._tls = tls
         # It varies them by a tenth, as HTTP does (`CONNECTION_JITTER`).
         self._options = (

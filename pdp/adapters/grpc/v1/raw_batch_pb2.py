@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpdp/internal/v1/raw_batch.proto\x12\x0fpdp.internal.v1\"\x1d\n\x08RawBatch\x12\x11\n\tquestions\x18\x01 \x03(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpdp/internal/v1/raw_batch.proto\x12\x0fpdp.internal.v1\"\x1d\n\x08RawBatch\x12\x11\n\tquestions\x18\x01 \x03(\x0c\"\x1b\n\tRawResult\x12\x0e\n\x06\x61nswer\x18\x01 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,4 +33,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RAWBATCH']._serialized_start=52
   _globals['_RAWBATCH']._serialized_end=81
+  _globals['_RAWRESULT']._serialized_start=83
+  _globals['_RAWRESULT']._serialized_end=110
 # @@protoc_insertion_point(module_scope)

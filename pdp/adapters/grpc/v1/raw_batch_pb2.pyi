@@ -11,3 +11,9 @@ class RawBatch(_message.Message):
     QUESTIONS_FIELD_NUMBER: _ClassVar[int]
     questions: _containers.RepeatedScalarFieldContainer[bytes]
     def __init__(self, questions: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class RawResult(_message.Message):
+    __slots__ = ("answer",)
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    answer: bytes
+    def __init__(self, answer: _Optional[bytes] = ...) -> None: ...
