@@ -33,11 +33,8 @@ check: $(VENV)/.installed-dev ## formatting, lint and types
 fuzz: $(VENV)/.installed-dev ## hostile input for everything that is read from outside, for MINUTES=10; ONLY=name for one
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
-bench: $(VENV)/.installed-dev ## decision latency against the floor, for all shapes
-	$(BIN)/pdp bench
-	$(BIN)/python -m loadtests.bench.one_request
-	$(BIN)/python loadtests/bench/reload.py
-	$(BIN)/python loadtests/bench/region_cache.py
+bench: $(VENV)/.installed-dev ## every benchmark, pdp beside its peers last; hours, or with QUICK=1 minutes
+	$(BIN)/python loadtests/bench/run.py $(if $(QUICK),--quick)
 
 faults: $(VENV)/.installed-dev ## what becomes of questions while something fails; writes docs/faults.md
 	$(BIN)/python tests/faults/run.py
