@@ -1,13 +1,14 @@
 """Questions to the real service, over every transport, sync and async."""
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from clients.python.tests.asking import KINDS, PATIENT, client, endpoint, files, item, port_of
+from clients.python.tests.asking import KINDS, PATIENT, Proxy, client, endpoint, files, item, port_of
 from pdp_client import (
     ANONYMOUS,
     BadQuestionError,
@@ -268,3 +269,19 @@ def test_a_decision_is_read_the_same_over_both_protocols(shared: Service, pki: P
             each.pop("age_seconds")
             each["max_age_ms"] = each["max_age_ms"] // 1000
         assert first == second
+
+
+def test_a_handshake_may_take_as_long_as_connecting_may(
+    kind: tuple[str, str], shared: Service, pki: Pki
+) -> None:
+    """A far replica, or a busy machine: each of its messages is late."""
+    slow = Proxy(port_of(shared, kind[1]))
+    late = threading.Timer(0.6, slow.flows.set)
+    slow.flows.clear()
+    late.start()
+    try:
+        with client(*kind, [slow.port], pki) as asks:
+            assert asks.decide(item()).allowed
+    finally:
+        late.join()
+        slow.close()

@@ -40,7 +40,6 @@ _OPTIONS: Final = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.use_local_subchannel_pool", 1),  # another certificate never shares a connection
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
 #: Statuses without a code of the service: it was not reached, or nobody began to answer.
@@ -55,6 +54,9 @@ class GrpcTransport:
 
     def __init__(self, tls: TlsMaterial, timeouts: Timeouts) -> None:
         self._seconds = timeouts.connect + timeouts.read
+        # Whatever its name says: how long one attempt at a connection may take, its handshake included.
+        patience = ("grpc.min_reconnect_backoff_ms", max(1, round(timeouts.connect * 1000)))
+        self._options = (*_OPTIONS, patience)
         self._credentials = grpc.ssl_channel_credentials(tls.roots, tls.key, tls.certificate)
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._closed = False
@@ -121,7 +123,7 @@ class GrpcTransport:
         channel = self._channels.get(endpoint)
         if channel is None:
             target = urlsplit(endpoint).netloc
-            channel = grpc.aio.secure_channel(target, self._credentials, options=_OPTIONS)
+            channel = grpc.aio.secure_channel(target, self._credentials, options=self._options)
             self._channels[endpoint] = channel
         return channel
 
