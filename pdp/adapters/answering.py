@@ -44,7 +44,7 @@ from pdp.service.quarantined import explained
 from pdp.store.versions import Published
 from pdp.vocabulary import Millis
 
-__all__ = ["Told", "ask", "ask_batch", "decided", "told"]
+__all__ = ["Told", "ask_batch", "decided", "told"]
 
 _T = TypeVar("_T")
 #: What a question presents, if it does; or why that is nothing.
@@ -65,11 +65,6 @@ class Told(NamedTuple):
 
     answered: Answered
     explain: bool
-
-
-async def ask(service: DecisionService, caller: Caller, read: Callable[[], Question]) -> Answer:
-    """Answer one question, in the shape in which answers are sent; raises as `decided` does."""
-    return told(await decided(service, caller, read))
 
 
 async def decided(service: DecisionService, caller: Caller, read: Callable[[], Question]) -> Told:

@@ -6,14 +6,11 @@ happens.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 
-from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
-from envoy.service.auth.v3.external_auth_pb2 import CheckResponse, DeniedHttpResponse, OkHttpResponse
-from envoy.type.v3.http_status_pb2 import HttpStatus
+from envoy.config.core.v3.base_pb2 import HeaderValueOption
+from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from google.protobuf.struct_pb2 import Struct
-from google.protobuf.wrappers_pb2 import BoolValue
-from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 from grpc.aio import ServicerContext
 
@@ -84,43 +81,46 @@ class ExtAuthz:
 
 
 def response(verdict: Verdict) -> CheckResponse:
-    """What Envoy is told. The one place where a status is set."""
+    """What Envoy is told. The one place where a status is set.
+
+    Each part is written where it belongs: parts that are made first are copied, which takes twice as long.
+    """
+    told = CheckResponse()
+    told.status.SetInParent()
+    _tell(told.dynamic_metadata, verdict)
     if verdict.allowed:
-        return CheckResponse(
-            status=Status(code=_OK),
-            ok_response=OkHttpResponse(
-                headers=[_header(name, value) for name, value in verdict.set],
-                headers_to_remove=verdict.unset,
-            ),
-            dynamic_metadata=_metadata(verdict),
-        )
-    said = ((ERROR, verdict.code), (DECISION_ID, verdict.decision_id))
-    headers = [_header(name, value) for name, value in said if value]
+        told.status.code = _OK
+        told.ok_response.SetInParent()
+        for name, value in verdict.set:
+            _set(told.ok_response.headers, name, value)
+        told.ok_response.headers_to_remove.extend(verdict.unset)
+        return told
+    told.status.code = _UNAUTHENTICATED if verdict.unauthenticated else _DENIED
+    denied = told.denied_response
+    denied.status.code = 401 if verdict.unauthenticated else 403
+    for name, value in ((ERROR, verdict.code), (DECISION_ID, verdict.decision_id)):
+        if value:
+            _set(denied.headers, name, value)
     if verdict.unauthenticated:  # RFC 9110, section 15.5.2: with a challenge
-        headers.append(_header("www-authenticate", CHALLENGE))
-    return CheckResponse(
-        status=Status(code=_UNAUTHENTICATED if verdict.unauthenticated else _DENIED),
-        denied_response=DeniedHttpResponse(
-            status=HttpStatus(code=401 if verdict.unauthenticated else 403), headers=headers
-        ),
-        dynamic_metadata=_metadata(verdict),
-    )
+        _set(denied.headers, "www-authenticate", CHALLENGE)
+    return told
 
 
-def _header(name: str, value: str) -> HeaderValueOption:
+def _set(headers: Any, name: str, value: str) -> None:
     """A header in place of all that a client has sent under its name; said in both ways that Envoy knows."""
-    return HeaderValueOption(
-        header=HeaderValue(key=name, value=value), append=BoolValue(value=False), append_action=_OVERWRITE
-    )
+    option = headers.add(append_action=_OVERWRITE)
+    option.append.SetInParent()  # false
+    option.header.key, option.header.value = name, value
 
 
-def _metadata(verdict: Verdict) -> Struct:
+def _tell(found: Struct, verdict: Verdict) -> None:
     """What Envoy's access log can tell, below `envoy.filters.http.ext_authz`."""
-    found, answered = Struct(), verdict.answered
+    found.SetInParent()
     if verdict.code:
         found.update({"error": verdict.code})
+    answered = verdict.answered
     if answered is None:
-        return found
+        return
     snapshot, request = answered.published.snapshot, answered.request
     found.update(
         {
@@ -133,4 +133,3 @@ def _metadata(verdict: Verdict) -> Struct:
             "rules": [snapshot.index.rule(request.service, rule).name for rule in answered.decision.rules],
         }
     )
-    return found
