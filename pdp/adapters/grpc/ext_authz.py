@@ -86,16 +86,15 @@ def response(verdict: Verdict) -> CheckResponse:
     Each part is written where it belongs: parts that are made first are copied, which takes twice as long.
     """
     told = CheckResponse()
-    told.status.SetInParent()
+    told.status.code = _DENIED  # until all else is there
     _tell(told.dynamic_metadata, verdict)
     if verdict.allowed:
-        told.status.code = _OK
         told.ok_response.SetInParent()
         for name, value in verdict.set:
             _set(told.ok_response.headers, name, value)
         told.ok_response.headers_to_remove.extend(verdict.unset)
+        told.status.code = _OK
         return told
-    told.status.code = _UNAUTHENTICATED if verdict.unauthenticated else _DENIED
     denied = told.denied_response
     denied.status.code = 401 if verdict.unauthenticated else 403
     for name, value in ((ERROR, verdict.code), (DECISION_ID, verdict.decision_id)):
@@ -103,6 +102,7 @@ def response(verdict: Verdict) -> CheckResponse:
             _set(denied.headers, name, value)
     if verdict.unauthenticated:  # RFC 9110, section 15.5.2: with a challenge
         _set(denied.headers, "www-authenticate", CHALLENGE)
+        told.status.code = _UNAUTHENTICATED
     return told
 
 
