@@ -1,5 +1,6 @@
 """Tables and the plot are made from a file of results."""
 
+import json
 from xml.etree import ElementTree as ET
 
 from loadtests.bench.peers import page, plot
@@ -102,3 +103,11 @@ def test_the_plot_has_a_line_for_each_that_was_measured() -> None:
     for circle in picture.iter(f"{name}circle"):
         assert 0 < float(circle.attrib["cx"]) < width
         assert 0 < float(circle.attrib["cy"]) < height
+
+
+def test_the_page_in_the_repository_is_made_from_the_results_beside_it() -> None:
+    results = json.loads((page.DOCS.parent / "loadtests/results/peers.json").read_text(encoding="utf-8"))
+    text = (page.DOCS / "benchmarks.md").read_text(encoding="utf-8")
+
+    assert page.filled(text, results) == text
+    assert plot.drawn(results["rows"]) == (page.DOCS / "benchmarks.svg").read_text(encoding="utf-8")

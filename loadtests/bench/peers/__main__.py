@@ -9,6 +9,7 @@ and Cerbos (`fetch_cerbos.py`); what is missing is named in the table. What is m
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -62,6 +63,8 @@ def main() -> None:
         "by_schedule": [],
     }
     each_rule: dict[str, float] = {}
+    # Whoever ends this ends the peers with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     for size in sizes:
         with ExitStack() as held:
             folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="pdp-")))

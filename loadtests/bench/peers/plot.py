@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 __all__ = ["drawn"]
 
 WIDTH, HEIGHT = 860, 520
-LEFT, RIGHT, TOP, BOTTOM = 70, 230, 40, 50
+LEFT, RIGHT, TOP, BOTTOM = 80, 230, 40, 50
 _APART: Final = 15  # pixels between two names
 #: Colours that can be told apart on white and on black; who decides inside a process has a dashed line.
 _COLOURS: Final = (
