@@ -9,7 +9,7 @@ docs/caching.md says why that is right, how much of it there is, and what it sav
 """
 
 import time
-from typing import NamedTuple, Protocol, TypeAlias, final
+from typing import Final, NamedTuple, Protocol, TypeAlias, final
 
 from pdp.adapters.answer import max_age_of, reuse_of
 from pdp.adapters.answer_body import Answer
@@ -23,19 +23,15 @@ from pdp.service.proof import NOTHING
 from pdp.store.versions import Published
 from pdp.vocabulary import Millis
 
-__all__ = ["Form", "New", "RememberedAnswers"]
+__all__ = ["NEW", "Form", "New", "RememberedAnswers"]
 
 #: Of a caller its certificate and the trust that it was verified under: its rights depend on nothing else.
 _Key: TypeAlias = tuple[str, int, bytes]
 
 
-class New(NamedTuple):
-    """What is new in each answer, under the names that it has there."""
-
-    decision_id: str
-    age_seconds: int
-    max_age_ms: Millis
-    reuse: str
+#: Members that are new in each answer, and what they are.
+NEW: Final = ("decision_id", "age_seconds", "max_age_ms", "reuse")
+New: TypeAlias = tuple[str, int, Millis, str]
 
 
 class Form(Protocol):
@@ -103,7 +99,7 @@ class RememberedAnswers:
             return self._form.whole(told(Told(answered, explain=False)))
         max_age = max_age_of(decision, now, answered.max_age_ms)
         return self._form.completed(
-            template, New(answered.decision_id, answered.age_seconds, max_age, reuse_of(max_age))
+            template, (answered.decision_id, answered.age_seconds, max_age, reuse_of(max_age))
         )
 
     def remember(self, caller: Caller, body: bytes, about: Told, answer: Answer) -> None:

@@ -18,7 +18,12 @@ __all__ = ["SingleAnswers"]
 
 @final
 class SingleAnswers:
-    """Answers single questions, those that were asked before from what is remembered of them."""
+    """Answers single questions, those that were asked before from what is remembered of them.
+
+    Attributes:
+        again: Answers a question that is remembered; None if it is not, or if there is more to it now. See
+            `RememberedAnswers.answer`.
+    """
 
     def __init__(
         self, service: DecisionService, remembered: int, read: Callable[[bytes], Question], form: Form
@@ -33,14 +38,9 @@ class SingleAnswers:
         """
         self._service, self._read, self._form = service, read, form
         self._remembered = RememberedAnswers(service, remembered, form) if remembered else None
-
-    def again(self, caller: Caller, body: bytes) -> bytes | None:
-        """Answer a question that is remembered; None if it is not, or if there is more to it now.
-
-        Raises:
-            OverloadedError: There is too much to do, or this caller asks too often.
-        """
-        return None if self._remembered is None else self._remembered.answer(caller, body)
+        self.again: Callable[[Caller, bytes], bytes | None] = (
+            _forgotten if self._remembered is None else self._remembered.answer
+        )
 
     async def answer(self, caller: Caller, body: bytes) -> bytes:
         """Answer a question.
@@ -58,3 +58,8 @@ class SingleAnswers:
         if self._remembered is not None:
             self._remembered.remember(caller, body, about, found)
         return self._form.whole(found)
+
+
+def _forgotten(_: Caller, __: bytes) -> bytes | None:
+    """Nothing is remembered."""
+    return None

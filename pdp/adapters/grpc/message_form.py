@@ -10,7 +10,7 @@ from pdp.adapters.answer_body import Answer
 from pdp.adapters.grpc.answers import REUSE, answer_message
 from pdp.adapters.grpc.questions import read_question
 from pdp.adapters.grpc.v1.decision_pb2 import Answer as AnswerMessage
-from pdp.adapters.remembered import New
+from pdp.adapters.remembered import NEW, New
 from pdp.adapters.single_answers import SingleAnswers
 from pdp.service.decision_service import DecisionService
 
@@ -28,7 +28,7 @@ class MessageForm:
     def template(self, answer: Answer) -> bytes:
         """The same without the fields that are new in each."""
         message = answer_message(answer)
-        for name in New._fields:
+        for name in NEW:
             message.ClearField(name)
         return message.SerializeToString()
 
