@@ -311,7 +311,7 @@ def test_with_json_every_line_is_an_event(pki: Pki, tmp_path: Path) -> None:
     assert [event["event"] for event in events] == kinds
     assert {event["event"]: set(event) - {"event"} for event in events} == documented_events()
     assert events[4]["applied"] == ["limits.in_flight"]
-    assert events[4]["restart"] == ["grpc.listen"]
+    assert events[4]["restart"] == ["grpc.listen", "grpc.remembered_answers"]
     (slip,) = events[5]["diagnostics"]
     assert (slip["severity"], slip["file"], slip["line"]) == ("error", str(settings), 2)
     assert events[5]["trouble"] is None
