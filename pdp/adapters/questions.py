@@ -105,8 +105,7 @@ def require_json(headers: Sequence[tuple[bytes, bytes]], most: int) -> None:
         raise StatusError(415, "unsupported_media_type", "the body is `application/json`")
     if b"content-encoding" in found:
         raise StatusError(415, "unsupported_encoding", "the body is not compressed")
-    stated = found.get(b"content-length", b"0")
-    if not stated.isdigit() or int(stated) > most:
+    if not _is_at_most(found.get(b"content-length", b"0"), most):
         raise too_large(most)
 
 
@@ -118,14 +117,17 @@ def too_large(most: int) -> StatusError:
 def _is_plain_json(headers: Sequence[tuple[bytes, bytes]]) -> bool:
     """Whether a request brings JSON of a length that it states, with no header twice and no other wish."""
     found = dict(headers)
-    length = found.get(b"content-length", b"")
     return (
         len(found) == len(headers)
         and found.get(b"content-type") == _JSON
-        and length.isdigit()
-        and int(length) <= MAX_BODY_BYTES
+        and _is_at_most(found.get(b"content-length", b""), MAX_BODY_BYTES)
         and _ELSEWHERE.isdisjoint(found)
     )
+
+
+def _is_at_most(stated: bytes, most: int) -> bool:
+    """Whether a length is stated and within a bound; of thousands of digits `int` makes no number."""
+    return len(stated) <= _MAX_LENGTH_DIGITS and stated.isdigit() and int(stated) <= most
 
 
 def _is_without_body(headers: Sequence[tuple[bytes, bytes]]) -> bool:
@@ -135,5 +137,7 @@ def _is_without_body(headers: Sequence[tuple[bytes, bytes]]) -> bool:
     )
 
 
+#: Leading zeros among them; as many as llhttp's own counter has.
+_MAX_LENGTH_DIGITS: Final = 20
 #: Headers that ask for something: of requests with any of them the long way takes care.
 _ELSEWHERE: Final = frozenset({b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"})

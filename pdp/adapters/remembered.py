@@ -9,7 +9,10 @@ docs/caching.md says why that is right, how much of it there is, and what it sav
 """
 
 import time
-from typing import Final, NamedTuple, Protocol, TypeAlias, final
+from collections import OrderedDict
+from typing import Final, Protocol, TypeAlias, final
+
+import msgspec
 
 from pdp.adapters.answer import max_age_of, reuse_of
 from pdp.adapters.answer_body import Answer
@@ -20,14 +23,13 @@ from pdp.service.answered import Settled
 from pdp.service.decision_service import DecisionService
 from pdp.service.errors import CannotAnswerError, NotPermittedError
 from pdp.service.proof import NOTHING
-from pdp.store.versions import Published
-from pdp.vocabulary import Millis
+from pdp.vocabulary import Decision, Millis, Request
 
 __all__ = ["NEW", "Form", "New", "RememberedAnswers"]
 
-#: Of a caller its certificate and the trust that it was verified under: its rights depend on nothing else.
-_Key: TypeAlias = tuple[str, int, bytes]
-
+#: The version's number; of a caller its certificate and the trust that it was verified under, for its rights
+#: depend on nothing else; and the body.
+_Key: TypeAlias = tuple[int, str, int, bytes]
 
 #: Members that are new in each answer, and what they are.
 NEW: Final = ("decision_id", "age_seconds", "max_age_ms", "reuse")
@@ -47,89 +49,110 @@ class Form(Protocol):
         """The answer that a template becomes."""
 
 
-class _Known(NamedTuple):
-    settled: Settled
+class _Known(msgspec.Struct, frozen=True, gc=False):
+    """What a question came to; of the version itself nothing, lest an old one be kept in memory for it."""
+
+    request: Request
+    decision: Decision
+    may_explain: bool
     template: bytes
 
 
 @final
 class RememberedAnswers:
-    """What was answered under the version that is served, by caller and body.
+    """Answers by version, caller and body, from the second time on that a caller has asked the same.
 
-    The older half is let go when there is no more room; whatever of it was asked again meanwhile stays.
-    For one thread, that of the event loop.
+    The one that was not asked for longest is let go when there is no more room, one at a time: to let go of
+    thousands would stop all others for milliseconds. For one thread, that of the event loop.
     """
 
     def __init__(self, service: DecisionService, most: int, form: Form) -> None:
         """Remember so many answers at most, written in one form."""
-        self._service, self._form = service, form
-        self._half = most // 2
-        self._published: Published | None = None
-        self._young: dict[_Key, _Known] = {}
-        self._old: dict[_Key, _Known] = {}
+        self._service, self._form, self._most = service, form, most
+        self._known: OrderedDict[_Key, _Known] = OrderedDict()
+        self._asked_once = _Recently(most)
 
     def answer(self, caller: Caller, body: bytes) -> bytes | None:
         """Answer a question again; None if it is not remembered, or if there is more to it now.
 
         Raises:
             OverloadedError: There is too much to do, or this caller asks too often.
+            CannotAnswerError: The version is stale, and questions about the service are refused then.
         """
         service = self._service
-        known = self._find((caller.fingerprint, caller.epoch, body))
-        if known is None or service.gate.closed:
+        published, log = service.versions.current, service.log
+        key = (published.number, caller.fingerprint, caller.epoch, body)
+        known = self._known.get(key)
+        if known is None or service.gate.closed or (log is not None and log.blocks and not log.has_room()):
             return None
-        settled, template = known
-        now, decision, log = service.now(), settled.decision, service.log
-        if decision.valid_until is not None and now >= decision.valid_until:
-            return None
-        if log is not None and log.blocks and not log.has_room():
+        now, decision = service.now(), known.decision
+        if not _is_valid(known, now):
             return None
         began = time.perf_counter_ns()
         try:
             service.require_in_force(caller, now)
-            service.admission.enter(caller.id)
-            try:
-                answered = service.give(caller, settled, now, began)
-            finally:
-                service.admission.leave()
-        except (NotPermittedError, CannotAnswerError):
+        except NotPermittedError:
             return None  # the long way says why, and counts it
+        service.admission.enter(caller.id)
+        try:
+            settled = Settled(known.request, decision, published, NOTHING, known.may_explain)
+            answered = service.give(caller, settled, now, began)
+        except CannotAnswerError as error:
+            service.metrics.question_refused(error.code)
+            raise
+        finally:
+            service.admission.leave()
+        self._known.move_to_end(key)
         service.metrics.remembered()
         if answered.decision is not decision:
             return self._form.whole(told(Told(answered, explain=False)))
         max_age = max_age_of(decision, now, answered.max_age_ms)
         return self._form.completed(
-            template, (answered.decision_id, answered.age_seconds, max_age, reuse_of(max_age))
+            known.template, (answered.decision_id, answered.age_seconds, max_age, reuse_of(max_age))
         )
 
     def remember(self, caller: Caller, body: bytes, about: Told, answer: Answer) -> None:
-        """Remember an answer, unless something in it holds for this once."""
-        settled = about.answered.settled
-        current = self._service.versions.current
+        """Remember an answer, unless it is the first, or something in it holds for this once."""
+        request, decision, published, proof, may_explain = about.answered.settled
         if (
-            settled.published is not current
-            or settled.proof is not NOTHING  # evidence is looked at each time
+            proof is not NOTHING  # evidence is looked at each time
             or about.explain
-            or about.answered.decision is not settled.decision
+            or about.answered.decision is not decision
             or len(body) > MAX_REMEMBERED_BODY_BYTES
+            or self._asked_once.is_new(hash((caller.fingerprint, body)))
         ):
             return
         template = self._form.template(answer)
         if len(template) > MAX_REMEMBERED_TEXT_BYTES:
             return
-        if self._published is not current:
-            self._forget(current)
-        if len(self._young) >= self._half:
-            self._young, self._old = {}, self._young
-        self._young[caller.fingerprint, caller.epoch, body] = _Known(settled, template)
+        key = (published.number, caller.fingerprint, caller.epoch, body)
+        self._known[key] = _Known(request, decision, may_explain, template)
+        self._known.move_to_end(key)  # it may take the place of one that is not valid any more
+        if len(self._known) > self._most:
+            self._known.popitem(last=False)
 
-    def _find(self, key: _Key) -> _Known | None:
-        if self._published is not self._service.versions.current:
-            return None
-        found = self._young.get(key)
-        if found is None and (found := self._old.pop(key, None)) is not None:
-            self._young[key] = found
-        return found
 
-    def _forget(self, current: Published) -> None:
-        self._published, self._young, self._old = current, {}, {}
+def _is_valid(known: _Known, now: Millis) -> bool:
+    """Whether a decision holds at an instant: not before it was made either, where the clock was set back."""
+    until = known.decision.valid_until
+    return known.request.now <= now and (until is None or now < until)
+
+
+@final
+class _Recently:
+    """Numbers that came by recently: the last so many, and at most as many before them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._young: set[int] = set()
+        self._old: set[int] = set()
+
+    def is_new(self, number: int) -> bool:
+        """Whether a number did not come by recently; from now on it did."""
+        if number in self._young:
+            return False
+        new = number not in self._old
+        if len(self._young) >= self._most:
+            self._young, self._old = set(), self._young
+        self._young.add(number)
+        return new

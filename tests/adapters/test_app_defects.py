@@ -35,7 +35,8 @@ class Waiting:
     """A service that never comes to an answer."""
 
     gate = Gate()
-    versions = SimpleNamespace(current=None)
+    versions = SimpleNamespace(current=SimpleNamespace(number=1))
+    log = None
 
     def now(self) -> int:
         raise asyncio.CancelledError

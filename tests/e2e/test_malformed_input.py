@@ -341,6 +341,18 @@ def test_compressed_bodies_are_refused(service: Service, encoding: str) -> None:
     assert_error(service.send(zlib.compress(BODY), headers=headers), 415, "unsupported_encoding")
 
 
+@pytest.mark.parametrize("zeros", [17, 5000])
+def test_a_length_of_thousands_of_digits_is_too_long(service: Service, zeros: int) -> None:
+    """More digits than Python reads as a number; to the parser they are one, for they begin with zeros."""
+    mark = service.mark()
+    reply = only(service.raw(request_bytes(BODY, f"content-length: {'0' * zeros}{len(BODY)}")))
+    if zeros < 20:
+        assert reply.status == 200
+    else:
+        assert_error(reply, 413, "body_too_large")
+    assert service.lines[mark:] == []
+
+
 def test_accept_encoding_compresses_nothing(service: Service) -> None:
     reply = service.send(BODY, headers={**JSON, "accept-encoding": "gzip, br"})
     assert "content-encoding" not in reply.headers

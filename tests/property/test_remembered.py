@@ -5,6 +5,7 @@ while policies, the quarantine, the limits on staleness, what callers are known 
 """
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from pdp.adapters.bad_question import BadQuestionError
 from pdp.adapters.begun import Begun
 from pdp.adapters.grpc.message_form import message_answers
 from pdp.adapters.grpc.v1 import decision_pb2 as v1
+from pdp.adapters.metrics_page import MetricsPage
 from pdp.adapters.questions import Questions
 from pdp.adapters.replies import Head, Reply
 from pdp.adapters.single_answers import SingleAnswers
@@ -24,7 +26,7 @@ from pdp.identity.quarantine.file import make_entry
 from pdp.identity.quarantine.lists import NOBODY, Quarantine
 from pdp.service.admission import Admission
 from pdp.service.decision_service import DecisionService
-from pdp.service.errors import ServiceError
+from pdp.service.errors import CannotAnswerError, ServiceError
 from pdp.store.bundle import make_bundle
 from pdp.store.freshness import UNLIMITED, Freshness, Limit
 from pdp.store.loader import Loader
@@ -115,6 +117,7 @@ QUARANTINES: list[tuple[tuple[str, str], ...]] = [
     (("spiffe_id", f"{OTHER}x"),),
     (("spiffe_id", WEB), ("spiffe_id", OTHER)),
 ]
+ENOUGH = 3  # times: what is asked once is not remembered
 LIMITS = [
     UNLIMITED,
     *(Freshness(default=Limit(max_staleness_ms=3000, refuse=refuse)) for refuse in (True, False)),
@@ -199,7 +202,7 @@ def shape(reply: Reply | None) -> Any:
 
 CHANGES = ("edited", "confirmed", "trust", "quarantined", "listed", "limited")
 EVENTS = st.one_of(
-    st.tuples(st.just("later"), st.sampled_from([0, 1, 500, 1000, 2000, 2500, 4000])),
+    st.tuples(st.just("later"), st.sampled_from([-1500, -1, 0, 1, 500, 1000, 2000, 2500, 4000])),
     st.tuples(
         st.sampled_from(["edited", "confirmed", "trust", "quarantined", "listed", "limited"]),
         st.integers(0, 5),
@@ -223,7 +226,7 @@ def test_what_is_remembered_is_what_would_be_worked_out(
             world.do(event, what)
             continue
         for both in (world.both, world.both_as_messages):
-            for _ in range(2):
+            for _ in range(ENOUGH):
                 remembered, anew = both(what, who)
                 assert remembered == anew
 
@@ -231,6 +234,7 @@ def test_what_is_remembered_is_what_would_be_worked_out(
 STORIES: dict[str, list[tuple[str, int]]] = {
     "nothing": [],
     "a rule ends": [("later", 1999), ("later", 1), ("later", 1)],
+    "the clock is set back": [("later", -1), ("later", 1), ("later", 1999), ("later", -2), ("later", 3)],
     "a certificate ends": [("later", 5000), ("later", 1)],
     "another version, and back": [("edited", 1), ("edited", 0), ("edited", 2)],
     "stale, and denied": [("limited", 1), ("later", 3000), ("later", 1), ("confirmed", 0), ("later", 3001)],
@@ -244,24 +248,95 @@ STORIES: dict[str, list[tuple[str, int]]] = {
 
 @pytest.mark.parametrize("policies", range(len(SETS)))
 @pytest.mark.parametrize("story", STORIES)
-def test_every_question_is_answered_alike_a_second_time(story: str, policies: int) -> None:
+def test_every_question_is_answered_alike_from_memory(story: str, policies: int) -> None:
     world = World(1000)
     for event, what in [("edited", policies), *STORIES[story]]:
         world.do(event, what)
         for who in range(len(CALLERS)):
             for number in range(len(BODIES)):
                 for both in (world.both, world.both_as_messages):
-                    for _ in range(2):
+                    for _ in range(ENOUGH):
                         remembered, anew = both(number, who)
                         assert remembered == anew, (event, what, BODIES[number])
 
 
-def test_the_second_time_a_message_is_answered_from_memory() -> None:
+def test_what_was_asked_twice_is_answered_from_memory() -> None:
     """Else the two ways above would be one."""
     world, asking = World(100), known_by(0, 1)
     remembering, forgetful = world.messages
-    assert remembering.again(asking, MESSAGES[0]) is None
-    assert answered(remembering, asking, MESSAGES[0]) == answered(forgetful, asking, MESSAGES[0])
+    for _ in range(2):
+        assert remembering.again(asking, MESSAGES[0]) is None
+        assert answered(remembering, asking, MESSAGES[0]) == answered(forgetful, asking, MESSAGES[0])
 
     assert remembering.again(asking, MESSAGES[0]) is not None
     assert forgetful.again(asking, MESSAGES[0]) is None
+
+
+def ask(world: World, asking: Caller, *numbers: int) -> None:
+    for number in numbers:
+        answered(world.messages[0], asking, MESSAGES[number])
+
+
+def test_what_was_not_asked_for_longest_is_let_go_alone() -> None:
+    world, asking = World(3), known_by(0, 1)
+    ask(world, asking, 0, 0, 1, 1, 2, 2)
+    assert world.messages[0].again(asking, MESSAGES[0]) is not None
+
+    ask(world, asking, 3, 3)
+
+    left = [world.messages[0].again(asking, MESSAGES[number]) is not None for number in range(4)]
+    assert left == [True, False, True, True]
+
+
+def test_after_a_change_of_policies_what_was_asked_before_is_remembered_at_once() -> None:
+    world, asking = World(100), known_by(0, 1)
+    ask(world, asking, 0, 0)
+    world.do("edited", 1)
+    assert world.messages[0].again(asking, MESSAGES[0]) is None
+
+    ask(world, asking, 0)
+
+    assert world.messages[0].again(asking, MESSAGES[0]) is not None
+
+
+def test_a_stream_of_questions_that_are_asked_once_leaves_nothing_behind() -> None:
+    """Paths with ids in them are asked once: they push out nothing that is asked again."""
+    world, asking = World(2), known_by(0, 1)
+    ask(world, asking, 0, 0)
+
+    ask(world, asking, 1, 2, 3, 4, 5, 6)
+
+    assert world.messages[0].again(asking, MESSAGES[0]) is not None
+
+
+def test_versions_that_are_served_no_more_are_not_kept_for_what_is_remembered() -> None:
+    """A frozen object is not listed by the collector, so references are counted."""
+    counts = []
+    for asked in (), (0, 0, 0, 1, 1, 1):
+        world = World(100)
+        world.do("edited", 1)
+        ask(world, known_by(0, 1), *asked)
+        old = world.service.versions.current
+        for number in (2, 3):
+            world.do("edited", number)
+        counts.append([sys.getrefcount(each) for each in (old, old.snapshot, old.snapshot.index)])
+
+    assert counts[0] == counts[1]
+
+
+def test_who_is_refused_for_the_age_of_the_policies_is_metered_and_counted_once() -> None:
+    world, asking = World(100), known_by(0, 1)
+    world.service.freshness = LIMITS[1]
+    ask(world, asking, 0, 0, 0)
+    metered: list[str] = []
+    admission = world.service.admission
+    admission.enter = lambda who, _=1: metered.append(who)  # type: ignore[method-assign]
+    admission.leave = lambda _=1: None  # type: ignore[method-assign]
+    world.do("later", 3001)
+
+    with pytest.raises(CannotAnswerError):
+        world.messages[0].again(asking, MESSAGES[0])
+
+    assert metered == [asking.id]
+    page = MetricsPage(world.service, readers=frozenset(), expiries=tuple).render()
+    assert b'pdp_questions_refused_total{code="stale"} 1' in page

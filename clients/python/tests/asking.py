@@ -129,6 +129,12 @@ class Proxy:
             self._open -= {one}
         one.close()
 
+    @property
+    def connections(self) -> int:
+        """How many it has, with both their ends."""
+        with self._lock:
+            return len(self._open)
+
     def cut(self) -> None:
         """End all connections, and let no new one through."""
         self.up = False
