@@ -191,7 +191,8 @@ async def measure(shape: str, rules: int, rounds: int) -> dict[str, float]:
     bodies = [json.dumps(dict(zip(names, each, strict=True))).encode() for each in asked]
     works = [floor(rules), *whole(service, bodies), *stages(service, bodies)]
     for _, run, items in works:
-        microseconds(run, items)
+        for _ in range(2):  # an answer is remembered from the second time on
+            microseconds(run, items)
     gc.collect()
     gc.freeze()
     found: dict[str, list[float]] = {name: [] for name, _, _ in works}

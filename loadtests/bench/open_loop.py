@@ -44,8 +44,8 @@ class Figures:
 class _Schedule:
     """What is due, who is free to ask it, and what has come back."""
 
-    def __init__(self, requests: Sequence[bytes], rate: float, number: int) -> None:
-        self.requests, self.rate, self.number = requests, rate, number
+    def __init__(self, requests: Sequence[bytes], rate: float, number: int, wanted: bytes) -> None:
+        self.requests, self.rate, self.number, self.wanted = requests, rate, number, wanted
         self.clock = time.perf_counter  # the event loop's own counts milliseconds
         self.first = self.clock() + _BEGINS
         self.due: deque[int] = deque()
@@ -102,7 +102,8 @@ class _Connection(asyncio.Protocol):
             self._end = head + len(_HEAD_END) + int(lines[length:].split(b"\r\n", 1)[0])
         if len(self._got) < self._end:
             return
-        good, number = self._got.startswith(b"HTTP/1.1 200"), self._number
+        good = self._got.startswith(b"HTTP/1.1 200") and self._schedule.wanted in self._got
+        number = self._number
         self._got, self._end, self._number = b"", -1, -1
         schedule = self._schedule
         schedule.answered(number, good=good)
@@ -116,11 +117,16 @@ class _Connection(asyncio.Protocol):
 
 
 async def asked_by_schedule(
-    port: int, requests: Sequence[bytes], rate: float, seconds: float, connections: int
+    port: int,
+    requests: Sequence[bytes],
+    rate: float,
+    seconds: float,
+    connections: int,
+    wanted: bytes = b"",
 ) -> Figures:
-    """Ask so many a second for so long."""
+    """Ask so many a second for so long; an answer without what is wanted has failed."""
     loop = asyncio.get_running_loop()
-    schedule = _Schedule(requests, rate, max(1, round(rate * seconds)))
+    schedule = _Schedule(requests, rate, max(1, round(rate * seconds)), wanted)
     transports = []
     for _ in range(connections):
         transport, _ = await loop.create_connection(lambda: _Connection(schedule), "127.0.0.1", port)
@@ -155,7 +161,9 @@ def _figures(schedule: _Schedule, took: float) -> Figures:
     )
 
 
-def run(port: int, requests: Sequence[bytes], rate: float, seconds: float, connections: int) -> Figures:
+def run(
+    port: int, requests: Sequence[bytes], rate: float, seconds: float, connections: int, wanted: bytes = b""
+) -> Figures:
     """The same, in an event loop of its own."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(asked_by_schedule(port, requests, rate, seconds, connections))
+        return runner.run(asked_by_schedule(port, requests, rate, seconds, connections, wanted))

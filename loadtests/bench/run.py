@@ -44,6 +44,17 @@ ALL: Final = (
     Benchmark("reuse of answers", (script("reuse_trace.py"),), ("--questions", "2000", "--rounds", "1")),
     Benchmark("memory and edits", (script("workers.py"),), ("--files", "20", "--rules", "1000")),
     Benchmark(
+        "while policies change",
+        ("-m", "loadtests.bench.under_load"),
+        ("--rules", "5000", "--rate", "200", "--seconds", "3", "--rounds", "1"),
+    ),
+    Benchmark(
+        "more workers",
+        ("-m", "loadtests.bench.more_workers"),
+        ("--rules", "1000", "--seconds", "1", "--rounds", "1"),
+        needs=("wrk",),
+    ),
+    Benchmark(
         "through Envoy",
         (script("through_envoy.py"),),
         ("--rounds", "1", "--requests", "1000"),
