@@ -6,11 +6,14 @@ while policies, the quarantine, the limits on staleness, what callers are known 
 
 import json
 import sys
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pdp.adapters.answer import instant_text
 from pdp.adapters.bad_question import BadQuestionError
@@ -129,6 +132,7 @@ class World:
 
     def __init__(self, most: int) -> None:
         self.now, self.epoch, self.list = NOW, 1, NOBODY
+        self.lines: list[Any] = []
         loader = Loader()
         first = loader.load(make_bundle({"a.policy": SETS[0].encode()}), now=NOW).snapshot
         assert first is not None
@@ -136,7 +140,9 @@ class World:
         self.service = DecisionService(
             self.publisher, clock=lambda: self.now, quarantine=lambda: self.list,
             admission=Admission(in_flight=9, per_second=0, clock=lambda: 0.0, shed=lambda _: None),
+            log=SimpleNamespace(blocks=True, has_room=lambda _=1: self.room, record=self.lines.append),
         )  # fmt: skip
+        self.room = True
         self.remembering = Questions(self.service, remembered=most)
         self.forgetful = Questions(self.service, remembered=0)
         self.messages = tuple(message_answers(self.service, remembered) for remembered in (most, 0))
@@ -163,14 +169,31 @@ class World:
     def both(self, number: int, who: int) -> tuple[Any, Any]:
         asking, body = known_by(who, self.epoch), BODIES[number]
         first, second = (
-            Begun(way.decide(HEAD, body, lambda: asking)).result for way in (self.remembering, self.forgetful)
+            self.logged(lambda way=way: shape(Begun(way.decide(HEAD, body, lambda: asking)).result))
+            for way in (self.remembering, self.forgetful)
         )
-        return shape(first), shape(second)
+        return first, second
 
     def both_as_messages(self, number: int, who: int) -> tuple[Any, Any]:
         asking, message = known_by(who, self.epoch), MESSAGES[number]
-        first, second = (answered(way, asking, message) for way in self.messages)
+        first, second = (self.logged(lambda way=way: answered(way, asking, message)) for way in self.messages)
         return first, second
+
+    def logged(self, ask: Callable[[], Any]) -> tuple[Any, list[Any]]:
+        """What is answered, and what is logged of it but its own name."""
+        self.lines.clear()
+        answer = ask()
+        return answer, [
+            (
+                entry.now,
+                entry.caller,
+                replace(entry.request, now=0),
+                entry.decision,
+                entry.revision,
+                entry.quarantine,
+            )
+            for entry in self.lines
+        ]
 
 
 def answered(way: SingleAnswers, asking: Caller, message: bytes) -> Any:
@@ -319,9 +342,20 @@ def test_versions_that_are_served_no_more_are_not_kept_for_what_is_remembered() 
         old = world.service.versions.current
         for number in (2, 3):
             world.do("edited", number)
+        world.lines.clear()
         counts.append([sys.getrefcount(each) for each in (old, old.snapshot, old.snapshot.index)])
 
     assert counts[0] == counts[1]
+
+
+def test_an_answer_whose_line_has_no_room_in_the_log_goes_the_long_way() -> None:
+    world, asking = World(100), known_by(0, 1)
+    ask(world, asking, 0, 0)
+    assert world.messages[0].again(asking, MESSAGES[0]) is not None
+
+    world.room = False
+
+    assert world.messages[0].again(asking, MESSAGES[0]) is None
 
 
 def test_who_is_refused_for_the_age_of_the_policies_is_metered_and_counted_once() -> None:
