@@ -14,7 +14,8 @@ from pdp.compiler.environment import Environment
 from pdp.compiler.lower import Lowerer
 from pdp.compiler.numbers import Numbers
 from pdp.compiler.resolve import Resolver
-from pdp.compiler.rows import ANY_METHOD, Row, RuleTexts
+from pdp.compiler.rows import ANY_METHOD, Row
+from pdp.compiler.rule_texts import RuleTexts
 from pdp.diagnostics import Diagnostic, Source, sort
 from pdp.lang import ast
 from pdp.vocabulary import Effect

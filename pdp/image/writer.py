@@ -11,7 +11,7 @@ from typing import Final, TypeAlias, final
 from pdp.compiler.atoms import ExactAtom
 from pdp.compiler.callers import CallerEntry
 from pdp.compiler.environment import Environment
-from pdp.compiler.rows import RuleTexts
+from pdp.compiler.rule_texts import RuleTexts
 from pdp.image.environment import write_environment
 from pdp.image.manifest import Contents, ServiceParts
 from pdp.image.names import write_names
