@@ -151,7 +151,7 @@ def _principals(numbers: Numbers, previous: Assembly | None, problems: list[Diag
         return previous.principals
     try:
         return build_principals(
-            dict(numbers.atoms),
+            numbers.atoms.copy(),
             previous.principals if previous is not None and previous.index is not None else None,
         )
     except TooManyCellsError as error:

@@ -8,7 +8,7 @@ import gc
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
@@ -25,8 +25,10 @@ from pdp.compiler.rows import Unit
 from pdp.compiler.tables import TableCache, lower_tables, with_group_files
 from pdp.compiler.units import lower_file
 from pdp.diagnostics import Diagnostic, Source, Span, has_errors, sort
+from pdp.image.reader import Image
 from pdp.index.assemble import Assembly, assemble
 from pdp.lang.parser import Parsed, parse
+from pdp.store.at_rest import at_rest
 from pdp.store.bundle import PolicyBundle
 from pdp.store.contents import Content
 from pdp.store.snapshot import Loaded, Snapshot
@@ -132,6 +134,18 @@ class Loader:
             generation=self._generation,
         )
         return Loaded(snapshot=snapshot, diagnostics=sort(diagnostics), sources=sources)
+
+    def rest_on(self, snapshot: Snapshot, image: Image) -> Snapshot:
+        """Go on from an image of the version that was loaded last, and hold nothing that lies in it.
+
+        Returns:
+            The version as it lies there.
+        """
+        assembly = self._assembly
+        if assembly is None or assembly.index is not snapshot.index:
+            return snapshot  # it is not what the next one goes on from
+        index, self._assembly = at_rest(assembly, image.index, self._numbers)
+        return replace(snapshot, index=index, image=image)
 
     def revision(self, digest: str) -> str:
         """A name for everything that can change an answer, with files of this digest."""
