@@ -7,12 +7,12 @@ page for each code. SARIF and CI annotations are made by `pdp.cli.check`.
 
 import re
 import unicodedata
+from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import IntEnum
-from functools import cached_property
 from sys import intern
 from typing import Final, final
 
@@ -35,6 +35,7 @@ __all__ = [
 _INVISIBLE: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
+_LINE_END: Final = re.compile(r"\r\n?|\n")
 _LINE_SHOWN: Final = 160  # characters: a longer line wraps, and its caret stands under something else
 
 
@@ -62,34 +63,72 @@ class Span(msgspec.Struct, frozen=True, kw_only=True, order=True, gc=False, arra
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
 class Source:
     """One file's text.
 
     Attributes:
         path: Relative to the policy set, with forward slashes.
-        text: What it says.
-        readable: Whether that is all it says. Else a diagnostic says why not, and `text` serves to
-            show the place: no statement is read from it.
+        readable: Whether its text is all it says. Else a diagnostic says why not, and the text serves
+            to show the place: no statement is read from it.
     """
 
-    path: str
-    text: str
-    readable: bool = True
+    __slots__ = ("_read", "_starts", "_text", "path", "readable")
 
-    @cached_property
-    def _line_starts(self) -> list[int]:
-        return [0, *(match.end() for match in re.finditer(r"\r\n?|\n", self.text))]
+    def __init__(self, *, path: str, text: str | Callable[[], str], readable: bool = True) -> None:
+        """A file that says this; or what reads it, as often as it is asked."""
+        self.path: Final = path
+        self.readable: Final = readable
+        self._read: Final = None if isinstance(text, str) else text
+        self._text = text if isinstance(text, str) else None
+        self._starts: array[int] | None = None
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        text = self._text
+        if text is None:
+            assert self._read is not None  # noqa: S101 - or there is a text
+            text = self._text = self._read()
+        return text
+
+    def let_go(self) -> None:
+        """Hold the text no longer, where it can be read again; it is when somebody asks for it."""
+        self._starts = None
+        if self._read is not None:
+            self._text = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Source) and (self.path, self.readable, self.text) == (
+            other.path,
+            other.readable,
+            other.text,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.path, self.readable, self.text))
+
+    def __repr__(self) -> str:
+        return f"Source(path={self.path!r}, text={self.text!r}, readable={self.readable!r})"
+
+    @property
+    def _line_starts(self) -> "array[int]":
+        starts = self._starts
+        if starts is None:
+            ends = (match.end() for match in _LINE_END.finditer(self.text))
+            starts = self._starts = array("I", (0, *ends))
+        return starts
 
     def position(self, offset: int) -> tuple[int, int]:
         """Line and column of an offset, both counted from one, columns in characters."""
-        line = bisect_right(self._line_starts, offset)
-        return line, offset - self._line_starts[line - 1] + 1
+        starts = self._line_starts
+        line = bisect_right(starts, offset)
+        return line, offset - starts[line - 1] + 1
 
     def line(self, number: int) -> str:
         """The text of a line, without its ending."""
-        start = self._line_starts[number - 1]
-        end = self._line_starts[number] if number < len(self._line_starts) else len(self.text)
+        starts = self._line_starts
+        start = starts[number - 1]
+        end = starts[number] if number < len(starts) else len(self.text)
         return self.text[start:end].rstrip("\r\n")
 
 

@@ -90,6 +90,7 @@ LIBRARIES: Final = {
         "audit/record.py", "audit/reuse.py", "diagnostics.py", "lang/ast/", "lang/written.py",
         "identity/tokens/handed.py",
         "identity/quarantine/",
+        "compiler/packed_patterns.py",
         "compiler/rows.py", "compiler/resolve.py", "compiler/terms.py", "analysis/lowered.py", "image/",
     ),
     "prometheus_client": ("adapters/metrics_page.py",),

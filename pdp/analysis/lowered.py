@@ -3,6 +3,7 @@
 What an invariant speaks of is not part of the index: no decision needs it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -12,9 +13,10 @@ from pdp.analysis.lines import Line, Scribe, make_line
 from pdp.compiler.atoms import Atom
 from pdp.compiler.environment import Environment
 from pdp.compiler.lower import Lowerer
-from pdp.compiler.numbers import Numbers
+from pdp.compiler.numbers import ByNumber, Numbers
 from pdp.compiler.resolve import Resolver
-from pdp.compiler.rows import ANY_METHOD, Row, RuleTexts
+from pdp.compiler.rows import ANY_METHOD, Row
+from pdp.compiler.rule_texts import RuleTexts
 from pdp.diagnostics import Diagnostic, Source, sort
 from pdp.lang import ast
 from pdp.vocabulary import Effect
@@ -92,9 +94,9 @@ def lower_invariant(
     return Obliged(lines=found.get("as written", ()), toggled=found.get("toggled", ()), diagnostics=())
 
 
-def by_number(numbers: Numbers) -> dict[int, Atom]:
+def by_number(numbers: Numbers) -> Mapping[int, Atom]:
     """The atoms by their numbers."""
-    return {number: atom for atom, number in numbers.atoms.items()}
+    return ByNumber(numbers.atoms)
 
 
 def _flat(

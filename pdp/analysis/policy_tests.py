@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from pdp.compiler.attributes import attribute_type
-from pdp.compiler.rows import RuleText
+from pdp.compiler.rule_texts import RuleText
 from pdp.engine.decide import decide
 from pdp.index.rule_index import RuleIndex
 from pdp.lang import ast

@@ -7,7 +7,7 @@ arguments are escaped here. Nothing parses these words; programs read `--json`.
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from pdp.compiler.rows import RuleText
+from pdp.compiler.rule_texts import RuleText
 from pdp.diagnostics import escape
 from pdp.paths import AmbiguousPathError, canonical, method_problem
 from pdp.vocabulary import (

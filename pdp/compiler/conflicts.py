@@ -9,7 +9,7 @@ from itertools import islice
 from pdp.compiler.atoms import Atom
 from pdp.compiler.heads import Heads
 from pdp.compiler.meetings import possible_pairs
-from pdp.compiler.numbers import Numbers
+from pdp.compiler.numbers import ByNumber, Numbers
 from pdp.compiler.overlap import can_hold_together
 from pdp.compiler.rows import Row, RowKind, Unit
 from pdp.diagnostics import Diagnostic, Span
@@ -28,7 +28,7 @@ def conflicting_obligations(units: Sequence[Unit], numbers: Numbers, heads: Head
     services = _by_service(units)
     if not services:
         return []
-    atoms = {number: atom for atom, number in numbers.atoms.items()}
+    atoms = ByNumber(numbers.atoms)
     found: list[Diagnostic] = []
     for rows in services.values():
         found += [_report_one(unit, row, heads) for unit, row in rows if _twofold(row)]

@@ -16,7 +16,8 @@ from pdp.compiler.environment import Environment
 from pdp.compiler.evaluation import Place
 from pdp.compiler.numbers import Numbers
 from pdp.compiler.resolve import Resolver
-from pdp.compiler.rows import ANY_METHOD, Detail, Row, RowKind, RuleTexts
+from pdp.compiler.rows import ANY_METHOD, Detail, Row, RowKind, Rows
+from pdp.compiler.rule_texts import RuleTexts
 from pdp.compiler.unknown import unknown_issuer, unknown_service
 from pdp.diagnostics import Diagnostic, Severity, Source, Span, did_you_mean
 from pdp.lang import ast
@@ -55,7 +56,7 @@ def said_twice(rule: Span, first: Span) -> Diagnostic:
 @final
 @dataclass(slots=True, kw_only=True)
 class Lowerer:
-    """Lowers the rules of one file into columns of texts and lists of rows."""
+    """Lowers the rules of one file into columns of texts and of rows."""
 
     source: Source
     environment: Environment
@@ -64,8 +65,8 @@ class Lowerer:
     directory: str
     texts: RuleTexts
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    by_service: dict[str, list[Row]] = field(default_factory=dict)
-    on_any: list[Row] = field(default_factory=list)
+    by_service: dict[str, Rows] = field(default_factory=dict)
+    on_any: Rows = field(default_factory=Rows)
     _names: dict[tuple[str, str], Span] = field(default_factory=dict)
     _contents: dict[tuple[str, int], Span] = field(default_factory=dict)
 
@@ -81,7 +82,7 @@ class Lowerer:
             if name is None:
                 self.on_any.extend(rows)
             else:
-                self.by_service.setdefault(name, []).extend(rows)
+                self.by_service.setdefault(name, Rows()).extend(rows)
 
     def _services(self, rule: ast.Rule) -> list[str | None]:
         if rule.services is None:

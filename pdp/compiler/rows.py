@@ -5,17 +5,19 @@ exceptions, equalities between captures, obligations, dates) is in a `Detail` be
 """
 
 from array import array
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple, final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Self, final, overload
 
 import msgspec
 
 from pdp.compiler.conditions import Condition, Test
 from pdp.compiler.evaluation import Place
+from pdp.compiler.packed_patterns import pack_pattern, unpack_pattern
+from pdp.compiler.rule_texts import RuleTexts
 from pdp.diagnostics import Diagnostic
 from pdp.lang import ast
-from pdp.vocabulary import Effect, Millis, Obligation
+from pdp.vocabulary import Millis, Obligation
 
 __all__ = [
     "ANY_METHOD",
@@ -23,11 +25,9 @@ __all__ = [
     "ExceptedPath",
     "Row",
     "RowKind",
-    "RuleText",
-    "RuleTexts",
+    "Rows",
     "Unit",
     "Written",
-    "rule_text",
 ]
 
 #: The mask of `any`: every method that has a number, and all that have none (bit 0).
@@ -140,77 +140,97 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     detail: Detail | None
 
 
-class RuleText(NamedTuple):
-    """What people are told about a rule."""
-
-    name: str
-    file: str
-    line: int
-    effect: Effect
-    shadow: bool
-    because: str
-    owner: str
-
-
-def rule_text(
-    *, file: str, line: int, effects: int, content_id: int, scope: str, name: str, notes: tuple[str, str]
-) -> RuleText:
-    """What people are told about a rule, of what is kept of it; see `RuleTexts`."""
-    deny, shadow = effects & 1, effects & 2
-    effect = Effect.DENY if deny else Effect.ALLOW
-    own = name or f"{effect.value}-{content_id:010x}"
-    return RuleText(f"{scope}/{own}", file, line, effect, bool(shadow), *notes)
-
-
 @final
-@dataclass(slots=True, kw_only=True)
-class RuleTexts:
-    """The rules of one file, in columns: a rule costs some twenty bytes here.
+class Rows(Sequence[Row]):
+    """Rows in columns: a row is made of them when somebody asks for it.
+
+    As objects a million rows take half a gigabyte, and nearly all of them are only kept so that the next
+    version need not lower their file again.
 
     Attributes:
-        file: The file.
-        lines: Line of each rule.
-        starts: Offset of each rule in the file.
-        names: Qualified names, where an author gave one.
-        ids: Content ids of all rules.
-        scopes: Where each is written: the service, or `platform`.
-        effects: 0 allow, 1 deny, plus 2 for shadow.
-        notes: Reason and owner, where given.
+        atoms: Number of the principal atom of each.
+        masks: Bit mask of method numbers.
+        kinds: Bits of `RowKind`.
+        rules: The rule's number within its unit.
+        details: The rare parts, of the rows that have any.
     """
 
-    file: str
-    lines: "array[int]" = field(default_factory=lambda: array("I"))
-    starts: "array[int]" = field(default_factory=lambda: array("I"))
-    ids: "array[int]" = field(default_factory=lambda: array("Q"))
-    effects: bytearray = field(default_factory=bytearray)
-    scopes: list[str] = field(default_factory=list)
-    names: dict[int, str] = field(default_factory=dict)
-    notes: dict[int, tuple[str, str]] = field(default_factory=dict)
+    __slots__ = ("_blob", "_ends", "_known", "_patterns", "atoms", "details", "kinds", "masks", "rules")
 
-    def add(self, *, line: int, start: int, content_id: int, effect: Effect, shadow: bool, scope: str) -> int:
-        """Append a rule; returns its number."""
-        self.lines.append(line)
-        self.starts.append(start)
-        self.ids.append(content_id)
-        self.effects.append((effect is Effect.DENY) + 2 * shadow)
-        self.scopes.append(scope)
-        return len(self.lines) - 1
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        """Begin with these rows."""
+        self.atoms, self.masks, self.rules = array("I"), array("Q"), array("I")
+        self.kinds = bytearray()
+        self.details: dict[int, Detail] = {}
+        self._patterns, self._ends, self._blob = array("I"), array("I", (0,)), bytearray()
+        self._known: dict[bytes, int] = {}
+        self.extend(rows)
 
-    def within(self, scope: str) -> list[int]:
-        """The rules that are written in a scope."""
-        return [rule for rule, written in enumerate(self.scopes) if written == scope]
+    def extend(self, rows: Iterable[Row]) -> None:
+        """Add rows."""
+        for row in rows:
+            if row.detail is not None:
+                self.details[len(self.atoms)] = row.detail
+            self.atoms.append(row.atom)
+            self.masks.append(row.mask)
+            self.kinds.append(row.kind)
+            self.rules.append(row.rule)
+            self._patterns.append(self._number(pack_pattern(row.path)))
 
-    def text(self, rule: int) -> RuleText:
-        """What people are told about it."""
-        return rule_text(
-            file=self.file,
-            line=self.lines[rule],
-            effects=self.effects[rule],
-            content_id=self.ids[rule],
-            scope=self.scopes[rule],
-            name=self.names.get(rule, ""),
-            notes=self.notes.get(rule, ("", "")),
+    def _number(self, pattern: bytes) -> int:
+        number = self._known.setdefault(pattern, len(self._known))
+        if number == len(self._ends) - 1:
+            self._blob += pattern
+            self._ends.append(len(self._blob))
+        return number
+
+    def finished(self) -> Self:
+        """The same rows, once there will be no more, without the room that was kept for others."""
+        self._known = {}
+        self.kinds, self._blob = bytearray(self.kinds), bytearray(self._blob)
+        self.atoms, self.masks, self.rules = (
+            array("I", self.atoms),
+            array("Q", self.masks),
+            array("I", self.rules),
         )
+        self._patterns, self._ends = array("I", self._patterns), array("I", self._ends)
+        return self
+
+    def packed_pattern(self, row: int) -> bytes:
+        """The path pattern of a row, as `pack_pattern` writes it."""
+        at = self._patterns[row]
+        return bytes(self._blob[self._ends[at] : self._ends[at + 1]])
+
+    def pattern(self, row: int) -> tuple[ast.Segment, ...]:
+        """The path pattern of a row."""
+        return unpack_pattern(self.packed_pattern(row))
+
+    def __len__(self) -> int:
+        return len(self.atoms)
+
+    @overload
+    def __getitem__(self, row: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> tuple[Row, ...]: ...
+
+    def __getitem__(self, row: int | slice) -> Row | tuple[Row, ...]:
+        if isinstance(row, slice):
+            return tuple(self[each] for each in range(*row.indices(len(self))))
+        at = row if row >= 0 else row + len(self)
+        return Row(
+            self.atoms[at],
+            self.masks[at],
+            self.pattern(at),
+            self.kinds[at],
+            self.rules[at],
+            self.details.get(at),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rows) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment] # what grows has none
 
 
 @final
@@ -228,8 +248,8 @@ class Unit:
     """
 
     texts: RuleTexts
-    by_service: Mapping[str, tuple[Row, ...]]
-    on_any: tuple[Row, ...]
+    by_service: Mapping[str, Rows]
+    on_any: Rows
     scopes: frozenset[str]
     demanding: Mapping[str | None, tuple[Row, ...]]
     diagnostics: tuple[Diagnostic, ...]

@@ -91,5 +91,6 @@ def _lower(
     if kept is not None and kept[0] is source and kept[1] == item:
         return kept[2]
     unit = lower_table(item, service, source, environment, numbers, resolver)
+    source.let_go()
     cache[key] = (source, item, unit)
     return unit

@@ -12,7 +12,8 @@ from pdp.compiler.file_checks import check_file
 from pdp.compiler.lower import Lowerer
 from pdp.compiler.numbers import Numbers
 from pdp.compiler.resolve import Resolver
-from pdp.compiler.rows import Row, RuleTexts, Unit
+from pdp.compiler.rows import Row, Rows, Unit
+from pdp.compiler.rule_texts import RuleTexts
 from pdp.diagnostics import Diagnostic, Source, sort
 from pdp.lang import ast
 from pdp.lang.parser import Parsed
@@ -75,7 +76,7 @@ def without_rules(file: str, diagnostics: tuple[Diagnostic, ...]) -> Unit:
     return Unit(
         texts=RuleTexts(file=file),
         by_service={},
-        on_any=(),
+        on_any=Rows(),
         scopes=frozenset(),
         demanding={},
         diagnostics=diagnostics,
@@ -83,10 +84,10 @@ def without_rules(file: str, diagnostics: tuple[Diagnostic, ...]) -> Unit:
 
 
 def _unit(lowerer: Lowerer, found: Iterable[Diagnostic]) -> Unit:
-    by_service = {service: tuple(rows) for service, rows in lowerer.by_service.items()}
-    on_any = tuple(lowerer.on_any)
+    by_service = {service: rows.finished() for service, rows in lowerer.by_service.items()}
+    on_any = lowerer.on_any.finished()
     return Unit(
-        texts=lowerer.texts,
+        texts=lowerer.texts.finished(),
         by_service=by_service,
         on_any=on_any,
         scopes=frozenset(lowerer.texts.scopes),
@@ -99,5 +100,5 @@ def _unit(lowerer: Lowerer, found: Iterable[Diagnostic]) -> Unit:
     )
 
 
-def _demanding(rows: Iterable[Row]) -> tuple[Row, ...]:
-    return tuple(row for row in rows if row.detail is not None and demands(row))
+def _demanding(rows: Rows) -> tuple[Row, ...]:
+    return tuple(row for row in map(rows.__getitem__, rows.details) if demands(row))

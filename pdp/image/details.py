@@ -12,7 +12,7 @@ from pdp.compiler.rows import Detail, ExceptedPath, Written
 from pdp.compiler.terms import And, During, Not, Or, Term
 from pdp.compiler.windows import UnknownZoneError
 from pdp.image.layout import ImageError
-from pdp.image.patterns import read_pattern, write_pattern
+from pdp.image.patterns import pack_pattern, read_pattern
 from pdp.lang import ast
 from pdp.vocabulary import Millis, Obligation
 
@@ -70,7 +70,7 @@ def write_detail(detail: Detail) -> bytes:
             path_equalities=detail.path_equalities,
             principal_equalities=detail.principal_equalities,
             exceptions=tuple(
-                (write_pattern(each.pattern), each.equalities, each.path_equalities)
+                (pack_pattern(each.pattern), each.equalities, each.path_equalities)
                 for each in detail.exceptions
             ),
             obligations=detail.obligations,

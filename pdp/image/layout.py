@@ -7,7 +7,7 @@ checked here keeps a defect of ours from being taken for data.
 
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from mmap import mmap
 from typing import Final, TypeAlias, TypeVar, final
 
@@ -109,7 +109,7 @@ def there(found: _T | None) -> _T:
     return found
 
 
-def column(code: str, values: Sequence[int] = ()) -> "array[int]":
+def column(code: str, values: Iterable[int] = ()) -> "array[int]":
     """Numbers to be written: `I` for those below 2**32, `Q` for those below 2**64.
 
     Raises:

@@ -7,7 +7,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, final
 
-from pdp.compiler.atoms import Atom, ExactAtom
 from pdp.image.layout import Buffer, Part, build_part, column
 from pdp.image.maps import MAPS, Maps, MapsWriter
 from pdp.image.sequences import TUPLES, Tuples, TuplesWriter
@@ -19,21 +18,20 @@ NAMES: Final = 3
 _SECTIONS: Final = 2 + MAPS + TUPLES
 
 
-def write_names(known: Mapping[str, tuple[int, ...]], numbered: Iterable[tuple[Atom, int]]) -> bytes:
+def write_names(known: Mapping[str, tuple[int, ...]], numbered: Iterable[tuple[str, int]]) -> bytes:
     """A part of named principals.
 
     Args:
         known: Their atoms by id.
-        numbered: Atoms with their numbers, ascending; those of single principals are among `known`.
+        numbered: Those whose atoms have a number, with it, ascending.
     """
     maps, tuples = MapsWriter(), TuplesWriter()
     maps.add((name, tuples.number(atoms)) for name, atoms in known.items())
     places = {name: place for place, name in enumerate(known)}
-    exact = [(number, places[atom.id]) for atom, number in numbered if isinstance(atom, ExactAtom)]
-    numbers, entries = (
-        column("I", [number for number, _ in exact]),
-        column("I", [place for _, place in exact]),
-    )
+    numbers, entries = column("I"), column("I")
+    for name, number in numbered:
+        numbers.append(number)
+        entries.append(places[name])
     return build_part(NAMES, [numbers, entries, *maps.sections(), *tuples.sections()])
 
 
@@ -79,8 +77,15 @@ class Names:
             return None
         return self.name(self._entries[at])
 
-    def numbered(self) -> Iterator[tuple[str, int]]:
-        """All ids of single principals whose atoms have a number."""
-        return (
-            (self.name(entry), number) for number, entry in zip(self._numbers, self._entries, strict=True)
-        )
+    def numbered(self, first: int = 0) -> Iterator[tuple[str, int]]:
+        """All ids of single principals whose atoms have a number, from that one on."""
+        at = bisect_left(self._numbers, first)
+        return ((self.name(self._entries[each]), self._numbers[each]) for each in range(at, len(self)))
+
+    def all_names(self) -> Iterator[str]:
+        """All ids, in their order."""
+        return (name for name, _ in self._maps.items(0))
+
+    def __len__(self) -> int:
+        """How many single principals there are whose atoms have a number."""
+        return len(self._numbers)

@@ -41,16 +41,47 @@ class FlatPrincipals:
         """Every atom with its number; slow but for `get`."""
         return _Numbers(self._names, self._walks)
 
+    @property
+    def known(self) -> Mapping[str, tuple[int, ...]]:
+        """Atoms of the principals that are named somewhere, by the principal's id; slow but for `get`."""
+        return _Known(self._names)
+
     def describe(self, number: int, name: Namer = unnamed) -> str:
         """What people call the atom with this number; slow, for explanations."""
-        for part in self._names:
-            found = part.named(number)
-            if found is not None:
-                return describe_atom(ExactAtom(found), name)
-        entry = next((entry for known, entry in self._walks.numbered() if known == number), None)
-        if entry is None:
-            return "nobody"
-        return describe_atom(read_atom(entry, self._walks.entry, self._names[0].name, {}), name)
+        atom = self.numbers().atom(number)
+        return "nobody" if atom is None else describe_atom(atom, name)
+
+
+@final
+class _Known(Mapping[str, tuple[int, ...]]):
+    """Those who are named: what a newer part says counts."""
+
+    def __init__(self, names: Sequence[Names]) -> None:
+        self._names = names
+        self._newest = tuple(part.find for part in reversed(names))
+
+    def get(self, name: str, default: object = None) -> tuple[int, ...] | None:  # type: ignore[override]
+        """The atoms of a principal, or None."""
+        del default
+        return next((found for find in self._newest if (found := find(name)) is not None), None)
+
+    def __getitem__(self, name: str) -> tuple[int, ...]:
+        found = self.get(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        """Oldest first, as sets refer to them."""
+        if len(self._names) == 1:
+            return self._names[0].all_names()
+        return iter(dict.fromkeys(name for part in self._names for name in part.all_names()))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 @final
@@ -74,6 +105,20 @@ class _Numbers(Mapping[Atom, int]):
                     return number
         return None
 
+    def atom(self, number: int) -> Atom | None:
+        """The atom that has a number."""
+        for part in self._names:
+            found = part.named(number)
+            if found is not None:
+                return ExactAtom(found)
+        entry = next((entry for known, entry in self._walks.numbered() if known == number), None)
+        return None if entry is None else read_atom(entry, self._walks.entry, self._names[0].name, {})
+
+    def named_from(self, number: int) -> Iterator[tuple[str, int]]:
+        """Ids of single principals whose atom has that number or a higher one, ascending."""
+        for part in self._names:
+            yield from part.numbered(number)
+
     def __iter__(self) -> Iterator[Atom]:
         made: dict[int, Atom] = {}
         for part in self._names:
@@ -82,4 +127,4 @@ class _Numbers(Mapping[Atom, int]):
             yield read_atom(entry, self._walks.entry, self._names[0].name, made)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return sum(len(part) for part in self._names) + self._walks.sets

@@ -38,12 +38,16 @@ class Image:
         callers: Who may ask.
         rules: How many rules there are.
         digest: Of the files that it was made from.
+        manifest: What it is made of.
+        files: Where that lies, by the numbers of files.
     """
 
     index: RuleIndex
     callers: tuple[CallerEntry, ...]
     rules: int
     digest: str
+    manifest: Manifest
+    files: Mapping[int, Buffer]
 
 
 @final
@@ -92,7 +96,14 @@ class ImageReader:
             declared=reading.part(contents.environment, _environment),
         )
         self._parts, self._services = reading.used, services
-        return Image(index=index, callers=contents.callers, rules=contents.rules, digest=contents.digest)
+        return Image(
+            index=index,
+            callers=contents.callers,
+            rules=contents.rules,
+            digest=contents.digest,
+            manifest=manifest,
+            files=dict(files),
+        )
 
 
 @final

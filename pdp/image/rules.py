@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from typing import Final, final
 
-from pdp.compiler.rows import Detail, RowKind, RuleText
+from pdp.compiler.rows import Detail, RowKind
+from pdp.compiler.rule_texts import RuleText
 from pdp.image.details import read_detail, write_detail
 from pdp.image.keeper import Keeper
 from pdp.image.layout import Buffer, ImageError, Part, build_part, column
-from pdp.image.patterns import read_pattern, write_pattern
+from pdp.image.patterns import pack_pattern, read_pattern
 from pdp.image.sequences import BLOBS, Blobs, BlobsWriter
 from pdp.image.states import States
 from pdp.image.states_out import STATES, write_states
@@ -34,11 +35,11 @@ def write_rules(service: ServiceIndex) -> bytes:
     """The part of a service's index, as it was built or read."""
     columns = service.columns
     patterns, details = BlobsWriter(), BlobsWriter()
-    rows = columns.patterns(service.name)
-    of_rows = column("I", [patterns.number(write_pattern(rows[row])) for row in range(len(columns.atoms))])
+    packed = columns.patterns(service.name).packed
+    of_rows = column("I", (patterns.number(packed(row)) for row in range(len(columns.atoms))))
     detailed = sorted(columns.details)
     of_details = column("I", [details.number(write_detail(columns.details[row])) for row in detailed])
-    states = write_states(service.root, lambda pattern: patterns.number(write_pattern(pattern)))
+    states = write_states(service.root, lambda pattern: patterns.number(pack_pattern(pattern)))
     return build_part(
         RULES,
         [
@@ -119,7 +120,10 @@ class _Patterns:
         self._of_rows, self._patterns = of_rows, patterns
 
     def __getitem__(self, row: int) -> tuple[ast.Segment, ...]:
-        return read_pattern(self._patterns[self._of_rows[row]])
+        return read_pattern(self.packed(row))
+
+    def packed(self, row: int) -> bytes:
+        return self._patterns[self._of_rows[row]]
 
 
 @final

@@ -5,7 +5,7 @@ from typing import Final, final
 
 import msgspec
 
-from pdp.compiler.rows import RuleText, RuleTexts, rule_text
+from pdp.compiler.rule_texts import RuleText, RuleTexts, rule_text
 from pdp.image.layout import Buffer, ImageError, Part, build_part, column
 from pdp.image.sequences import BLOBS, Blobs, BlobsWriter
 

@@ -106,6 +106,7 @@ class Walks:
 
     Attributes:
         patterns: Atoms of principals that nothing names.
+        sets: How many atoms have a number that are no single principals.
     """
 
     def __init__(self, buffer: Buffer, start: int, length: int, keeper: Keeper) -> None:
@@ -121,6 +122,7 @@ class Walks:
         self._maps, self._children = Maps(part, 6), Maps(part, 6 + MAPS)
         self._tuples, self._sets = Tuples(part, 6 + 2 * MAPS), Blobs(part, 6 + 2 * MAPS + TUPLES)
         self._keeper = keeper
+        self.sets: Final = len(self._numbers)
         if len(ends) != 3:
             raise ImageError("there is no end for those whom no pattern names")
         self._own = ref(self)  # as in `States`

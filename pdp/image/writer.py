@@ -5,13 +5,12 @@ take over what they keep. A part is written once and never changes.
 """
 
 from collections.abc import Callable, Iterator
-from itertools import count, islice
-from typing import Final, TypeAlias, final
+from itertools import count
+from typing import Final, NamedTuple, TypeAlias, final
 
-from pdp.compiler.atoms import ExactAtom
 from pdp.compiler.callers import CallerEntry
 from pdp.compiler.environment import Environment
-from pdp.compiler.rows import RuleTexts
+from pdp.compiler.rule_texts import RuleTexts
 from pdp.image.environment import write_environment
 from pdp.image.manifest import Contents, ServiceParts
 from pdp.image.names import write_names
@@ -41,7 +40,7 @@ class ImageWriter:
     def __init__(self) -> None:
         self.new: dict[int, bytes] = {}
         self._numbers = count(1)
-        self._rules: dict[int, tuple[ServiceIndex, int]] = {}
+        self._services: dict[int, _Service] = {}
         self._texts: dict[int, tuple[RuleTexts, int]] = {}
         self._names = _NamesWriter()
         self._walks: tuple[PatternTable, int] | None = None
@@ -62,15 +61,15 @@ class ImageWriter:
         self.new = {}
         table = index.principals
         assert isinstance(table, PrincipalTable)  # noqa: S101 - as it was built
-        rules_before, texts_before = self._rules, self._texts
-        self._rules, self._texts = {}, {}
+        services_before, texts_before = self._services, self._texts
+        self._services, self._texts = {}, {}
         walks = self._write_walks(table)  # before the names, which begin anew with them
         services = tuple(
-            self._service(service, rules_before, texts_before) for service in index.services.values()
+            self._service(service, services_before, texts_before) for service in index.services.values()
         )
         return Contents(
             services=services,
-            undeclared=self._service(index.undeclared, rules_before, texts_before),
+            undeclared=self._service(index.undeclared, services_before, texts_before),
             walks=walks,
             names=tuple(self._names.write(table, self._part)),
             environment=self._write_environment(index.environment),
@@ -90,24 +89,41 @@ class ImageWriter:
     def _service(
         self,
         service: ServiceIndex,
-        rules_before: dict[int, tuple[ServiceIndex, int]],
+        services_before: "dict[int, _Service]",
         texts_before: dict[int, tuple[RuleTexts, int]],
     ) -> ServiceParts:
-        columns = service.columns
-        assert isinstance(columns, BuiltColumns)  # noqa: S101 - as it was built
-        rules = rules_before.get(id(service)) or (service, self._part(write_rules(service)))
-        self._rules[id(service)] = rules
-        texts = []
-        for unit in columns.units:
-            key = id(unit.texts)
-            written = self._texts.get(key) or texts_before.get(key)
-            written = written or (unit.texts, self._part(write_texts(unit.texts)))
-            self._texts[key] = written
-            texts.append(written[1])
-        return ServiceParts(
-            service.name, rules[1], tuple(texts), service.declared, service.observe_until,
-            service.relaxations.value,
-        )  # fmt: skip
+        written = services_before.get(id(service))
+        if written is None:
+            columns = service.columns
+            assert isinstance(columns, BuiltColumns)  # noqa: S101 - as it was built
+            rules = self._part(write_rules(service))
+            texts = tuple(unit.texts for unit in columns.units)
+            numbers = tuple(self._write_texts(each, texts_before) for each in texts)
+            parts = ServiceParts(
+                service.name, rules, numbers, service.declared, service.observe_until,
+                service.relaxations.value,
+            )  # fmt: skip
+            written = _Service(service, texts, parts)
+        self._services[id(service)] = written
+        for each, number in zip(written.texts, written.parts.texts, strict=True):
+            self._texts[id(each)] = each, number
+        return written.parts
+
+    def _write_texts(self, texts: RuleTexts, before: dict[int, tuple[RuleTexts, int]]) -> int:
+        key = id(texts)
+        written = self._texts.get(key) or before.get(key) or (texts, self._part(write_texts(texts)))
+        self._texts[key] = written
+        return written[1]
+
+    def rest_on(self, index: RuleIndex) -> None:
+        """Whoever goes on from the last version takes over what was read of it, not what was built."""
+        read = {service.name: service for service in (*index.services.values(), index.undeclared)}
+        self._services = {
+            id(service): _Service(service, written.texts, written.parts)
+            for written in self._services.values()
+            for service in (read[written.parts.name],)
+        }
+        self.new = {}
 
     def _write_walks(self, table: PrincipalTable) -> int:
         if self._walks is None or self._walks[0] is not table.patterns:
@@ -119,6 +135,14 @@ class ImageWriter:
         if self._environment is None or self._environment[0] != environment:
             self._environment = environment, self._part(write_environment(environment))
         return self._environment[1]
+
+
+class _Service(NamedTuple):
+    """A service's index, what people are told of its rules, and the parts that were written of both."""
+
+    service: ServiceIndex
+    texts: tuple[RuleTexts, ...]
+    parts: ServiceParts
 
 
 @final
@@ -142,10 +166,6 @@ class _NamesWriter:
         return (number for number, _, _ in self._layers)
 
     def _layer(self, table: PrincipalTable, first: int, part: _Part) -> tuple[int, int, int]:
-        numbered = list(islice(table.numbers().items(), first, None))
-        if not self._layers:
-            known = table.known
-        else:
-            ids = [atom.id for atom, _ in numbered if isinstance(atom, ExactAtom)]
-            known = {name: table.known[name] for name in ids}
+        numbered = list(table.numbers().named_after(first))
+        known = table.known if not self._layers else {name: table.known[name] for name, _ in numbered}
         return part(write_names(known, numbered)), first, len(known)

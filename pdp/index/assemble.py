@@ -105,9 +105,9 @@ def _service(
     name: str, used: tuple[Unit, ...], environment: Environment, problems: list[Diagnostic]
 ) -> ServiceIndex:
     info = environment.services.get(name)
-    columns, patterns = build_columns(name, used)
+    columns = build_columns(name, used)
     try:
-        root = build_cells(columns, patterns)
+        root = build_cells(columns, columns.patterns(name))
     except TooManyCellsError as error:
         root = State()
         rules = f"of service `{name}`" if info is not None else "of the rules on any service"
@@ -151,7 +151,7 @@ def _principals(numbers: Numbers, previous: Assembly | None, problems: list[Diag
         return previous.principals
     try:
         return build_principals(
-            dict(numbers.atoms),
+            numbers.atoms.copy(),
             previous.principals if previous is not None and previous.index is not None else None,
         )
     except TooManyCellsError as error:

@@ -6,7 +6,7 @@ segment, or none at all (`Lone`), so that the result grows with the rules and no
 combinations. Where rules do combine, the number of states is bounded.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, final
 
@@ -23,15 +23,18 @@ from pdp.index.cells import (
     TooManyCellsError,
     cells_bound,
     pack,
+    unpack,
     wild_step,
 )
-from pdp.index.columns import Columns
+from pdp.index.columns import Columns, PathPatterns
 from pdp.lang import ast
 from pdp.limits import MAX_CONDITIONAL_RULES_PER_CELL
 
 __all__ = ["build_cells"]
 
 _EXCEPTION: Final = -1  # in place of a row: the pattern only splits cells
+_ANY: Final = ast.AnySegment()
+_REST: Final = ast.RestSegments()
 
 
 @final
@@ -48,8 +51,9 @@ class _Node:
         return bool(self.literals or self.affixes) or self.any_child is not None
 
 
-#: A pattern that is alone from here on: its row, its segments, and how many are behind it.
-_Pending: TypeAlias = tuple[int, Sequence[ast.Segment], int]
+#: A pattern that is alone from here on: its row, its segments, and how many are behind it; a `Lone` where
+#: nothing but segments of any kind follow.
+_Pending: TypeAlias = tuple[int, Sequence[ast.Segment], int] | Lone
 
 
 def _insert(node: _Node, row: int, segments: Sequence[ast.Segment], at: int) -> None:
@@ -60,12 +64,10 @@ def _insert(node: _Node, row: int, segments: Sequence[ast.Segment], at: int) -> 
             case ast.LiteralSegment(text=text):
                 child = node.literals.get(text)
                 if child is None:
-                    node.literals[text] = (row, segments, at)
+                    node.literals[text] = _alone(row, segments, at)
                     return
-                if isinstance(child, tuple):
-                    pending, child = child, _Node()
-                    node.literals[text] = child
-                    _insert(child, *pending)
+                if not isinstance(child, _Node):
+                    child = node.literals[text] = _expanded(child)
                 node = child
             case ast.RestSegments():
                 if at == len(segments):
@@ -84,28 +86,38 @@ def _insert(node: _Node, row: int, segments: Sequence[ast.Segment], at: int) -> 
     node.rows.append(row)
 
 
-def _lone(pending: _Pending) -> Lone | None:
-    """A pending pattern as a lone row, if nothing but segments of any kind follow."""
-    row, segments, at = pending
-    if row == _EXCEPTION:
-        return None
+def _alone(row: int, segments: Sequence[ast.Segment], at: int) -> _Pending:
+    """A pattern that is alone from a place on; small where it can be, since most are."""
     is_open = at < len(segments) and isinstance(segments[-1], ast.RestSegments)
     count = len(segments) - at - is_open
-    if all(isinstance(segment, ast.AnySegment | ast.Capture) for segment in segments[at : at + count]):
+    if row != _EXCEPTION and all(
+        isinstance(segment, ast.AnySegment | ast.Capture) for segment in segments[at : at + count]
+    ):
         return pack(row, count, is_open=is_open)
-    return None
+    return row, segments, at
 
 
-def build_cells(columns: Columns, patterns: Iterable[tuple[int, Sequence[ast.Segment]]]) -> State:
-    """The root state for rows given with their path patterns.
+def _expanded(pending: _Pending) -> _Node:
+    """A pending pattern as a node."""
+    node = _Node()
+    if isinstance(pending, int):
+        row, segments, is_open = unpack(pending)
+        _insert(node, row, (_ANY,) * segments + ((_REST,) if is_open else ()), 0)
+    else:
+        _insert(node, *pending)
+    return node
+
+
+def build_cells(columns: Columns, patterns: PathPatterns) -> State:
+    """The root state for rows and their path patterns.
 
     Raises:
         TooManyCellsError: The patterns combine in too many ways.
         CrowdedCellError: Too many conditional rows stand in one place.
     """
     root = _Node()
-    for row, segments in patterns:
-        _insert(root, row, segments, 0)
+    for row in range(len(columns.atoms)):
+        _insert(root, row, patterns[row], 0)
     for detail in columns.details.values():
         for exception in detail.exceptions:
             _insert(root, _EXCEPTION, exception.pattern, 0)
@@ -179,17 +191,14 @@ class _Builder:
     ) -> State | Lone:
         found = [child for node in growing if (child := node.literals.get(text)) is not None]
         others = [] if text == "" else [*any_children, *_matching(affixes, text)]
-        if len(found) == 1 and not others and isinstance(found[0], tuple):
-            lone = None if state.tails else _lone(found[0])
-            if lone is not None:
-                return lone
-        nodes = [self._expand(child, growing, text) if isinstance(child, tuple) else child for child in found]
+        if len(found) == 1 and not others and not state.tails and isinstance(found[0], int):
+            return found[0]
+        nodes = [child if isinstance(child, _Node) else self._expand(child, growing, text) for child in found]
         return self.state((*nodes, *others), state.rests, state.tails, depth + 1)
 
     def _expand(self, pending: _Pending, growing: list[_Node], text: str) -> _Node:
         """A pending pattern as a node, in its parent's place so that its id stays."""
-        node = _Node()
-        _insert(node, *pending)
+        node = _expanded(pending)
         for parent in growing:
             if parent.literals.get(text) is pending:
                 parent.literals[text] = node

@@ -33,6 +33,7 @@ __all__ = [
     "TooManyCellsError",
     "cells_bound",
     "pack",
+    "unpack",
     "wild_step",
 ]
 
@@ -76,6 +77,11 @@ PACK_ROW: Final = 9
 def pack(row: int, segments: int, *, is_open: bool) -> Lone:
     """Pack a lone row; `segments` is below 256."""
     return row << PACK_ROW | segments << 1 | is_open
+
+
+def unpack(lone: Lone) -> tuple[int, int, bool]:
+    """The row, how many segments of any kind follow, and whether any number more may."""
+    return lone >> PACK_ROW, (lone >> 1) & 0xFF, bool(lone & 1)
 
 
 @final

@@ -4,9 +4,11 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Protocol, final
+from typing import Final, Protocol, final
 
-from pdp.compiler.rows import Detail, Row, RowKind, RuleText, Unit
+from pdp.compiler.packed_patterns import unpack_pattern
+from pdp.compiler.rows import Detail, RowKind, Rows, Unit
+from pdp.compiler.rule_texts import RuleText
 from pdp.lang import ast
 
 __all__ = ["BuiltColumns", "Columns", "PathPatterns", "Patterns", "build_columns"]
@@ -17,6 +19,9 @@ class PathPatterns(Protocol):
 
     def __getitem__(self, row: int, /) -> tuple[ast.Segment, ...]:
         """The segments of a row's pattern."""
+
+    def packed(self, row: int, /) -> bytes:
+        """A row's pattern as `pack_pattern` writes it."""
 
 
 class Columns(Protocol):
@@ -105,39 +110,39 @@ class Patterns:
         self._columns = columns
 
     def __getitem__(self, row: int) -> tuple[ast.Segment, ...]:
+        return unpack_pattern(self.packed(row))
+
+    def packed(self, row: int) -> bytes:
+        """A row's pattern as `pack_pattern` writes it."""
         unit = self._columns.rules[row] >> 32
         own, on_any = self._rows[unit]
         at = row - self._starts[unit]
-        return (own[at] if at < len(own) else on_any[at - len(own)]).path
+        return own.packed_pattern(at) if at < len(own) else on_any.packed_pattern(at - len(own))
 
 
-def _rows(service: str, unit: Unit) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+_NO_ROWS: Final = Rows()
+
+
+def _rows(service: str, unit: Unit) -> tuple[Rows, Rows]:
     """The rows of a unit that are about a service: its own, and those on every service."""
-    return unit.by_service.get(service, ()), unit.on_any
+    return unit.by_service.get(service, _NO_ROWS), unit.on_any
 
 
-def build_columns(
-    service: str, units: Sequence[Unit]
-) -> tuple[BuiltColumns, list[tuple[int, tuple[ast.Segment, ...]]]]:
-    """Columns of a service's rows, those on every service among them, and each row's path pattern.
+def build_columns(service: str, units: Sequence[Unit]) -> BuiltColumns:
+    """Columns of a service's rows, those on every service among them.
 
     `service` is empty for services that are not declared: no unit has rules of its own for that.
     """
     atoms, masks, rules = array("I"), array("Q"), array("Q")
     kinds = bytearray()
     details: dict[int, Detail] = {}
-    patterns: list[tuple[int, tuple[ast.Segment, ...]]] = []
     for number, unit in enumerate(units):
-        own, on_any = _rows(service, unit)
-        for row in (*own, *on_any):
-            if row.detail is not None:
-                details[len(atoms)] = row.detail
-            patterns.append((len(atoms), row.path))
-            atoms.append(row.atom)
-            masks.append(row.mask)
-            kinds.append(row.kind)
-            rules.append(number << 32 | row.rule)
-    columns = BuiltColumns(
+        for rows in _rows(service, unit):
+            details |= {len(atoms) + row: detail for row, detail in rows.details.items()}
+            atoms += rows.atoms
+            masks += rows.masks
+            kinds += rows.kinds
+            rules.extend([number << 32 | rule for rule in rows.rules])
+    return BuiltColumns(
         atoms=atoms, masks=masks, kinds=bytes(kinds), rules=rules, details=details, units=tuple(units)
     )
-    return columns, patterns

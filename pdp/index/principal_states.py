@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import final
 
 from pdp.compiler.atoms import AUTHENTICATED, EVERYONE, Atom, DnsSuffixAtom, ExactAtom, PatternAtom, SetAtom
+from pdp.compiler.numbers import AtomNumbers
 from pdp.index.cells import TooManyCellsError, cells_bound
 
 __all__ = ["AtomSets", "PrincipalState", "build_states"]
@@ -61,7 +62,7 @@ class AtomSets:
         patterns: How many SPIFFE patterns there are.
     """
 
-    def __init__(self, numbers: Mapping[Atom, int]) -> None:
+    def __init__(self, numbers: AtomNumbers) -> None:
         self.numbers = numbers
         self.exact: dict[ExactAtom, None] = {}
         self.suffixes: dict[DnsSuffixAtom, None] = {}
@@ -76,10 +77,16 @@ class AtomSets:
         """Numbers of the atoms that hold every authenticated principal, where no set is in use."""
         return tuple(self.numbers[atom] for atom in (EVERYONE, AUTHENTICATED) if atom in self.numbers)
 
-    def renumbered(self, numbers: Mapping[Atom, int]) -> "AtomSets":
+    def renumbered(self, numbers: AtomNumbers) -> "AtomSets":
         """The same sets where more atoms have numbers."""
         other = copy(self)
         other.numbers = numbers
+        return other
+
+    def at_rest(self, numbers: AtomNumbers) -> "AtomSets":
+        """The same sets without those who are named: an image knows them."""
+        other = self.renumbered(numbers)
+        other.exact, other._shared = {}, {}  # noqa: SLF001 - the sets are ours
         return other
 
     def add(self, atom: Atom) -> None:

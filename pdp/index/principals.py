@@ -4,10 +4,10 @@ Principals that some rule or group names are found in one dictionary. Any other 
 the states of `pdp.index.principal_states`, segment by segment; where the walk ends stand the atoms.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Final, Protocol, TypeAlias, final
+from typing import Final, Protocol, Self, TypeAlias, cast, final
 
 from pdp.compiler.atoms import (
     AUTHENTICATED,
@@ -20,6 +20,7 @@ from pdp.compiler.atoms import (
     PatternAtom,
     SetAtom,
 )
+from pdp.compiler.numbers import AtomNumbers
 from pdp.index.principal_states import AtomSets, PrincipalState, build_states
 from pdp.principals import Principal, PrincipalKind, spiffe_principal
 
@@ -43,14 +44,32 @@ def unnamed(_: SetAtom) -> None:
     return
 
 
+class NumberedAtoms(Protocol):
+    """Atoms with their numbers."""
+
+    def get(self, atom: Atom, /) -> int | None:
+        """The atom's number."""
+
+    def atom(self, number: int) -> Atom | None:
+        """The atom that has a number."""
+
+    def __iter__(self) -> Iterator[Atom]: ...
+
+    def __len__(self) -> int: ...
+
+    def values(self) -> Iterable[int]: ...
+
+    def items(self) -> Iterable[tuple[Atom, int]]: ...
+
+
 class Principals(Protocol):
     """Who is in which atoms, wherever that is kept."""
 
     def atoms(self, principal: Principal) -> tuple[int, ...]:
         """Numbers of the atoms in use that hold the principal, ascending."""
 
-    def numbers(self) -> Mapping[Atom, int]:
-        """Every atom with its number; slow but for `get`."""
+    def numbers(self) -> NumberedAtoms:
+        """Every atom with its number; slow but for `get` and `atom`."""
 
     def describe(self, number: int, name: Namer = unnamed) -> str:
         """What people call the atom with this number; slow, for explanations."""
@@ -110,15 +129,18 @@ class PrincipalTable:
         found = self.known.get(principal.id)
         return self.patterns.atoms(principal) if found is None else found
 
-    def numbers(self) -> Mapping[Atom, int]:
+    def numbers(self) -> AtomNumbers:
         """Every atom with its number."""
         return self._sets.numbers
 
+    def at_rest(self, known: Mapping[str, tuple[int, ...]], numbers: AtomNumbers) -> Self:
+        """The same table, with who is named and every number where an image has them."""
+        return replace(self, known=known, _sets=self._sets.at_rest(numbers))
+
     def describe(self, number: int, name: Namer = unnamed) -> str:
         """What people call the atom with this number; slow, for explanations."""
-        return next(
-            (describe_atom(atom, name) for atom, known in self.numbers().items() if known == number), "nobody"
-        )
+        atom = self.numbers().atom(number)
+        return "nobody" if atom is None else describe_atom(atom, name)
 
 
 def describe_atom(atom: Atom, name: Namer = unnamed) -> str:
@@ -177,8 +199,9 @@ def build_principals(numbers: Mapping[Atom, int], previous: PrincipalTable | Non
     Raises:
         TooManyCellsError: The patterns combine in too many ways.
     """
+    numbers = numbers if isinstance(numbers, AtomNumbers) else AtomNumbers(numbers)
     if previous is not None:
-        new = list(islice(numbers, len(previous.numbers()), None))
+        new = list(numbers.after(len(previous.numbers())))
         if all(isinstance(atom, ExactAtom) for atom in new):
             return _extended(previous, numbers, [atom for atom in new if isinstance(atom, ExactAtom)])
     sets = AtomSets(numbers)
@@ -204,12 +227,19 @@ def _pattern_table(sets: AtomSets) -> PatternTable:
     )
 
 
-def _extended(previous: PrincipalTable, numbers: Mapping[Atom, int], new: list[ExactAtom]) -> PrincipalTable:
+def _extended(previous: PrincipalTable, numbers: AtomNumbers, new: list[ExactAtom]) -> PrincipalTable:
     """The same table with more single principals: no pattern and no group is new."""
     sets = previous._sets.renumbered(numbers)  # noqa: SLF001 - the table is ours
-    return replace(
-        previous, known={**previous.known, **{atom.id: _atoms_of(atom, sets) for atom in new}}, _sets=sets
-    )
+    named = {atom.id: _atoms_of(atom, sets) for atom in new}
+    known: Mapping[str, tuple[int, ...]]
+    match previous.known:
+        case dict():
+            known = {**previous.known, **named}
+        case ChainMap(maps=[newer, rest]):
+            known = ChainMap({**newer, **named}, rest)
+        case rest:
+            known = ChainMap(named, cast("MutableMapping[str, tuple[int, ...]]", rest))  # never written to
+    return replace(previous, known=known, _sets=sets)
 
 
 def _atoms_of(atom: ExactAtom, sets: AtomSets) -> tuple[int, ...]:

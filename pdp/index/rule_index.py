@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import final
 
 from pdp.compiler.environment import Environment
-from pdp.compiler.rows import RuleText
+from pdp.compiler.rule_texts import RuleText
 from pdp.index.cells import State
 from pdp.index.columns import Columns
 from pdp.index.principals import Principals

@@ -11,7 +11,7 @@ Statements stand on lines of their own; of several blank lines between them one 
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 from pdp.diagnostics import Diagnostic, Source, has_errors
@@ -52,7 +52,7 @@ def format_source(source: Source) -> Formatted:
         return Formatted(text=source.text, diagnostics=parsed.diagnostics)
     before = comments(source)
     text = _Writer(source, before).file(productions(source))
-    _check_same(parsed, before, replace(source, text=text))
+    _check_same(parsed, before, Source(path=source.path, text=text))
     return Formatted(text=text, diagnostics=parsed.diagnostics)
 
 

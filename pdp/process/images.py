@@ -59,7 +59,7 @@ class ImageShelf:
     """The files of the last version, from which the next one goes on. For one thread at a time."""
 
     def __init__(self) -> None:
-        self._writer = ImageWriter()
+        self._writer, self._unpacker = ImageWriter(), Unpacker()
         self._numbers = count(1)
         self._files: dict[int, _File] = {}
         self._places: dict[int, Place] = {}
@@ -74,11 +74,23 @@ class ImageShelf:
         contents = self._writer.write(snapshot.index, snapshot.callers, snapshot.rules, snapshot.digest)
         if self._writer.new:
             self._add(self._writer.new.items())
+            self._writer.new = {}
         self._keep(contents)
         self._put_together()
         manifest = Manifest(files=tuple(self._files), places=tuple(self._places.values()), contents=contents)
         first = write_sealed([write_manifest(manifest)])
         return Parcel((first, *(os.dup(file.descriptor) for file in self._files.values())))
+
+    def read(self, parcel: Parcel) -> Image:
+        """The version that was packed last, as workers read it; the next one goes on from this.
+
+        Raises:
+            ImageError: It is damaged.
+            OSError: There is no memory to map it.
+        """
+        image = self._unpacker.unpack(parcel.again().files)
+        self._writer.rest_on(image.index)
+        return image
 
     def _add(self, parts: Iterable[tuple[int, bytes]]) -> None:
         """Write parts to a new file."""

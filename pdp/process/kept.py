@@ -20,7 +20,7 @@ from typing import Final, final
 from pdp.diagnostics import Source, escape
 from pdp.identity.private_files import SECRET, FolderError, Output, locked_folder, replace_files
 from pdp.image.layout import ImageError
-from pdp.image.manifest import Manifest, Place, read_manifest, write_manifest
+from pdp.image.manifest import Contents, Manifest, Place, read_manifest, write_manifest
 from pdp.image.reader import Image, ImageReader
 from pdp.image.writer import ImageWriter
 from pdp.lang.parser import Parsed
@@ -134,12 +134,14 @@ class Kept:
 
     # -- while the service runs ----------------------------------------------------------
 
-    def follow(self, publisher: Publisher, prepared: Callable[[Snapshot], None] = lambda _: None) -> None:
+    def follow(
+        self, publisher: Publisher, prepared: Callable[[Snapshot], Image | None] = lambda _: None
+    ) -> None:
         """Keep each version from now on; where one was read, compile it first, for the edits to come.
 
         Args:
             publisher: What publishes versions.
-            prepared: Called with what was read once it is compiled, while no edit is.
+            prepared: As `Publisher.prime` has it: called with what was read once it is compiled.
         """
         if (unused := self.parcel()) is not None:
             unused.close()
@@ -195,14 +197,27 @@ class Kept:
 
 def _image(snapshot: Snapshot) -> bytes:
     """A file with a version."""
-    writer = ImageWriter()
-    contents = writer.write(snapshot.index, snapshot.callers, snapshot.rules, snapshot.digest)
+    contents, parts = _parts(snapshot)
     places, at = [], HEAD_BYTES
-    for number, part in writer.new.items():
+    for number, part in parts.items():
         places.append(Place(number, _FILE, at, len(part), sha256(part).digest()))
         at += len(part)
     manifest = write_manifest(Manifest(files=(_FILE,), places=tuple(places), contents=contents))
-    return whole(_MAGIC, made_of(snapshot.digest), writer.new.values(), manifest)
+    return whole(_MAGIC, made_of(snapshot.digest), parts.values(), manifest)
+
+
+def _parts(snapshot: Snapshot) -> tuple[Contents, dict[int, bytes]]:
+    """The parts of a version: where it lies in an image already, those; else they are written now."""
+    image = snapshot.image
+    if image is not None:
+        found = {
+            place.part: image.files[place.file][place.start : place.start + place.length]
+            for place in image.manifest.places
+        }
+        return image.manifest.contents, found
+    writer = ImageWriter()
+    contents = writer.write(snapshot.index, snapshot.callers, snapshot.rules, snapshot.digest)
+    return contents, writer.new
 
 
 def _reason(error: Exception) -> str:

@@ -16,9 +16,12 @@ from pdp.adapters.binding import bind
 from pdp.adapters.health_listener import HealthListener
 from pdp.config.address import Address, parse_address
 from pdp.config.model import Settings
+from pdp.diagnostics import escape
 from pdp.identity.bundle import LiveBundles
 from pdp.identity.quarantine.lists import QuarantineError
 from pdp.identity.trust import TrustStore
+from pdp.image.layout import ImageError
+from pdp.image.reader import Image
 from pdp.limits import DRAIN_SECONDS, WORKER_BEAT_SECONDS
 from pdp.process.administering import follow_admins, make_admin
 from pdp.process.believing import Believing
@@ -27,6 +30,7 @@ from pdp.process.colleague import Colleague, start
 from pdp.process.edits import outcome
 from pdp.process.forks import Forks
 from pdp.process.hangup import Hangups
+from pdp.process.heap import give_back
 from pdp.process.images import ImageShelf, Parcel
 from pdp.process.kept import Kept
 from pdp.process.local import local_of, require_entry, shown_at
@@ -49,6 +53,7 @@ from pdp.process.workload_api import WorkloadApi
 from pdp.service.metrics import Metrics
 from pdp.store.bundle import PolicyBundle, read_bundle
 from pdp.store.publish import Event
+from pdp.store.snapshot import Snapshot
 from pdp.store.versions import Published, Versions
 
 __all__ = ["serve_together"]
@@ -141,6 +146,7 @@ class _Supervisor:
         self._announced = False
         self._trouble = ""
         self._images = ImageShelf()
+        self._holds_freed = False
 
     def _make_admin(self) -> AdminListener | None:
         admin = self._settings.admin
@@ -220,7 +226,30 @@ class _Supervisor:
     def _first_parcel(self) -> Parcel:
         """The first version: as it was kept, or written now."""
         kept = None if self._kept is None else self._kept.parcel()
-        return kept or self._images.pack(self._publisher.current.snapshot)
+        if kept is not None:
+            return kept
+        parcel = self._images.pack(self._publisher.current.snapshot)
+        image = self._read(parcel)
+        if image is not None:
+            self._publisher.rest_on(image)
+        return parcel
+
+    def _prepared(self, snapshot: Snapshot) -> Image | None:
+        """Write what edits go on from, so that an edit hands over what it touched."""
+        with closing(self._images.pack(snapshot)) as parcel:
+            return self._read(parcel)
+
+    def _read(self, parcel: Parcel) -> Image | None:
+        """What was packed, to go on from: this process need not hold what all can share.
+
+        None where that cannot be: it goes on from what it has compiled.
+        """
+        self._holds_freed = True
+        try:
+            return self._images.read(parcel)
+        except (ImageError, OSError) as error:
+            self._say(f"the compiled policies are kept twice: {escape(str(error))}")
+            return None
 
     def _follow(self) -> ExitStack:
         """Publish what changes, until what is returned is closed."""
@@ -229,13 +258,15 @@ class _Supervisor:
         path = self._settings.policies.path
         following.callback(follow_policies(path, self._bundle, self._publisher, self._say).stop)
         if self._kept is not None:
-            # What an edit goes on from is written now, so that the edit hands over what it touched.
-            self._kept.follow(self._publisher, lambda snapshot: self._images.pack(snapshot).close())
+            self._kept.follow(self._publisher, self._prepared)
         return following
 
     async def _confirm(self) -> None:
         while True:
             await asyncio.sleep(WORKER_BEAT_SECONDS)
+            if self._holds_freed:  # a moment later: who published it holds nothing of it any more
+                self._holds_freed = False
+                await asyncio.to_thread(give_back)
             published = self._publisher.current
             self._workers.confirm(published.number, published.confirmed.at)
 
@@ -301,7 +332,7 @@ class _Supervisor:
             self._trouble = trouble
             self._ending.set()
 
-    def _change_over(self, published: Published, bundle: PolicyBundle | None) -> None:
+    def _change_over(self, published: Published, bundle: PolicyBundle | None) -> Image | None:
         """Have all workers serve a version; called from the thread that publishes.
 
         Raises:
@@ -318,6 +349,7 @@ class _Supervisor:
         except BaseException:
             parcel.close()
             raise
+        return None if bundle is None else self._read(parcel)
 
     def _renew(self) -> None:
         """Have all workers go on with our certificates; called from the threads that follow their files."""

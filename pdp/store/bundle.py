@@ -20,6 +20,7 @@ from typing import Final, NamedTuple, final
 
 from pdp import diagnostics, limits
 from pdp.diagnostics import Diagnostic
+from pdp.store.contents import Content, Files
 from pdp.store.problems import UNREADABLE, WHOLE_SET, problem, reason
 from pdp.store.tree import Entry, Signature, Tree, scan
 
@@ -41,28 +42,31 @@ class PolicyBundle:
     Attributes:
         files: Content by path relative to the root, with forward slashes, sorted. Only
             names with one of `pdp.store.tree.LOADED_SUFFIXES`.
-        digest: SHA-256 over names and contents, each preceded by its length, in hex.
-            Equal exactly when `files` are equal.
+        digest: SHA-256 over names, each preceded by its length, and the SHA-256 of contents, in
+            hex. Equal exactly when `files` are equal.
         problems: Why the set is not whole: errors `PDP901` to `PDP909`, sorted. A bundle
             with a problem must not be served.
     """
 
-    files: Mapping[str, bytes]
+    files: Files
     digest: str
     problems: tuple[Diagnostic, ...]
 
 
 def make_bundle(files: Mapping[str, bytes], problems: Iterable[Diagnostic] = ()) -> PolicyBundle:
     """A bundle of these files, in the order and with the digest that bundles have."""
-    ordered = dict(sorted(files.items()))
+    return _bundle({name: Content(content) for name, content in files.items()}, problems)
+
+
+def _bundle(contents: Mapping[str, Content], problems: Iterable[Diagnostic]) -> PolicyBundle:
+    ordered = dict(sorted(contents.items()))
     digest = hashlib.sha256()
     for name, content in ordered.items():
         encoded = name.encode()
         digest.update(len(encoded).to_bytes(8))
         digest.update(encoded)
-        digest.update(len(content).to_bytes(8))
-        digest.update(content)
-    return PolicyBundle(files=ordered, digest=digest.hexdigest(), problems=diagnostics.sort(problems))
+        digest.update(content.digest)
+    return PolicyBundle(files=Files(ordered), digest=digest.hexdigest(), problems=diagnostics.sort(problems))
 
 
 def unsettled() -> PolicyBundle:
@@ -92,7 +96,7 @@ class _Known(NamedTuple):
     """A file as it was last read. `lasting` says that no later write can hide behind the signature."""
 
     signature: Signature
-    content: bytes
+    content: Content
     lasting: bool
 
 
@@ -148,22 +152,23 @@ class BundleReader:
         self._last = self._bundle({name: k.content for name, k in known.items()}, diagnostics.sort(problems))
         return self._last
 
-    def _bundle(self, files: dict[str, bytes], problems: tuple[Diagnostic, ...]) -> PolicyBundle:
+    def _bundle(self, files: dict[str, Content], problems: tuple[Diagnostic, ...]) -> PolicyBundle:
         before = self._last
-        if files == before.files and problems == before.problems:
+        if files == before.files.contents and problems == before.problems:
             return before
-        return make_bundle(files, problems)
+        return _bundle(files, problems)
 
     def _read_file(self, root: str, name: str, entry: Entry) -> _Known | None:
         known = self._known.get(name)
         if known is not None and known.lasting and known.signature == entry.signature:
             return known
         now = time.time_ns()
-        content = _content(root, entry)
-        if content is None:
+        found = _content(root, entry)
+        if found is None:
             return None
+        content = Content(found)
         # One object for equal content: the bundle that is being served need not exist twice.
-        before = self._last.files.get(name)
+        before = self._last.files.contents.get(name)
         # mtime too, for file systems that keep no ctime; a file dated ahead is read at every look.
         touched = max(entry.signature.mtime_ns, entry.signature.ctime_ns)
         lasting = now - touched > _OLD_ENOUGH_NS

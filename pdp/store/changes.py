@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias, final
 
 from pdp.compiler.atoms import Atom, SetAtom
 from pdp.compiler.callers import CallerEntry
+from pdp.compiler.numbers import ByNumber
 from pdp.compiler.rows import Detail, Row, RowKind, Unit
 from pdp.index.rule_index import RuleIndex
 from pdp.store.snapshot import Snapshot
@@ -99,7 +100,7 @@ class _Reader:
 
 def _by_number(snapshot: Snapshot) -> Mapping[int, Atom]:
     """The atoms of a version."""
-    return {number: atom for atom, number in snapshot.index.principals.numbers().items()}
+    return ByNumber(snapshot.index.principals.numbers())
 
 
 def _methods(index: RuleIndex, mask: int) -> frozenset[str] | None:

@@ -8,7 +8,8 @@ import gc
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from typing import Final, TypeAlias, final
@@ -24,9 +25,12 @@ from pdp.compiler.rows import Unit
 from pdp.compiler.tables import TableCache, lower_tables, with_group_files
 from pdp.compiler.units import lower_file
 from pdp.diagnostics import Diagnostic, Source, Span, has_errors, sort
+from pdp.image.reader import Image
 from pdp.index.assemble import Assembly, assemble
 from pdp.lang.parser import Parsed, parse
+from pdp.store.at_rest import at_rest
 from pdp.store.bundle import PolicyBundle
+from pdp.store.contents import Content
 from pdp.store.snapshot import Loaded, Snapshot
 from pdp.vocabulary import Millis
 
@@ -61,7 +65,7 @@ class Loader:
 
     _numbers: Numbers = field(default_factory=Numbers)
     _parsed: dict[str, _ParsedFile] = field(default_factory=dict)
-    _texts: dict[str, tuple[bytes, Source]] = field(default_factory=dict)
+    _texts: dict[str, tuple[Content, Source]] = field(default_factory=dict)
     _checked: "_Checked | None" = None
     _assembly: Assembly | None = None
     _invariants: Invariants = field(default_factory=Invariants)
@@ -76,7 +80,10 @@ class Loader:
             now: The instant from which on invariants have to hold.
         """
         with _collector_paused():
-            return self._load(bundle, now)
+            loaded = self._load(bundle, now)
+            for _, source in self._texts.values():
+                source.let_go()
+            return loaded
 
     def _load(self, bundle: PolicyBundle, now: Millis) -> Loaded:
         self._compact()
@@ -128,6 +135,18 @@ class Loader:
         )
         return Loaded(snapshot=snapshot, diagnostics=sort(diagnostics), sources=sources)
 
+    def rest_on(self, snapshot: Snapshot, image: Image) -> Snapshot:
+        """Go on from an image of the version that was loaded last, and hold nothing that lies in it.
+
+        Returns:
+            The version as it lies there.
+        """
+        assembly = self._assembly
+        if assembly is None or assembly.index is not snapshot.index:
+            return snapshot  # it is not what the next one goes on from
+        index, self._assembly = at_rest(assembly, image.index, self._numbers)
+        return replace(snapshot, index=index, image=image)
+
     def revision(self, digest: str) -> str:
         """A name for everything that can change an answer, with files of this digest."""
         databases = f"tzdata {version('tzdata')}, Unicode {unicodedata.unidata_version}"
@@ -147,15 +166,16 @@ class Loader:
     def _read(self, bundle: PolicyBundle) -> tuple[dict[str, Source], list[Diagnostic]]:
         """The texts of a bundle; of a file that is not UTF-8 nothing but the error counts."""
         diagnostics = list(bundle.problems)
-        kept: dict[str, tuple[bytes, Source]] = {}
-        for path, content in bundle.files.items():
+        kept: dict[str, tuple[Content, Source]] = {}
+        for path, content in bundle.files.contents.items():
             known = self._texts.get(path)
             if known is not None and known[0] == content and known[1].readable:
                 kept[path] = known
                 continue
-            text, problem = decode(path, content)
+            _, problem = decode(path, content.read())
             if problem is not None:
                 diagnostics.append(problem)
+            text = partial(_text, path, content)
             kept[path] = (content, Source(path=path, text=text, readable=problem is None))
         self._texts = kept
         return {path: source for path, (_, source) in kept.items()}, diagnostics
@@ -184,6 +204,7 @@ class Loader:
                 kept[path] = known
             else:
                 kept[path] = (item, lower_file(item, sources[path], environment, self._numbers, resolver))
+                sources[path].let_go()
         checked.units = kept
         units = [unit for _, unit in kept.values()]
         units += lower_tables(parsed, sources, environment, self._numbers, resolver, checked.tables)
@@ -226,6 +247,10 @@ def _nothing_there() -> Diagnostic:
     message = "there is no `.policy` file"
     help_ = "to deny everything, keep a file that says nothing but `language 1`"
     return Diagnostic(code="PDP918", message=message, span=Span(file=".", start=0, end=0), help=help_)
+
+
+def _text(path: str, content: Content) -> str:
+    return decode(path, content.read())[0]
 
 
 def decode(path: str, content: bytes) -> tuple[str, Diagnostic | None]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TypeAlias, final
 
+from pdp.image.reader import Image
 from pdp.store.bundle import PolicyBundle
 from pdp.store.changes import NOTHING, Changes, changes
 from pdp.store.loader import Loader
@@ -60,12 +61,13 @@ class Rejected:
 
 
 Event: TypeAlias = Accepted | Rejected
-#: Called with each new version and its bundle, before it is served.
-ChangeOver: TypeAlias = Callable[[Published, PolicyBundle | None], None]
+#: Called with each new version and its bundle, before it is served; gives the image that it lies in, if any.
+ChangeOver: TypeAlias = Callable[[Published, PolicyBundle | None], Image | None]
 
 
 def at_once(_: Published, __: PolicyBundle | None) -> None:
     """Nobody has to change over but this process."""
+    return
 
 
 @final
@@ -129,20 +131,30 @@ class Publisher(Versions):
                 event = Accepted(published=before, loaded=loaded, before=before)
             else:
                 after = self.following(loaded.snapshot, now)
-                self._change_over(after, bundle)
+                after = self._rested(after, self._change_over(after, bundle))
                 self._rejected = False
                 self.serve(after, now)
                 event = Accepted(published=after, loaded=loaded, before=before)
         return event
 
-    def prime(self, now: Millis, prepared: Callable[[Snapshot], None]) -> None:
+    def rest_on(self, image: Image) -> None:
+        """Go on from the image of what is served, and hold nothing that lies in it."""
+        with self._lock:
+            self.current = self._rested(self.current, image)
+
+    def _rested(self, published: Published, image: Image | None) -> Published:
+        if image is None:
+            return published
+        return replace(published, snapshot=self._loader.rest_on(published.snapshot, image))
+
+    def prime(self, now: Millis, prepared: Callable[[Snapshot], Image | None]) -> None:
         """Compile what is served already, if it was read from an image: no edit can go on from that.
 
         Edits wait for it, or do it themselves if they come first. What is answered stays the same.
 
         Args:
             now: The instant from which on invariants have to hold.
-            prepared: Called with what was compiled, before any edit.
+            prepared: Called with what was compiled, before any edit; gives the image that it lies in, if any.
         """
         event: Event | None = None
         try:
@@ -153,7 +165,7 @@ class Publisher(Versions):
         finally:
             self._catch_up()
 
-    def _primed(self, now: Millis, prepared: Callable[[Snapshot], None]) -> Rejected | None:
+    def _primed(self, now: Millis, prepared: Callable[[Snapshot], Image | None]) -> Rejected | None:
         """The same with the lock held; what to tell if that cannot be compiled which is served."""
         bundle, self._unprimed = self._unprimed, None
         if bundle is None:
@@ -162,9 +174,9 @@ class Publisher(Versions):
         if loaded.snapshot is None:
             self._rejected = True
             return Rejected(loaded=loaded, serving=served.snapshot.revision)
-        prepared(loaded.snapshot)
+        image = prepared(loaded.snapshot)
         snapshot = replace(loaded.snapshot, revision=served.snapshot.revision)
-        self.current = replace(served, snapshot=snapshot)
+        self.current = self._rested(replace(served, snapshot=snapshot), image)
         return None
 
     def restate(self, circumstances: str) -> None:

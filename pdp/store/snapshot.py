@@ -31,6 +31,7 @@ class Snapshot:
         units: The lowered files; none where it was read from an image.
         rules: How many rules there are.
         generation: Numbers of atoms and methods mean the same in versions of one generation.
+        image: Where its index lies, or None if that was built here.
     """
 
     index: RuleIndex
@@ -41,6 +42,7 @@ class Snapshot:
     units: tuple[Unit, ...]
     rules: int
     generation: int
+    image: Image | None = None
 
     @classmethod
     def of(cls, image: Image, revision: str) -> Self:
@@ -54,6 +56,7 @@ class Snapshot:
             units=(),
             rules=image.rules,
             generation=0,
+            image=image,
         )
 
 

@@ -206,8 +206,11 @@ class DirectoryWatcher:
 
     def _emptied(self, bundle: PolicyBundle) -> bool:
         """Whether some file is empty that was not when last reported."""
-        before = {} if self._reported is None else self._reported.files
-        return any(not content and before.get(path) for path, content in bundle.files.items())
+        before = {} if self._reported is None else self._reported.files.contents
+        return any(
+            not content.size and (known := before.get(path)) is not None and known.size
+            for path, content in bundle.files.contents.items()
+        )
 
     def _is_reported(self, bundle: PolicyBundle) -> bool:
         last = self._reported

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from pdp.compiler.atoms import EVERYONE, Atom, ExactAtom, PatternAtom
 from pdp.compiler.meetings import possible_pairs
 from pdp.compiler.overlap import can_hold_together
-from pdp.compiler.rows import ANY_METHOD, Row, RuleTexts, Unit
+from pdp.compiler.rows import ANY_METHOD, Row, Unit
+from pdp.compiler.rule_texts import RuleTexts
 from pdp.diagnostics import Span
 from pdp.lang.patterns import path_pattern
 

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from pdp.lang.parser import Parsed, parse
 from pdp.process import kept as kept_module
 from pdp.process import kept_file as kept_file_module
 from pdp.process.cannot_start import CannotStartError
+from pdp.process.images import ImageShelf
 from pdp.process.kept import Kept
 from pdp.process.policies import make_publisher
 from pdp.store import loader as loader_module
@@ -94,6 +96,22 @@ def test_the_next_start_uses_it(world: World) -> None:
     assert again.current.snapshot.rules == world.kept_by.current.snapshot.rules
     assert allowed(again, "/x")
     assert not allowed(again, "/admin/x")
+
+
+def test_what_lies_in_an_image_already_is_kept_as_it_lies_there(world: World) -> None:
+    world.kept_by, shelf = world.start(bundle()), ImageShelf()
+    with closing(shelf.pack(world.kept_by.current.snapshot)) as parcel:
+        world.kept_by.rest_on(shelf.read(parcel))
+    world.kept.follow(world.kept_by)
+    until(lambda: world.kept_is(bundle().digest))
+
+    again = world.start(bundle())
+
+    assert (world.image, world.said) == (True, [])
+    assert (allowed(again, "/x"), allowed(again, "/admin/x")) == (True, False)
+    world.kept.follow(again, lambda snapshot: shelf.read(shelf.pack(snapshot)))
+    again.offer(bundle("/y"), NOW)
+    assert (allowed(again, "/x"), allowed(again, "/y")) == (False, True)
 
 
 def test_it_is_for_its_owner_alone(world: World) -> None:

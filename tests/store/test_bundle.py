@@ -109,8 +109,11 @@ def test_links_that_stay_inside_are_followed(root: Path) -> None:
 # -- digest ----------------------------------------------------------------------------
 
 
-def test_the_digest_is_over_lengths_names_and_contents() -> None:
-    text = b"".join(len(part).to_bytes(8) + part for part in (b"a.policy", b"x", b"b.policy", b"yy"))
+def test_the_digest_is_over_names_with_their_lengths_and_digests_of_contents() -> None:
+    files = ((b"a.policy", b"x"), (b"b.policy", b"yy"))
+    text = b"".join(
+        len(name).to_bytes(8) + name + hashlib.sha256(content).digest() for name, content in files
+    )
 
     assert make_bundle({"b.policy": b"yy", "a.policy": b"x"}).digest == hashlib.sha256(text).hexdigest()
 

@@ -41,7 +41,7 @@ def segments_of(text: str, offset: int, literal: Literal) -> tuple[ast.Segment, 
     return tuple(found)
 
 
-@lru_cache(maxsize=1 << 16)  # most segments of a set are the same few words: read once, and shared
+@lru_cache(maxsize=1 << 12)  # most segments of a set are the same few words: read once, and shared
 def _segment(part: str, literal: Literal) -> ast.Segment:
     if part == "*":
         return _ANY
