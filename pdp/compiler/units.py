@@ -15,7 +15,7 @@ from pdp.compiler.resolve import Resolver
 from pdp.compiler.rows import Row, RuleTexts, Unit
 from pdp.diagnostics import Diagnostic, Source, sort
 from pdp.lang import ast
-from pdp.lang.parser import Parsed
+from pdp.lang.parsed import Parsed
 from pdp.lang.tables import read_grants
 
 __all__ = ["lower_file", "lower_table", "without_rules"]
