@@ -206,6 +206,12 @@ MAX_CALLERS_METERED: Final = 10_000  # the longest unseen is forgotten, and begi
 # -- health ------------------------------------------------------------------------------
 MAX_PROBE_CONNECTIONS: Final = 64  # kubelets, balancers and people who look, all at once
 
+# -- parsing in several processes -----------------------------------------------------------
+MAX_PARSING_PROCESSES: Final = (
+    4  # with our own; they take memory, and containers often see cores that they may not use
+)
+PARSED_ALONE_CHARS: Final = 1 << 20  # a second of parsing; beginning another process takes half of one
+
 # -- workers -----------------------------------------------------------------------------
 MAX_WORKERS: Final = 64  # processes; more than cores gain nothing
 WORKER_START_SECONDS: Final = 60.0  # until its first sign: imports, on a machine that is busy

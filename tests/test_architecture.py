@@ -88,6 +88,7 @@ LIBRARIES: Final = {
         "vocabulary.py", "principals.py", "compiler/evaluation.py", "identity/caller.py", "adapters/", "cli/",
         "process/",
         "audit/record.py", "audit/reuse.py", "diagnostics.py", "lang/ast/", "lang/written.py",
+        "store/parse_server.py", "store/parsing.py",
         "identity/tokens/handed.py",
         "identity/quarantine/",
         "compiler/packed_patterns.py",
@@ -99,7 +100,8 @@ LIBRARIES: Final = {
     # What FastAPI is made of.
     "starlette": (
         "adapters/app.py", "adapters/events.py", "adapters/health.py", "adapters/admin", "adapters/beside.py",
-        "adapters/bounded.py", "adapters/direct.py", "adapters/replies.py",
+        "adapters/bounded.py", "adapters/direct.py", "adapters/late_app.py", "adapters/replies.py",
+        "adapters/server.py",
     ),
     "spiffe": ("adapters/grpc/workload_api.py",),
     "uvicorn": (

@@ -9,17 +9,17 @@ import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from typing import Protocol, final
+from typing import TYPE_CHECKING, Protocol, final
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from pdp.adapters.accepting import Balance
-from pdp.adapters.app import build_app
 from pdp.adapters.bounded import BoundedProtocol
 from pdp.adapters.connection import CallerProtocol, protocol_class
 from pdp.adapters.direct import directly
+from pdp.adapters.late_app import LateApp
 from pdp.adapters.local import Local, local_protocol_class
-from pdp.adapters.metrics_page import MetricsPage
 from pdp.adapters.proxies.profiles import NO_PROFILES, Profile
 from pdp.adapters.questions import Questions
 from pdp.adapters.tls import ServerTls
@@ -29,6 +29,9 @@ from pdp.service.decision_service import DecisionService
 from pdp.service.health import Health
 from pdp.service.known_callers import KnownCallers
 from pdp.vocabulary import Millis
+
+if TYPE_CHECKING:
+    from pdp.adapters.metrics_page import MetricsPage  # imports its library: only where metrics are read
 
 __all__ = ["Beside", "CannotListenError", "Listener"]
 
@@ -78,7 +81,7 @@ class Listener:
         beside: Sequence[Beside] = (),
         health: Health | None = None,
         grace_seconds: float = 0,
-        metrics: MetricsPage | None = None,
+        metrics: "MetricsPage | None" = None,
         balance: Balance | None = None,
         profiles: Mapping[str, Profile] = NO_PROFILES,
         direct: bool = True,
@@ -112,8 +115,15 @@ class Listener:
         questions = Questions(service, profiles, remembered)
         protocol = _protocol(peers, service, clock)
         self._protocol = directly(protocol, questions) if direct else protocol
+
+        def build() -> ASGIApp:
+            from pdp.adapters.app import build_app  # noqa: PLC0415 -- as `pdp.adapters.late_app` says
+
+            return build_app(service, metrics, questions)
+
+        self._app = LateApp(build)
         self._config = uvicorn.Config(
-            build_app(service, metrics, questions),
+            self._app,
             http=self._protocol,
             ws="none",
             lifespan="off",
@@ -197,3 +207,4 @@ class Listener:
         if self._health is not None:
             self._health.started = True
         ready()
+        await self._app.made()  # before anybody asks for it

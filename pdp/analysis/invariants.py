@@ -28,7 +28,7 @@ from pdp.compiler.rows import Unit
 from pdp.diagnostics import Diagnostic
 from pdp.index.rule_index import RuleIndex
 from pdp.lang import ast
-from pdp.lang.parser import Parsed
+from pdp.lang.parsed import Parsed
 from pdp.limits import MAX_INVARIANT_STEPS
 from pdp.vocabulary import Millis
 

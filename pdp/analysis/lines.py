@@ -17,7 +17,7 @@ from pdp.compiler.matchers import capture_places
 from pdp.compiler.resolve import Resolver
 from pdp.compiler.rows import ANY_METHOD, Detail, ExceptedPath, Row, RowKind, Unit
 from pdp.lang import ast
-from pdp.lang.parser import Parsed
+from pdp.lang.parsed import Parsed
 
 __all__ = ["Line", "Scribe", "make_line"]
 

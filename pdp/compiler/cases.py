@@ -15,7 +15,7 @@ from pdp.compiler.rows import Unit
 from pdp.compiler.unknown import unknown_issuer, unknown_service
 from pdp.diagnostics import Diagnostic, Span, did_you_mean, has_errors
 from pdp.lang import ast
-from pdp.lang.parser import Parsed
+from pdp.lang.parsed import Parsed
 
 __all__ = ["test_problems"]
 

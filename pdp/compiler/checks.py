@@ -18,7 +18,7 @@ from pdp.compiler.resolve import Resolver
 from pdp.compiler.rows import Unit
 from pdp.diagnostics import Diagnostic, Source
 from pdp.lang import ast
-from pdp.lang.parser import Parsed
+from pdp.lang.parsed import Parsed
 
 __all__ = ["check_set"]
 

@@ -13,7 +13,7 @@ from pdp.compiler.evaluation import Truth
 from pdp.diagnostics import Diagnostic, Severity
 from pdp.lang import ast
 from pdp.lang.ast import OwnedKind
-from pdp.lang.parser import Parsed
+from pdp.lang.parsed import Parsed
 from pdp.vocabulary import Effect
 
 __all__ = ["doubts"]

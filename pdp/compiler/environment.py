@@ -18,7 +18,7 @@ from pdp.compiler.unfolding import excesses, targets_in, tests_in
 from pdp.diagnostics import Diagnostic
 from pdp.lang import ast
 from pdp.lang.ast import OwnedKind
-from pdp.lang.parser import Parsed
+from pdp.lang.parsed import Parsed
 from pdp.limits import MAX_CONDITION_TESTS, MAX_NAME_NESTING, MAX_RULE_ROWS
 from pdp.vocabulary import FAMILIES
 

@@ -15,7 +15,7 @@ from pdp.compiler.resolve import Resolver
 from pdp.compiler.unknown import unknown_issuer, unknown_service
 from pdp.diagnostics import Diagnostic, Severity, Span, did_you_mean
 from pdp.lang import ast
-from pdp.lang.parser import Parsed
+from pdp.lang.parsed import Parsed
 from pdp.vocabulary import Effect
 
 __all__ = ["check_file"]

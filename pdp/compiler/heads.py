@@ -11,7 +11,7 @@ from typing import final
 from pdp.compiler.rows import Unit
 from pdp.diagnostics import Source, Span
 from pdp.lang import ast
-from pdp.lang.parser import Parsed
+from pdp.lang.parsed import Parsed
 from pdp.lang.tables import Cells, cells_at
 
 __all__ = ["Heads"]

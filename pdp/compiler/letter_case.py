@@ -14,7 +14,7 @@ from pdp.compiler.heads import Heads
 from pdp.compiler.rows import Row, Unit
 from pdp.diagnostics import Diagnostic, Span
 from pdp.lang import ast
-from pdp.lang.parser import Parsed
+from pdp.lang.parsed import Parsed
 from pdp.paths import Relaxation, is_canonical_segment
 
 __all__ = ["never_in_lower_case"]

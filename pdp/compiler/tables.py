@@ -11,7 +11,7 @@ from pdp.compiler.rows import Unit
 from pdp.compiler.units import lower_table, without_rules
 from pdp.diagnostics import Diagnostic, Source, Span
 from pdp.lang import ast
-from pdp.lang.parser import Parsed
+from pdp.lang.parsed import Parsed
 from pdp.lang.tables import read_members
 
 __all__ = ["TableCache", "lower_tables", "read_table", "with_group_files"]

@@ -16,7 +16,7 @@ from pdp.compiler.rows import Row, Rows, Unit
 from pdp.compiler.rule_texts import RuleTexts
 from pdp.diagnostics import Diagnostic, Source, sort
 from pdp.lang import ast
-from pdp.lang.parser import Parsed
+from pdp.lang.parsed import Parsed
 from pdp.lang.tables import read_grants
 
 __all__ = ["lower_file", "lower_table", "without_rules"]

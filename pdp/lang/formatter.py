@@ -17,7 +17,8 @@ from typing import final
 from pdp.diagnostics import Diagnostic, Source, has_errors
 from pdp.lang.arrange import Arranger
 from pdp.lang.layout import render
-from pdp.lang.parser import Comment, Parsed, comments, parse, productions
+from pdp.lang.parsed import Parsed
+from pdp.lang.parser import Comment, comments, parse, productions
 from pdp.lang.tokens import Production, Token
 
 __all__ = ["Formatted", "FormatterBugError", "format_source"]

@@ -7,10 +7,9 @@ stretch that is, `pdp.lang.recovery` says, and what a mistake is called `pdp.lan
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from threading import Lock
@@ -27,12 +26,13 @@ from pdp.lang.build_tests import FileBuilder
 from pdp.lang.failure import Failure, at_the_keyword
 from pdp.lang.hidden import all_mistakes
 from pdp.lang.mistakes import explain
+from pdp.lang.parsed import Parsed, text_digest
 from pdp.lang.recovery import Mistake, blank_statement, declared_names
 from pdp.lang.statements import begins_statement
 from pdp.lang.tokens import Production
 from pdp.limits import MAX_ERRORS_PER_FILE, MAX_REREAD_CHARS
 
-__all__ = ["Comment", "Parsed", "comments", "grammar_text", "parse", "productions", "text_digest"]
+__all__ = ["Comment", "comments", "grammar_text", "parse", "productions"]
 
 _COMMENT: Final = re.compile(r'"(?:[^"\\\r\n]|\\.)*"|#[^\r\n]*')
 _HEADER: Final = "language 1\n"  # written before a file that has none, so that the rest can be read
@@ -47,26 +47,6 @@ class Comment:
     text: str
     span: Span
     alone: bool
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parsed:
-    """What a file says.
-
-    Attributes:
-        file: The statements that could be read.
-        diagnostics: What was wrong with the others, by position.
-        damaged: Names that the others would have declared.
-        endings: Where the date stands at which a deny ends, or a rule that begins: by the rule's place.
-        digest: SHA-256 of the text; empty where the file was made otherwise.
-    """
-
-    file: ast.File
-    diagnostics: tuple[Diagnostic, ...]
-    damaged: frozenset[str]
-    endings: Mapping[Span, Span] = field(default_factory=dict)
-    digest: bytes = b""
 
 
 def grammar_text() -> str:
@@ -129,11 +109,6 @@ def parse(source: Source) -> Parsed:
     found = all_mistakes(source, reading.diagnostics)
     digest = text_digest(source)
     return Parsed(file=file, diagnostics=found, damaged=frozenset(damaged), endings=endings, digest=digest)
-
-
-def text_digest(source: Source) -> bytes:
-    """What `Parsed.digest` is of a file with this text."""
-    return sha256(source.text.encode("utf-8", "surrogatepass")).digest()
 
 
 @final

@@ -12,7 +12,7 @@ from msgspec.structs import force_setattr
 
 from pdp.diagnostics import Diagnostic, Span
 from pdp.lang import ast
-from pdp.lang.parser import Parsed
+from pdp.lang.parsed import Parsed
 
 __all__ = ["WrittenError", "read_parsed", "write_parsed"]
 

@@ -6,11 +6,10 @@ The others are in `pdp.process.parts`. Who puts them together is another's busin
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pdp.adapters.accepting import Balance
 from pdp.adapters.local import Local
-from pdp.adapters.metrics_page import MetricsPage
 from pdp.adapters.proxies.profiles import profiles
 from pdp.adapters.server import Beside, Listener
 from pdp.adapters.tls import ServerTls
@@ -38,6 +37,9 @@ from pdp.service.known_tokens import KnownTokens
 from pdp.service.metrics import Metrics
 from pdp.service.reviews import Reviews
 from pdp.store.versions import Versions
+
+if TYPE_CHECKING:
+    from pdp.adapters.metrics_page import MetricsPage  # imports its library: only where metrics are read
 
 __all__ = [
     "grace_seconds",
@@ -152,9 +154,11 @@ def make_listener(
     )
 
 
-def _metrics(settings: Settings, peers: ServerTls | Local, service: DecisionService) -> MetricsPage | None:
+def _metrics(settings: Settings, peers: ServerTls | Local, service: DecisionService) -> "MetricsPage | None":
     if isinstance(peers, Local):
         return None
+    from pdp.adapters.metrics_page import MetricsPage  # noqa: PLC0415 -- its library, as above
+
     return MetricsPage(
         service,
         readers=settings.metrics.readers,

@@ -16,6 +16,9 @@ from typing import Final, final
 
 import msgspec
 
+# Workers import these two when they first need them: here for all of them, so that they share the memory.
+import pdp.adapters.app
+import pdp.adapters.metrics_page  # noqa: F401 -- as said
 from pdp.process import worker
 from pdp.process.messages import Forked
 

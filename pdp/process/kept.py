@@ -23,7 +23,7 @@ from pdp.image.layout import ImageError
 from pdp.image.manifest import Contents, Manifest, Place, read_manifest, write_manifest
 from pdp.image.reader import Image, ImageReader
 from pdp.image.writer import ImageWriter
-from pdp.lang.parser import Parsed
+from pdp.lang.parsed import Parsed
 from pdp.process import kept_trees
 from pdp.process.images import Parcel
 from pdp.process.kept_file import HEAD_BYTES, made_of, open_kept, own_folder, whole

@@ -13,7 +13,7 @@ import msgspec
 
 from pdp.diagnostics import Source
 from pdp.image.layout import ImageError
-from pdp.lang.parser import Parsed, text_digest
+from pdp.lang.parsed import Parsed, text_digest
 from pdp.lang.written import WrittenError, read_parsed, write_parsed
 from pdp.process.kept_file import HEAD_BYTES, made_of, open_kept, whole
 

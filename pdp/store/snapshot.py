@@ -12,7 +12,7 @@ from pdp.compiler.rows import Unit
 from pdp.diagnostics import Diagnostic, Source
 from pdp.image.reader import Image
 from pdp.index.rule_index import RuleIndex
-from pdp.lang.parser import Parsed
+from pdp.lang.parsed import Parsed
 
 __all__ = ["Loaded", "Snapshot"]
 

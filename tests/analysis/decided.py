@@ -15,7 +15,7 @@ from pdp.compiler.units import lower_file
 from pdp.diagnostics import Source, has_errors, render
 from pdp.index.assemble import assemble
 from pdp.lang import ast
-from pdp.lang.parser import Parsed
+from pdp.lang.parsed import Parsed
 from pdp.limits import MAX_INVARIANT_STEPS
 from pdp.vocabulary import Effect, Millis, Reason, Request
 from tests.reference.interpreter import Interpreter, _Conditions, _is_ambiguous_method, _Truth

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pdp.diagnostics import Source, escape, render
 from pdp.lang import ast
 from pdp.lang.hidden import hidden_characters
-from pdp.lang.parser import Parsed, comments, parse
+from pdp.lang.parsed import Parsed
+from pdp.lang.parser import comments, parse
 from pdp.lang.printer import print_file
 from pdp.limits import MAX_ERRORS_PER_FILE, MAX_EXPRESSION_DEPTH, MAX_FILE_BYTES, MAX_REREAD_CHARS
 from tests.reference.strategies import policy_sets

@@ -6,7 +6,8 @@ import pytest
 
 from pdp.diagnostics import Source
 from pdp.lang import ast
-from pdp.lang.parser import Parsed, parse, text_digest
+from pdp.lang.parsed import Parsed, text_digest
+from pdp.lang.parser import parse
 from pdp.lang.written import WrittenError, read_parsed, write_parsed
 from tests.fuzz.corpora import policy_texts
 

@@ -11,14 +11,15 @@ import pytest
 
 from pdp.diagnostics import Diagnostic, Source, Span
 from pdp.engine.decide import decide
-from pdp.lang.parser import Parsed, parse
+from pdp.lang.parsed import Parsed
+from pdp.lang.parser import parse
 from pdp.process import kept as kept_module
 from pdp.process import kept_file as kept_file_module
 from pdp.process.cannot_start import CannotStartError
 from pdp.process.images import ImageShelf
 from pdp.process.kept import Kept
 from pdp.process.policies import make_publisher
-from pdp.store import loader as loader_module
+from pdp.store import parsing
 from pdp.store.bundle import PolicyBundle, make_bundle
 from pdp.store.publish import Accepted, Event, Publisher
 from tests.engine.asking import HEAD, NOW, ask
@@ -76,7 +77,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         made.parsed.append(source.path)
         return parse(source)
 
-    monkeypatch.setattr(loader_module, "parse", noted)
+    monkeypatch.setattr(parsing, "parse", noted)
     return made
 
 

@@ -11,7 +11,7 @@ from pdp.diagnostics import Source, has_errors, render
 from pdp.index.assemble import assemble
 from pdp.index.rule_index import RuleIndex
 from pdp.lang import ast
-from pdp.lang.parser import Parsed
+from pdp.lang.parsed import Parsed
 from pdp.vocabulary import Decision, Excluding, Region, Request
 
 

@@ -29,7 +29,7 @@ def said(old, new, *, anew=False):
     loader = Loader()
     before = loader.load(files(""), now=NOW).snapshot
     if anew:
-        loader._start_anew()
+        loader._compilation._start_anew()
     loaded = loader.load(files(old, new), now=NOW)
     assert before is not None
     assert loaded.snapshot is not None, loaded.diagnostics

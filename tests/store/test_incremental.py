@@ -61,7 +61,7 @@ def versions(rng, texts):
 
 
 def test_numbers_do_not_grow_without_end(monkeypatch):
-    monkeypatch.setattr("pdp.store.loader._NUMBERS_TO_SPARE", 10)
+    monkeypatch.setattr("pdp.store.compilation._NUMBERS_TO_SPARE", 10)
     loader = Loader()
     for version in range(200):
         rules = "".join(f"    allow prod/ns/v{version}/sa/w{i} to GET /x\n" for i in range(5))
