@@ -173,6 +173,7 @@ MAX_AGE_LIMIT_MS: Final = 5000  # what a region may be reused for, unless the op
 MAX_LOG_QUEUE: Final = 20_000  # entries that wait for the writer: a second of full load, some 30 MB
 MAX_LOG_REPORTS: Final = 64  # reports of reuse that wait for the writer, some 10 MB
 MAX_LOG_BATCH: Final = 500  # entries for one write: what another thread has to wait for at most
+LOG_LINGER_SECONDS: Final = 0.02  # that the writer waits for more: a batch costs hardly more than a line
 LOG_RETRY_SECONDS: Final = 0.1  # between two tries to write to a full disk
 LOG_STOP_SECONDS: Final = 5.0  # how long what is queued may take to be written at the end
 LOG_WAIT_SECONDS: Final = 1.0  # how long a question waits for room where no line may be lost

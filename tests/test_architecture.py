@@ -66,8 +66,7 @@ IMPURE_CALLS: Final = frozenset(
 #: Third-party libraries and the modules, or folders, in which each is met.
 LIBRARIES: Final = {
     "cachetools": (
-        "service/decision_service.py", "service/known_callers.py", "service/known_tokens.py",
-        "service/reviews.py",
+        "service/known_callers.py", "service/known_tokens.py", "service/reviews.py",
     ),
     "click": ("cli/",),
     "cryptography": (

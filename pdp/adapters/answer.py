@@ -78,8 +78,8 @@ def to_answer(  # noqa: PLR0913 -- each is a part of the answer that the decisio
             rules=[name(rule) for rule in decision.shadow.rules],
         )
     return Answer(
-        decision=decision.effect.value,
-        reason=decision.reason.value,
+        decision=decision.effect._value_,  # `value` is a call
+        reason=decision.reason._value_,
         enforced=decision.enforced,
         rules=[name(rule) for rule in decision.rules],
         decision_id=decision_id,
@@ -88,7 +88,9 @@ def to_answer(  # noqa: PLR0913 -- each is a part of the answer that the decisio
         region=None if decision.region is None else _region(decision.region, evidence),
         max_age_ms=max_age,
         valid_until=None if decision.valid_until is None else instant_text(decision.valid_until),
-        obligations=[_obligation(duty) for duty in decision.obligations if duty.kind is not _REUSE],
+        obligations=[_obligation(duty) for duty in decision.obligations if duty.kind is not _REUSE]
+        if decision.obligations
+        else [],
         reuse=reuse_of(max_age),
         shadow=shadow,
         explanation=UNSET if explanation is None else _explanation(explanation, name),
@@ -131,10 +133,10 @@ def _region(region: Region, evidence: tuple[str, ...]) -> RegionBody:
         service=region.service,
         principal=region.principal,
         method=region.method,
-        path=[_step(step) for step in region.path],
+        path=[step if step is None or step.__class__ is str else _step(step) for step in region.path],
         rest=region.rest,
-        context=dict(region.context),
-        evidence=list(evidence) or UNSET,
+        context=dict(region.context) if region.context else {},
+        evidence=list(evidence) if evidence else UNSET,
     )
 
 

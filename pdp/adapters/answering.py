@@ -37,6 +37,7 @@ from pdp.limits import (
     MAX_REVISION_CHARS,
 )
 from pdp.service.answered import Answered
+from pdp.service.authorization import Rights
 from pdp.service.decision_service import DecisionService
 from pdp.service.errors import CannotAnswerError, EvidenceRefusedError, NotPermittedError
 from pdp.service.proof import NOTHING, Presented
@@ -67,13 +68,16 @@ class Told(NamedTuple):
     explain: bool
 
 
-async def decided(service: DecisionService, caller: Caller, read: Callable[[], Question]) -> Told:
+async def decided(
+    service: DecisionService, caller: Caller, read: Callable[[Rights, Millis], Question]
+) -> Told:
     """Decide one question.
 
     Args:
         service: Who decides.
         caller: Who asks.
-        read: Reads the question. Called once it is known that the caller may ask anything at all.
+        read: Reads the question. Called once it is known that the caller may ask anything at all, with its
+            rights and the instant.
 
     Raises:
         BadQuestionError: Something in the question has no meaning.
@@ -90,26 +94,31 @@ async def decided(service: DecisionService, caller: Caller, read: Callable[[], Q
         raise
 
 
-async def _let_in(service: DecisionService, caller: Caller, read: Callable[[], Question]) -> Told:
+async def _let_in(
+    service: DecisionService, caller: Caller, read: Callable[[Rights, Millis], Question]
+) -> Told:
     if service.gate.closed:
         await service.gate.passed()
     now = service.now()
-    service.rights(caller, service.versions.current, now)  # who may ask nothing is told nothing
+    published = service.versions.current
+    rights = service.rights(caller, published, now)  # who may ask nothing is told nothing
     service.admission.enter(caller.id)
     try:
-        question = read()
+        question = read(rights, now)
         evidence = _presented(question)
         while True:
             if _may_wait(service, question) and await _waited(service, {question.at_least}, 1):
-                now = service.now()
+                now, published = service.now(), service.versions.current
+                rights = service.rights(caller, published, now)
             try:
-                return _decided(service, caller, service.versions.current, now, question, evidence)
+                return _decided(service, caller, published, now, question, evidence, rights)
             except EvidenceRefusedError as error:
                 # At most twice: one look is followed by a pause, in which there is none.
                 if evidence is None or not error.by_keys or not await _looked(service, caller, evidence):
                     raise
             await service.gate.passed()
-            now = service.now()
+            now, published = service.now(), service.versions.current
+            rights = service.rights(caller, published, now)
     finally:
         service.admission.leave()
 
@@ -260,6 +269,7 @@ def _decided(
     now: Millis,
     question: Question,
     evidence: _Evidence,
+    rights: Rights | None = None,
 ) -> Told:
     if isinstance(evidence, Exception):
         raise evidence
@@ -275,6 +285,7 @@ def _decided(
         explain=question.explain,
         proof=proof,
         seen=question.seen if isinstance(question, AskedByProxy) else None,
+        rights=rights,
     )
     return Told(answered, question.explain)
 

@@ -18,6 +18,7 @@ from pdp.adapters.host_agreement import hosts_agree
 from pdp.adapters.identities import Evidence, UserClaims, principal_of, require_apart, user_of
 from pdp.compiler.attributes import attribute_type, known_type, type_problem
 from pdp.index.rule_index import RuleIndex
+from pdp.lang.ast import AttributeType
 from pdp.limits import (
     MAX_CONTEXT_ATTRIBUTES,
     MAX_PATH_BYTES,
@@ -34,6 +35,12 @@ __all__ = ["UNKNOWN_HOST", "AskedByProxy", "Question", "to_request"]
 #: Begins the name under which a host of no service is asked about. No declared service's name
 #: can begin so, thus the answer is that of an undeclared service, whatever the host is called.
 UNKNOWN_HOST: Final = "//"
+
+
+_STRINGS: Final = AttributeType.STRINGS
+#: A union would be made anew for each value.
+_SINGLE: Final = (str, bool, int)
+_SEVERAL: Final = (list, tuple)
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -154,9 +161,10 @@ def _context(given: Mapping[str, Any], index: RuleIndex) -> dict[str, AttributeV
         message = f"`context` has more than {MAX_CONTEXT_ATTRIBUTES} attributes"
         raise BadQuestionError("too_many_attributes", message)
     context: dict[str, AttributeValue | None] = {}
+    declared = index.attributes
     for name, value in given.items():
         plain = _value(name, value)
-        type_ = known_type(name, index.attributes)
+        type_ = known_type(name, declared)
         if type_ is None:
             # Not to be ignored: a policy that reads `header.x-a` would miss a `header.X-A`.
             if name.startswith("header."):
@@ -164,7 +172,9 @@ def _context(given: Mapping[str, Any], index: RuleIndex) -> dict[str, AttributeV
                 message = f"{shown(name)} is not an attribute: {shortened(meant)}"
                 raise BadQuestionError("invalid_attribute", message)
             continue  # no rule can read it
-        if plain is not None and (problem := type_problem(type_, plain)):
+        # What came out of `_value` as a tuple holds strings: as each header of a proxy's question.
+        fits = plain is None or (type_ is _STRINGS and plain.__class__ is tuple)
+        if not fits and (problem := type_problem(type_, plain)):
             raise BadQuestionError("attribute_type", f"the attribute {shown(name)} {problem}")
         context[name] = plain
     return context
@@ -172,9 +182,13 @@ def _context(given: Mapping[str, Any], index: RuleIndex) -> dict[str, AttributeV
 
 def _value(name: str, value: object) -> AttributeValue | None:
     """A value as the engine has it: lists as tuples, and an empty list is absent."""
-    if value is None or isinstance(value, str | bool | int):
+    if value is None or isinstance(value, _SINGLE):
         return value
-    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-        return tuple(value) or None
+    if isinstance(value, _SEVERAL):
+        for item in value:
+            if not isinstance(item, str):
+                break
+        else:
+            return tuple(value) or None
     message = f"the attribute {shown(name)} is no string, integer, true or false, list of strings, or null"
     raise BadQuestionError("attribute_type", message)

@@ -53,7 +53,7 @@ class SingleAnswers:
             CannotAnswerError: The revision that it asks for was not seen in time.
             OverloadedError: There is too much to do, or this caller asks too often.
         """
-        about = await decided(self._service, caller, lambda: self._read(body))
+        about = await decided(self._service, caller, lambda *_: self._read(body))
         found = told(about)
         if self._remembered is not None:
             self._remembered.remember(caller, body, about, found)

@@ -1,5 +1,8 @@
 """The decision log: entries are queued where decisions are made, and written by a thread.
 
+That thread takes turns with the event loop, so what it does delays answers. It sleeps until an entry comes,
+lingers for others, and writes them together: to be woken for each would cost more than the answer.
+
 `decided = logged + dropped + sampled out + waiting`, and all are counted (`pdp.audit.counts`). What
 happens when the queue is full is the operator's choice (`LogMode`); none of the choices turns a full
 disk or a dead reader into an allow, into a crash or into a queue without end.
@@ -24,10 +27,17 @@ from pdp.audit.counts import (
 )
 from pdp.audit.log_mode import LogMode
 from pdp.audit.record import Entry, Recorder
-from pdp.audit.reuse import ReuseReport, reuse_line
+from pdp.audit.reuse import ReuseReport
 from pdp.audit.sinks import Sink
 from pdp.counters import Counters
-from pdp.limits import LOG_RETRY_SECONDS, LOG_STOP_SECONDS, MAX_LOG_BATCH, MAX_LOG_QUEUE, MAX_LOG_REPORTS
+from pdp.limits import (
+    LOG_LINGER_SECONDS,
+    LOG_RETRY_SECONDS,
+    LOG_STOP_SECONDS,
+    MAX_LOG_BATCH,
+    MAX_LOG_QUEUE,
+    MAX_LOG_REPORTS,
+)
 from pdp.vocabulary import Decision, Effect
 
 __all__ = ["DecisionLog"]
@@ -84,6 +94,7 @@ class DecisionLog:
         self._allows = 0
         self._queue: deque[Entry | ReuseReport] = deque()
         self._wake = threading.Event()
+        self._sleeps = False  # whether the writer has to be woken
         self._deadline: float | None = None  # once it is ending, until when lines are tried
         self._trouble = ""
         self._writer = threading.Thread(target=self._write, name="decision-log", daemon=True)
@@ -125,9 +136,7 @@ class DecisionLog:
         if len(self._queue) >= MAX_LOG_QUEUE:
             values[self._refused] += 1
             return
-        self._queue.append(entry)
-        if not self._wake.is_set():
-            self._wake.set()
+        self._put(entry)
 
     def report(self, report: ReuseReport) -> None:
         """Queue a report of reuse, or count it as dropped, in every mode. Never waits and never raises."""
@@ -136,8 +145,13 @@ class DecisionLog:
             self._values[self._reports_refused] += 1
             return
         self._reports_in += 1
-        self._queue.append(report)
-        self._wake.set()
+        self._put(report)
+
+    def _put(self, entry: Entry | ReuseReport) -> None:
+        self._queue.append(entry)
+        if self._sleeps:
+            self._sleeps = False
+            self._wake.set()
 
     def close(self) -> None:
         """Write what is queued, as long as that may take, and end; what is left then goes on waiting."""
@@ -149,55 +163,76 @@ class DecisionLog:
 
     def _write(self) -> None:
         while True:
-            self._wake.wait()
-            self._wake.clear()
+            self._sleep()
             while waiting := len(self._queue):
+                if waiting < MAX_LOG_BATCH and self._deadline is None:
+                    time.sleep(LOG_LINGER_SECONDS)
+                    waiting = len(self._queue)
                 # By their places: an iterator fails once entries are queued behind it.
                 batch = [self._queue[place] for place in range(min(waiting, MAX_LOG_BATCH))]
-                if not self._write_batch(batch) and self._tries_again():
+                if not self._write_batch(batch):
                     time.sleep(LOG_RETRY_SECONDS)
                     continue
-                for entry in batch:
-                    self._reports_out += isinstance(entry, ReuseReport)
+                for _ in batch:
                     self._queue.popleft()
             if self._deadline is not None:
                 self._sink.close()
                 return
 
+    def _sleep(self) -> None:
+        """Wait until there is an entry, or the end."""
+        # INVARIANT: it says that it sleeps, and then looks whether there is an entry; who has an entry queues
+        # it, and then looks whether it sleeps. So one of the two sees the other.
+        self._sleeps = True
+        if not self._queue and self._deadline is None:
+            self._wake.wait()
+        self._wake.clear()
+        self._sleeps = False
+
     def _write_batch(self, entries: list[Entry | ReuseReport]) -> bool:
-        """Write the lines and count them, unless they are to be tried again."""
-        lines = list(map(self._line, entries))
-        reports = sum(isinstance(entry, ReuseReport) for entry in entries)
+        """Write the lines, and count what became of them; False if they are to be tried again."""
+        lines, unfit = self._lines(entries)
         try:
-            self._sink.write(b"".join(lines))
+            self._sink.write(lines)
         except Exception as error:  # noqa: BLE001 - a writer that ends leaves decisions without a line for ever
             reason = error.strerror if isinstance(error, OSError) else None
             self._tell(f"the decision log cannot be written: {reason or error}")
-            if not self._tries_again():
-                self._values[self._failed] += len(entries) - reports
-                self._values[self._reports_failed] += reports
-            return False
-        self._tell("")
-        written = sum(
-            bool(line) for line, entry in zip(lines, entries, strict=True) if isinstance(entry, Entry)
-        )
-        self._values[self._logged] += written
-        self._values[self._failed] += len(entries) - reports - written
-        self._values[self._reports_logged] += reports
+            if self._tries_again():
+                return False
+            unfit = entries
+        else:
+            self._tell("")
+        failed, reports_failed = self._told_apart(unfit)
+        decisions, reports = self._told_apart(entries)
+        values = self._values
+        values[self._logged] += decisions - failed
+        values[self._failed] += failed
+        values[self._reports_logged] += reports - reports_failed
+        values[self._reports_failed] += reports_failed
+        self._reports_out += reports
         return True
+
+    def _told_apart(self, entries: list[Entry | ReuseReport]) -> tuple[int, int]:
+        """How many decisions there are, and how many reports."""
+        if self._reports_in == self._reports_out:  # counted before they are queued: so none is here
+            return len(entries), 0
+        reports = sum(isinstance(entry, ReuseReport) for entry in entries)
+        return len(entries) - reports, reports
 
     def _tries_again(self) -> bool:
         """Whether lines that cannot be written now are kept rather than dropped."""
         return self.blocks and (self._deadline is None or time.monotonic() < self._deadline)
 
-    def _line(self, entry: Entry | ReuseReport) -> bytes:
-        if isinstance(entry, ReuseReport):
-            return reuse_line(entry)
+    def _lines(self, entries: list[Entry | ReuseReport]) -> tuple[bytes, list[Entry | ReuseReport]]:
+        """The lines, and the entries that have none."""
         try:
-            return self._recorder.line(entry)
+            return self._recorder.lines(entries), []
         except Exception:  # noqa: BLE001 - whatever it was, the other lines are written
-            self._alarm("a decision could not be written down: this is a defect of pdp")
-            return b""
+            if len(entries) > 1:
+                found = [self._lines([entry]) for entry in entries]
+                return b"".join([line for line, _ in found]), [each for _, unfit in found for each in unfit]
+        self._alarm("a decision could not be written down: this is a defect of pdp")
+        return b"", entries
 
     def _tell(self, trouble: str) -> None:
         """Raise the alarm once, and once more when the trouble is over."""

@@ -1,6 +1,7 @@
 """Instants as they stand in the log."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from pdp.vocabulary import Millis
@@ -12,5 +13,10 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 def instant(at: Millis) -> str:
     """An instant as RFC 3339 has it, in UTC."""
-    moment = _EPOCH + timedelta(milliseconds=at)
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    seconds, milliseconds = divmod(at, 1000)
+    return f"{_second(seconds)}.{milliseconds:03}Z"
+
+
+@lru_cache(maxsize=8)  # thousands of lines are of one second
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat().removesuffix("+00:00")

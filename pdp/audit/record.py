@@ -6,18 +6,21 @@ as keyed digests: equal values can be told to be equal, and nothing else.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Final, final
 
 import msgspec
 
 from pdp.audit.instants import instant
+from pdp.audit.reuse import ReuseReport, reuse_record
 from pdp.index.rule_index import RuleIndex
 from pdp.vocabulary import AttributeValue, Decision, Millis, Request
 
 __all__ = ["Entry", "LogUser", "Record", "Recorder", "ShadowRecord"]
 
+_NOTHING: Final[Mapping[str, AttributeValue | None]] = {}
+_NOT_PROVEN: Final[Mapping[str, str]] = {}
 _DIGEST_BYTES: Final = 8  # enough to tell values apart, too few to be looked up in a table of guesses
 _NOT_PATH: Final = re.compile("[?#;]|%(?:3[fFbB]|23)")
 _DIGESTED: Final = "header."  # requests carry tokens and cookies in headers of any name
@@ -95,24 +98,25 @@ class Recorder:
         """Digests are keyed with `key`; `plain` names headers that hold no secrets."""
         self._key = key
         self._plain = plain
-        self._encode = msgspec.json.Encoder().encode
+        self._encode = msgspec.json.Encoder().encode_lines
 
     def showing(self, plain: frozenset[str]) -> "Recorder":
         """One with the same key to which these headers hold no secrets."""
         return Recorder(self._key, plain=plain)
 
-    def line(self, entry: Entry) -> bytes:
-        """The entry as JSON, with its newline."""
-        return self._encode(self.record(entry)) + b"\n"
+    def lines(self, entries: Sequence[Entry | ReuseReport]) -> bytes:
+        """The entries as JSON, each with its newline."""
+        record = self.record
+        return self._encode(
+            [reuse_record(each) if isinstance(each, ReuseReport) else record(each) for each in entries]
+        )
 
     def record(self, entry: Entry) -> Record:
         """The entry in the form of a record."""
-        request, decision = entry.request, entry.decision
-
-        def names(rules: tuple[int, ...]) -> tuple[str, ...]:
-            return tuple(entry.index.rule(request.service, rule).name for rule in rules)
-
-        user, shadow, until = request.user, decision.shadow, decision.valid_until
+        request, decision, index = entry.request, entry.decision, entry.index
+        service, user, region = request.service, request.user, decision.region
+        shadow, until, proven = decision.shadow, decision.valid_until, entry.proven
+        # `_value_`: `value` of an enum is a call, and this is done for each decision.
         return Record(
             time=instant(entry.now),
             decision_id=entry.decision_id,
@@ -120,30 +124,30 @@ class Recorder:
             caller=entry.caller,
             principal=request.principal.id,
             user=None if user is None else LogUser(issuer=user.issuer, subject=user.subject),
-            service=request.service,
+            service=service,
             method=request.method,
             path=_path_of(request.path),
-            decision=decision.effect.value,
-            reason=decision.reason.value,
-            rules=names(decision.rules),
+            decision=decision.effect._value_,
+            reason=decision.reason._value_,
+            rules=_names(index, service, decision.rules),
             enforced=decision.enforced,
-            read=self._read(decision),
+            read=_NOTHING if region is None or not region.context else self._read(region.context),
             valid_until=None if until is None else instant(until),
             shadow=None
             if shadow is None
             else ShadowRecord(
-                decision=shadow.effect.value, reason=shadow.reason.value, rules=names(shadow.rules)
+                decision=shadow.effect.value,
+                reason=shadow.reason.value,
+                rules=_names(index, service, shadow.rules),
             ),
-            evidence=dict(entry.proven),
+            evidence=dict(proven) if proven else _NOT_PROVEN,
             quarantine=entry.quarantine,
         )
 
-    def _read(self, decision: Decision) -> Mapping[str, AttributeValue | None]:
-        if decision.region is None:
-            return {}
+    def _read(self, context: Mapping[str, AttributeValue | None]) -> Mapping[str, AttributeValue | None]:
         return {
             name: self._digest(value) if name.startswith(_DIGESTED) and name not in self._plain else value
-            for name, value in decision.region.context.items()
+            for name, value in context.items()
         }
 
     def _digest(self, value: AttributeValue | None) -> str | None:
@@ -153,10 +157,19 @@ class Recorder:
         return f"keyed:{digest.hexdigest()}"
 
 
+def _names(index: RuleIndex, service: str, rules: tuple[int, ...]) -> tuple[str, ...]:
+    if len(rules) == 1:  # as nearly always
+        return (index.rule(service, rules[0]).name,)
+    return tuple(index.rule(service, rule).name for rule in rules)
+
+
 def _path_of(target: str) -> str:
     """The path of a request target, refused ones included, without what may hold a secret.
 
     Queries and fragments, parameters such as `;jsessionid=`, the same written as `%3F`, `%23` and
     `%3B`, and all of a target that does not begin with a slash: a URL may hold a password.
     """
-    return _NOT_PATH.split(target, maxsplit=1)[0] if target.startswith("/") else ""
+    if target[:1] != "/":
+        return ""
+    found = _NOT_PATH.search(target)
+    return target if found is None else target[: found.start()]

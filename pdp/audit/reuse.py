@@ -7,7 +7,7 @@ import msgspec
 from pdp.audit.instants import instant
 from pdp.vocabulary import Millis
 
-__all__ = ["ReuseRecord", "ReuseReport", "ReusedRecord", "reuse_line"]
+__all__ = ["ReuseRecord", "ReuseReport", "ReusedRecord", "reuse_record"]
 
 
 @final
@@ -40,11 +40,10 @@ class ReuseRecord(msgspec.Struct, frozen=True, kw_only=True):
     reused: tuple[ReusedRecord, ...]
 
 
-def reuse_line(report: ReuseReport) -> bytes:
-    """The report as JSON, with its newline."""
-    record = ReuseRecord(
+def reuse_record(report: ReuseReport) -> ReuseRecord:
+    """The report in the form of a record."""
+    return ReuseRecord(
         time=instant(report.now),
         caller=report.caller,
         reused=tuple(ReusedRecord(decision_id, times) for decision_id, times in report.reused),
     )
-    return msgspec.json.encode(record) + b"\n"

@@ -13,6 +13,8 @@ __all__ = ["BUILT_IN", "address", "attribute_type", "how_to_write", "known_type"
 _STRING = AttributeType.STRING
 _STRINGS = AttributeType.STRINGS
 
+_SHORT: Final = 72  # characters of a name that is remembered
+
 BUILT_IN: Final[Mapping[str, AttributeType]] = {
     "source.ip": AttributeType.ADDRESS,
     "tls.version": _STRING,
@@ -41,12 +43,17 @@ BUILT_IN: Final[Mapping[str, AttributeType]] = {
 def known_type(name: str, declared: Mapping[str, AttributeType]) -> AttributeType | None:
     """The type of an attribute, or None for a name that no rule can read; at once, whatever the name."""
     if name.startswith("header."):
-        return _STRINGS if _is_header(name.removeprefix("header.")) else None
+        known = _is_short_header(name) if len(name) <= _SHORT else _is_header(name)
+        return _STRINGS if known else None
     return BUILT_IN.get(name) or declared.get(name)
 
 
-def _is_header(name: str) -> bool:
+def _is_header(attribute: str) -> bool:
+    name = attribute.removeprefix("header.")
     return bool(name) and name == name.lower() and "_" not in name and "." not in name
+
+
+_is_short_header: Final = lru_cache(maxsize=4096)(_is_header)  # the same few in each question
 
 
 def attribute_type(name: str, declared: Mapping[str, AttributeType]) -> AttributeType | str:

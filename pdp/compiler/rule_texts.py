@@ -27,7 +27,7 @@ def rule_text(
     """What people are told about a rule, of what is kept of it; see `RuleTexts`."""
     deny, shadow = effects & 1, effects & 2
     effect = Effect.DENY if deny else Effect.ALLOW
-    own = name or f"{effect.value}-{content_id:010x}"
+    own = name or f"{effect._value_}-{content_id:010x}"  # `value` is a call
     return RuleText(f"{scope}/{own}", file, line, effect, bool(shadow), *notes)
 
 

@@ -5,7 +5,10 @@ question. Which services exist is not told: a forbidden one and an unknown one a
 alike.
 """
 
-from collections.abc import Mapping
+from collections.abc import (
+    Mapping,
+    Set,  # noqa: PYI025 -- as a type only
+)
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, final
 
@@ -22,6 +25,34 @@ __all__ = ["Grant", "Permission", "Rights", "as_principal", "rights_of"]
 _NOBODY: Final = frozenset[int]()
 _NONE: Final = frozenset[str]()
 _CLAIMED: Final = frozenset({"user", "principal"})  # families of attributes that come from tokens
+
+#: The checks of one entry, in their order; each is tried of those entries alone that stood the ones before.
+_OF_PRINCIPAL, _OF_ATTRIBUTES, _OF_TOKEN, _OF_CLAIMS, _OF_EXPLANATION, _PERMITTED = range(6)
+#: What is said where a question fails at a check.
+_REFUSALS: Final = (
+    ("principal_not_permitted", "this caller may not ask about this principal"),
+    ("attributes_not_permitted", "this caller's entry does not supply these attributes"),
+    ("evidence_not_permitted", "this caller may not present tokens of this issuer"),
+    ("claims_not_permitted", "this caller may not assert a user or claims"),
+    ("explain_not_permitted", "this caller may not ask for explanations"),
+)
+
+
+class Permission(NamedTuple):
+    """What holds for the answer to a permitted question.
+
+    It depends on service and principal alone, never on the rest of the question or on the order of
+    entries: otherwise two questions of one region could be answered differently.
+
+    Attributes:
+        supplies: Families of attributes that the caller supplies.
+        may_explain: Whether the caller may learn more of rules than their names and places.
+        of_principal: Whether the caller supplies other families for some other principal.
+    """
+
+    supplies: frozenset[str]
+    may_explain: bool
+    of_principal: bool
 
 
 @final
@@ -48,23 +79,42 @@ class Grant:
     user_tokens: frozenset[str]
     explain: bool
     supplies: frozenset[str]
+    #: What holds where it is the only one about a service.
+    alone: Permission = field(init=False, compare=False, repr=False)
 
+    def __post_init__(self) -> None:
+        alone = Permission(supplies=self.supplies, may_explain=self.explain, of_principal=False)
+        object.__setattr__(self, "alone", alone)
 
-class Permission(NamedTuple):
-    """What holds for the answer to a permitted question.
+    def reached(
+        self,
+        request: Request,
+        atoms: tuple[int, ...],
+        families: Set[str],
+        kind: EvidenceKind | None,
+        explain: bool,  # noqa: FBT001 -- as above
+        proven_user: bool,  # noqa: FBT001 -- as above
+    ) -> int:
+        """How far a question comes by this entry: the check that it fails, or `_PERMITTED`.
 
-    It depends on service and principal alone, never on the rest of the question or on the order of
-    entries: otherwise two questions of one region could be answered differently.
-
-    Attributes:
-        supplies: Families of attributes that the caller supplies.
-        may_explain: Whether the caller may learn more of rules than their names and places.
-        of_principal: Whether the caller supplies other families for some other principal.
-    """
-
-    supplies: frozenset[str]
-    may_explain: bool
-    of_principal: bool
+        INVARIANT: no check looks at what another entry says. So of several entries the one that a question
+        comes furthest by tells what it is refused for.
+        """
+        if kind is None:
+            if request.principal.id != self.itself and self.asserts.isdisjoint(atoms):
+                return _OF_PRINCIPAL
+        elif self.presents.get(kind, _NOBODY).isdisjoint(atoms):
+            return _OF_PRINCIPAL
+        if not families <= self.supplies:
+            return _OF_ATTRIBUTES
+        user = request.user
+        if proven_user and user is not None and user.issuer not in self.user_tokens:
+            return _OF_TOKEN
+        # Whatever an entry supplies: what a user or a token is said to claim takes `claims`.
+        claims = (user is not None and not proven_user) or not _CLAIMED.isdisjoint(families)
+        if claims and not self.claims:
+            return _OF_CLAIMS
+        return _OF_EXPLANATION if explain and not self.explain else _PERMITTED
 
 
 @final
@@ -131,42 +181,21 @@ class Rights:
         if not about:
             raise NotPermittedError("service_not_permitted", "this caller may not ask about this service")
         atoms = index.principals.atoms(request.principal)
-        if kind is None:
-            asserting = [
-                grant
-                for grant in about
-                if request.principal.id == grant.itself or not grant.asserts.isdisjoint(atoms)
-            ]
-        else:
-            asserting = [grant for grant in about if not grant.presents.get(kind, _NOBODY).isdisjoint(atoms)]
-        if not asserting:
-            raise NotPermittedError("principal_not_permitted", "this caller may not ask about this principal")
         families = (
             _NONE if offered or not request.context else {name.partition(".")[0] for name in request.context}
         )
-        supplying = [grant for grant in asserting if families <= grant.supplies]
-        if not supplying:
-            raise NotPermittedError(
-                "attributes_not_permitted", "this caller's entry does not supply these attributes"
-            )
-        if proven_user and request.user is not None:
-            issuer = request.user.issuer
-            supplying = [grant for grant in supplying if issuer in grant.user_tokens]
-            if not supplying:
-                message = "this caller may not present tokens of this issuer"
-                raise NotPermittedError("evidence_not_permitted", message)
-        # Whatever an entry supplies: what a user or a token is said to claim takes `claims`.
-        if (request.user is not None and not proven_user) or not _CLAIMED.isdisjoint(families):
-            supplying = [grant for grant in supplying if grant.claims]
-            if not supplying:
-                raise NotPermittedError("claims_not_permitted", "this caller may not assert a user or claims")
-        if explain:
-            supplying = [grant for grant in supplying if grant.explain]
-            if not supplying:
-                raise NotPermittedError("explain_not_permitted", "this caller may not ask for explanations")
         if len(about) == 1:  # as for most callers
-            return Permission(supplies=about[0].supplies, may_explain=about[0].explain, of_principal=False)
-        supplied = [max(supplying, key=lambda grant: len(grant.supplies))] if offered else asserting
+            found = about[0].reached(request, atoms, families, kind, explain, proven_user)
+            if found < _PERMITTED:
+                raise NotPermittedError(*_REFUSALS[found])
+            return about[0].alone
+        reached = [grant.reached(request, atoms, families, kind, explain, proven_user) for grant in about]
+        furthest = max(reached)
+        if furthest < _PERMITTED:
+            raise NotPermittedError(*_REFUSALS[furthest])
+        asserting = [grant for grant, found in zip(about, reached, strict=True) if found > _OF_PRINCIPAL]
+        permitting = [grant for grant, found in zip(about, reached, strict=True) if found == _PERMITTED]
+        supplied = [max(permitting, key=lambda grant: len(grant.supplies))] if offered else asserting
         return Permission(
             supplies=frozenset().union(*(grant.supplies for grant in supplied)),
             may_explain=any(grant.explain for grant in asserting),

@@ -5,10 +5,9 @@ version, how old that is) is the same for all and happens here.
 """
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final, final
-
-from cachetools import LRUCache
 
 from pdp.audit.decision_log import DecisionLog
 from pdp.audit.record import Entry
@@ -49,11 +48,6 @@ _STALE: Final = Decision(
     effect=Effect.DENY, reason=Reason.STALE, enforced=True, rules=(), region=None, valid_until=None,
     obligations=(), shadow=None,
 )  # fmt: skip
-
-
-def _is_read(name: str, supplied: frozenset[str]) -> bool:
-    """Whether an attribute is looked at: an override of the method is, whoever supplies it."""
-    return name in OVERRIDES or name.partition(".")[0] in supplied
 
 
 @final
@@ -118,7 +112,8 @@ class DecisionService:
         self._quarantine = quarantine
         # Key: the verified certificate and the version. Both are part of what rights depend on, so
         # nothing has to be invalidated; a new version means new keys. Errors are not kept.
-        self._rights: LRUCache[tuple[str, int, int], Rights] = LRUCache(maxsize=MAX_RIGHTS_CACHED)
+        # Looked up for each question: `OrderedDict` does that in C, an LRU of `cachetools` does not.
+        self._rights: OrderedDict[tuple[str, int, int], Rights] = OrderedDict()
 
     @property
     def versions(self) -> Versions:
@@ -151,6 +146,10 @@ class DecisionService:
         if rights is None:
             snapshot = published.snapshot
             rights = self._rights[key] = rights_of(caller, snapshot.callers, snapshot.index)
+            if len(self._rights) > MAX_RIGHTS_CACHED:
+                self._rights.popitem(last=False)
+        else:
+            self._rights.move_to_end(key)
         if not rights.grants:
             raise NotPermittedError(
                 "caller_not_listed", "no caller entry of the policy set names this caller"
@@ -212,7 +211,7 @@ class DecisionService:
         with self.admission.aside(len(refused)):
             return await self._verifier.look(refused, caller.id)
 
-    def answer(
+    def answer(  # noqa: PLR0913 -- what a question may bring with it, all by keyword
         self,
         caller: Caller,
         published: Published,
@@ -222,6 +221,7 @@ class DecisionService:
         explain: bool = False,
         proof: Proof = NOTHING,
         seen: Seen | None = None,
+        rights: Rights | None = None,
     ) -> Answered:
         """Decide one question.
 
@@ -234,18 +234,21 @@ class DecisionService:
             proof: What its evidence proves.
             seen: What a proxy has seen, where it asks in its own protocol. Attributes are then those that it
                 happens to have, and what its entry does not supply is left out, and not refused.
+            rights: What `rights` has said of this caller, version and instant, if it was asked already.
 
         Raises:
             NotPermittedError: The caller may not ask it.
             CannotAnswerError: The version is stale, and questions about the service are refused then.
         """
         began = time.perf_counter_ns()
-        settled = self.settle(caller, published, now, request, explain=explain, proof=proof, seen=seen)
+        if rights is None:
+            rights = self.rights(caller, published, now)
+        settled = self.settle(rights, published, now, request, explain=explain, proof=proof, seen=seen)
         return self.give(caller, settled, now, began)
 
     def settle(
         self,
-        caller: Caller,
+        rights: Rights,
         published: Published,
         now: Millis,
         request: Request,
@@ -259,7 +262,6 @@ class DecisionService:
         Raises:
             NotPermittedError: The caller may not ask it.
         """
-        rights = self.rights(caller, published, now)
         index = published.snapshot.index
         permission = rights.permit(
             request,
@@ -271,7 +273,11 @@ class DecisionService:
         )
         context, supplied = request.context, permission.supplies
         if seen is not None:
-            context = {name: value for name, value in context.items() if _is_read(name, supplied)}
+            context = {  # an override of the method is looked at, whoever supplies it
+                name: value
+                for name, value in context.items()
+                if name.partition(".")[0] in supplied or name in OVERRIDES
+            }
             supplied &= seen.families
         if proof is not NOTHING:
             context, supplied = claimed(proof, context, supplied, index)

@@ -21,6 +21,8 @@ _PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHA
 # 26 characters of five bits are 130 bits, the first two of them zero: 13 pairs.
 _SHIFTS: Final = tuple(range(120, -1, -10))
 _MAX_TIME: Final = (1 << 48) - 1  # the year 10889
+_OUT_OF_RANGE: Final = "the instant of a decision id is before 1970 or after 10889"
+_TIME_SHIFTS: Final = tuple(range(40, -1, -10))  # the first five pairs are of the time alone
 
 
 def new_decision_id(now: Millis, randomness: bytes) -> str:
@@ -36,7 +38,7 @@ def new_decision_id(now: Millis, randomness: bytes) -> str:
     if len(randomness) != RANDOM_BYTES:
         raise ValueError(f"a decision id takes {RANDOM_BYTES} random bytes, not {len(randomness)}")
     if not 0 <= now <= _MAX_TIME:
-        raise ValueError("the instant of a decision id is before 1970 or after 10889")
+        raise ValueError(_OUT_OF_RANGE)
     value = now << 80 | int.from_bytes(randomness)
     return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])
 
@@ -63,7 +65,9 @@ class DecisionIds:
             ValueError: The instant is out of range.
         """
         if now != self._now:
-            self._time = new_decision_id(now, bytes(RANDOM_BYTES))[:_TIME_CHARS]
+            if not 0 <= now <= _MAX_TIME:
+                raise ValueError(_OUT_OF_RANGE)
+            self._time = "".join([_PAIRS[now >> shift & 1023] for shift in _TIME_SHIFTS])
             self._now = now
         end = next(self._ends, None)
         if end is None:

@@ -15,6 +15,7 @@ from pdp.audit import decision_log
 from pdp.audit.decision_log import DecisionLog
 from pdp.audit.log_mode import LogMode
 from pdp.audit.record import Entry, Recorder
+from pdp.audit.reuse import ReuseReport
 from pdp.audit.sinks import StreamSink
 from pdp.principals import spiffe_principal
 from pdp.vocabulary import Decision, Effect, Reason, Request, ShadowOutcome
@@ -36,6 +37,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
+        self.writes = 0
         self.full = False
         self.gate = threading.Event()
         self.gate.set()
@@ -44,6 +46,7 @@ class Kept:
         self.gate.wait(10)
         if self.full:
             raise OSError(28, "No space left on device")
+        self.writes += 1
         self.lines += lines.splitlines()
 
     def close(self) -> None:
@@ -124,6 +127,25 @@ def test_every_decision_is_logged_in_order(mode: LogMode) -> None:
 
     assert sink.ids() == [str(number) for number in range(2000)]
     assert (log.counts.decided, log.counts.logged, log.counts.dropped) == (2000, 2000, 0)
+
+
+def test_what_comes_within_a_moment_is_written_together() -> None:
+    sink = Kept()
+    with log_to(sink, LogMode.DROP) as log:
+        for number in range(100):
+            log.record(entry(number))
+            time.sleep(0.001)
+
+    assert len(sink.lines) == 100
+    assert sink.writes <= 30
+
+
+def test_an_entry_after_a_pause_is_written_without_another() -> None:
+    sink = Kept()
+    with log_to(sink, LogMode.DROP) as log:
+        for number in range(3):
+            log.record(entry(number))
+            until(lambda: len(sink.lines) == number + 1)  # noqa: B023 - asked within the turn
 
 
 @pytest.mark.parametrize("mode", LogMode)
@@ -238,6 +260,18 @@ def test_an_entry_that_cannot_be_written_down_spoils_no_other() -> None:
     assert sink.ids() == ["1", "3"]
     assert (log.counts.logged, log.counts.dropped) == (2, 1)
     assert alarms == ["a decision could not be written down: this is a defect of pdp"]
+
+
+def test_a_report_that_cannot_be_written_down_is_no_lost_decision() -> None:
+    sink, alarms = Kept(), []
+    with log_to(sink, LogMode.DROP, alarms=alarms) as log:
+        log.record(entry(1))
+        log.report(ReuseReport("\ud800", NOW, ()))
+        log.record(entry(2))
+
+    assert sink.ids() == ["1", "2"]
+    assert (log.counts.logged, log.counts.dropped) == (2, 0)
+    assert (log.counts.reports_logged, log.counts.reports_dropped) == (0, 1)
 
 
 def test_a_slow_reader_of_a_pipe_delays_nobody() -> None:

@@ -27,7 +27,7 @@ def line(path: str, key: bytes = b"k", plain: frozenset[str] = frozenset(), **mo
     )
     index = SNAPSHOT.index
     entry = Entry("01ID", NOW, "spiffe://prod.test/pep", request, decide(index, request), index, "r1")
-    return Recorder(key, plain=plain).line(entry)
+    return Recorder(key, plain=plain).lines([entry])
 
 
 def gold(path: str = "/x/1", **more) -> bytes:
@@ -119,7 +119,7 @@ def test_by_which_evidence_and_for_which_entry_is_there_where_it_was_so() -> Non
     proven = (("principal", "jwt-svid"), ("user", "user-token"))
     entry = Entry("01ID", NOW, "pep", request, decide(index, request), index, "r1", proven, "q-1")
 
-    found = msgspec.json.decode(Recorder(b"k").line(entry))
+    found = msgspec.json.decode(Recorder(b"k").lines([entry]))
 
     assert found["evidence"] == {"principal": "jwt-svid", "user": "user-token"}
     assert found["quarantine"] == "q-1"

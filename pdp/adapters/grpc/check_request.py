@@ -5,7 +5,6 @@ later Envoy adds is not. A client's bytes reach us in `headers` alone, which are
 and in `path` and `host`, which are what it asked for.
 """
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
@@ -104,7 +103,7 @@ def question_of(request: CheckRequest, profile: Profile, rights: Rights, now: Mi
     )
 
 
-def _principal(attributes: AttributeContext, profile: Profile, now: Millis) -> tuple[Evidence, str]:
+def _principal(attributes: AttributeContext, profile: Profile, now: Millis) -> tuple[str | Evidence, str]:
     source = attributes.source
     try:
         peer = peer_named(source.principal, source.certificate)
@@ -118,7 +117,7 @@ def _principal(attributes: AttributeContext, profile: Profile, now: Millis) -> t
         raise EvidenceRefusedError("the certificate in `source.certificate` has expired")
     principal = peer.principal
     if principal.kind is PrincipalKind.SPIFFE:
-        return Evidence(spiffe=principal.id), peer.serial
+        return principal.id, peer.serial
     return Evidence(dns=source.principal), peer.serial
 
 
@@ -148,9 +147,9 @@ def _target(http: Any) -> str:
 def _lines(http: Any) -> Headers:
     """The client's headers without what stands in fields of their own."""
     if http.header_map.headers:
-        raw: Iterator[tuple[bytes, bytes]] = (
-            (each.key.encode(), each.raw_value or each.value.encode()) for each in http.header_map.headers
-        )
-    else:
-        raw = ((name.encode(), value.encode()) for name, value in http.headers.items())
-    return [(name, value) for name, value in raw if not name.startswith(b":")]
+        return [
+            (name.encode(), each.raw_value or each.value.encode())
+            for each in http.header_map.headers
+            if (name := each.key)[:1] != ":"
+        ]
+    return [(name.encode(), value.encode()) for name, value in http.headers.items() if name[:1] != ":"]

@@ -22,7 +22,9 @@ from pdp.adapters.proxies.profiles import UNNAMED, Profile, profile_for
 from pdp.adapters.proxies.verdicts import CHALLENGE, DECISION_ID, ERROR, Verdict, refusal, verdict_of
 from pdp.adapters.schemas import AskedByProxy
 from pdp.identity.caller import Caller
+from pdp.service.authorization import Rights
 from pdp.service.decision_service import DecisionService
+from pdp.vocabulary import Millis
 
 __all__ = ["AUTHORIZATION", "ExtAuthz", "response"]
 
@@ -63,13 +65,11 @@ class ExtAuthz:
         return response(verdict)
 
     async def _verdict(self, data: bytes, caller: Caller) -> Verdict:
-        def read() -> AskedByProxy:
+        def read(rights: Rights, now: Millis) -> AskedByProxy:
             request = read_check(data)
             name = profile_named(request)
             profile = UNNAMED if name is None else profile_for(self._profiles, name, caller, forwards=True)
             taken_over.update(profile.headers)
-            now = self._service.now()
-            rights = self._service.rights(caller, self._service.versions.current, now)
             return question_of(request, profile, rights, now)
 
         taken_over: set[str] = set()
@@ -89,10 +89,12 @@ def response(verdict: Verdict) -> CheckResponse:
     told.status.code = _DENIED  # until all else is there
     _tell(told.dynamic_metadata, verdict)
     if verdict.allowed:
-        told.ok_response.SetInParent()
+        passed = told.ok_response  # each look at a field is a call
+        passed.SetInParent()
+        headers = passed.headers
         for name, value in verdict.set:
-            _set(told.ok_response.headers, name, value)
-        told.ok_response.headers_to_remove.extend(verdict.unset)
+            _set(headers, name, value)
+        passed.headers_to_remove.extend(verdict.unset)
         told.status.code = _OK
         return told
     denied = told.denied_response
@@ -110,7 +112,8 @@ def _set(headers: Any, name: str, value: str) -> None:
     """A header in place of all that a client has sent under its name; said in both ways that Envoy knows."""
     option = headers.add(append_action=_OVERWRITE)
     option.append.SetInParent()  # false
-    option.header.key, option.header.value = name, value
+    header = option.header
+    header.key, header.value = name, value
 
 
 def _tell(found: Struct, verdict: Verdict) -> None:
@@ -121,15 +124,15 @@ def _tell(found: Struct, verdict: Verdict) -> None:
     answered = verdict.answered
     if answered is None:
         return
-    snapshot, request = answered.published.snapshot, answered.request
-    found.update(
-        {
-            "decision_id": answered.decision_id,
-            "decision": answered.decision.effect.value,
-            "reason": answered.decision.reason.value,
-            "revision": snapshot.revision,
-            "principal": request.principal.id,
-            "service": request.service,
-            "rules": [snapshot.index.rule(request.service, rule).name for rule in answered.decision.rules],
-        }
-    )
+    snapshot, request, decision = answered.published.snapshot, answered.request, answered.decision
+    fields = found.fields  # `update` takes three times as long
+    fields["decision_id"].string_value = answered.decision_id
+    fields["decision"].string_value = decision.effect._value_
+    fields["reason"].string_value = decision.reason._value_
+    fields["revision"].string_value = snapshot.revision
+    fields["principal"].string_value = request.principal.id
+    fields["service"].string_value = request.service
+    rules = fields["rules"].list_value
+    rules.SetInParent()
+    for rule in decision.rules:
+        rules.values.add().string_value = snapshot.index.rule(request.service, rule).name

@@ -16,8 +16,10 @@ from pdp.adapters.proxies.verdicts import CHALLENGE, DECISION_ID, ERROR, Verdict
 from pdp.adapters.replies import Head, Reply, StatusError, failed
 from pdp.adapters.schemas import AskedByProxy
 from pdp.identity.caller import Caller
+from pdp.service.authorization import Rights
 from pdp.service.decision_service import DecisionService
 from pdp.service.errors import CannotAnswerError, NotPermittedError
+from pdp.vocabulary import Millis
 
 __all__ = ["ForwardAuth"]
 
@@ -57,10 +59,9 @@ class ForwardAuth:
         received = Received(head.method, rest, head.headers)
         taken_over: set[str] = set()
 
-        def read() -> AskedByProxy:
+        def read(rights: Rights, _: Millis) -> AskedByProxy:
             profile = profile_for(self._profiles, name, caller, forwards=forwards)
             taken_over.update(profile.headers)
-            rights = self._service.rights(caller, self._service.versions.current, self._service.now())
             return question_of(received, profile, rights)
 
         told = await decided(self._service, caller, read)

@@ -6,6 +6,7 @@ takes for the same. Where a proxy has written one and a client another, nobody k
 
 import re
 from collections.abc import Container, Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from pdp.adapters.bad_question import BadQuestionError
@@ -17,6 +18,7 @@ __all__ = ["attributes_of", "bearer_token", "carried", "folded", "missing", "pla
 _PLACEHOLDER: Final = re.compile(r"\$[A-Za-z_{(]|\{[A-Za-z.$%]|%\[|%[A-Z_]{4,}")
 _NAME: Final = re.compile(rb"[a-z0-9!#$%&'*+^`|~-]+")
 _AUTHORIZATION: Final = b"authorization"
+_SHORT: Final = 64  # bytes of a name that is remembered
 
 
 def folded(name: bytes) -> bytes:
@@ -120,15 +122,25 @@ def attributes_of(
         lines: The lines.
         apart: Headers that are the proxy's own, in lower case.
     """
-    found: dict[bytes, list[bytes]] = {}
+    found: dict[str, list[str]] = {}
     for name, value in lines:
-        meant = folded(name)
-        if meant not in apart and _NAME.fullmatch(meant):
-            found.setdefault(meant, []).append(value)
-    return {
-        f"header.{name.decode('ascii')}": tuple(_text(value) for value in values)
-        for name, values in found.items()
-    }
+        meant, attribute = _short(name) if len(name) <= _SHORT else _attribute(name)
+        if attribute and meant not in apart:
+            known = found.get(attribute)
+            if known is None:
+                found[attribute] = [_text(value)]
+            else:
+                known.append(_text(value))
+    return {attribute: tuple(values) for attribute, values in found.items()}
+
+
+def _attribute(name: bytes) -> tuple[bytes, str]:
+    """A header's name as it is meant, and the attribute that is; empty where it is none."""
+    meant = folded(name)
+    return meant, f"header.{meant.decode('ascii')}" if _NAME.fullmatch(meant) else ""
+
+
+_short: Final = lru_cache(maxsize=4096)(_attribute)  # the same few in each question
 
 
 def _text(value: bytes) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from pdp.identity.certificates import CertificateTextError, dns_names, read_pem, serial_text, uris
 from pdp.identity.forwarded.refusal import ForwardedError, ForwardedFault
-from pdp.limits import MAX_HEAD_BYTES
+from pdp.limits import MAX_HEAD_BYTES, MAX_PRINCIPALS_REMEMBERED
 from pdp.principals import InvalidIdentityError, Principal, dns_principal, spiffe_principal
 
 __all__ = ["Peer", "peer_named"]
@@ -80,6 +80,7 @@ def _leaf(text: str) -> tuple[str, Peer]:
     return named, Peer(principal, serial_text(leaf.serial_number), leaf.not_valid_after_utc.timestamp())
 
 
+@lru_cache(maxsize=MAX_PRINCIPALS_REMEMBERED)  # a workload calls more than once
 def _spiffe(text: str) -> Principal:
     try:
         return spiffe_principal(text)
