@@ -154,7 +154,7 @@ def test_nothing_of_the_rules_is_held_twice() -> None:
 
     assert all(isinstance(service.columns, FlatColumns) for service in index.services.values())
     assert isinstance(index.undeclared.columns, FlatColumns)
-    numbers = world.publisher._loader._numbers.atoms
+    numbers = world.publisher._loader._compilation._numbers.atoms
     assert (len(numbers._own), len(numbers) > 0) == (0, True)
 
 
