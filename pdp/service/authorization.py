@@ -28,14 +28,6 @@ _CLAIMED: Final = frozenset({"user", "principal"})  # families of attributes tha
 
 #: The checks of one entry, in their order; each is tried of those entries alone that stood the ones before.
 _OF_PRINCIPAL, _OF_ATTRIBUTES, _OF_TOKEN, _OF_CLAIMS, _OF_EXPLANATION, _PERMITTED = range(6)
-#: What is said where a question fails at a check.
-_REFUSALS: Final = (
-    ("principal_not_permitted", "this caller may not ask about this principal"),
-    ("attributes_not_permitted", "this caller's entry does not supply these attributes"),
-    ("evidence_not_permitted", "this caller may not present tokens of this issuer"),
-    ("claims_not_permitted", "this caller may not assert a user or claims"),
-    ("explain_not_permitted", "this caller may not ask for explanations"),
-)
 
 
 class Permission(NamedTuple):
@@ -187,12 +179,12 @@ class Rights:
         if len(about) == 1:  # as for most callers
             found = about[0].reached(request, atoms, families, kind, explain, proven_user)
             if found < _PERMITTED:
-                raise NotPermittedError(*_REFUSALS[found])
+                raise _refused(found)
             return about[0].alone
         reached = [grant.reached(request, atoms, families, kind, explain, proven_user) for grant in about]
         furthest = max(reached)
         if furthest < _PERMITTED:
-            raise NotPermittedError(*_REFUSALS[furthest])
+            raise _refused(furthest)
         asserting = [grant for grant, found in zip(about, reached, strict=True) if found > _OF_PRINCIPAL]
         permitting = [grant for grant, found in zip(about, reached, strict=True) if found == _PERMITTED]
         supplied = [max(permitting, key=lambda grant: len(grant.supplies))] if offered else asserting
@@ -201,6 +193,21 @@ class Rights:
             may_explain=any(grant.explain for grant in asserting),
             of_principal=any(grant.supplies != about[0].supplies for grant in about),
         )
+
+
+def _refused(check: int) -> NotPermittedError:
+    """What is said where a question fails at a check."""
+    if check == _OF_PRINCIPAL:
+        return NotPermittedError("principal_not_permitted", "this caller may not ask about this principal")
+    if check == _OF_ATTRIBUTES:
+        message = "this caller's entry does not supply these attributes"
+        return NotPermittedError("attributes_not_permitted", message)
+    if check == _OF_TOKEN:
+        message = "this caller may not present tokens of this issuer"
+        return NotPermittedError("evidence_not_permitted", message)
+    if check == _OF_CLAIMS:
+        return NotPermittedError("claims_not_permitted", "this caller may not assert a user or claims")
+    return NotPermittedError("explain_not_permitted", "this caller may not ask for explanations")
 
 
 def as_principal(caller: Caller) -> Principal:
