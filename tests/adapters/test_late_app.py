@@ -33,8 +33,11 @@ def ask(app: LateApp, n: int) -> asyncio.Task[None]:
     return asyncio.create_task(app({"n": n}, None, None))  # type: ignore[arg-type, call-arg]
 
 
-async def test_it_is_made_once_and_whoever_asks_before_waits() -> None:
-    build = Made()
+def test_it_is_made_once_and_whoever_asks_before_waits() -> None:
+    asyncio.run(asked_three_times(Made()))
+
+
+async def asked_three_times(build: Made) -> None:
     app = LateApp(build)
 
     asked = [ask(app, n) for n in range(3)]
@@ -46,8 +49,11 @@ async def test_it_is_made_once_and_whoever_asks_before_waits() -> None:
     assert (build.times, sorted(build.asked)) == (1, [0, 1, 2])
 
 
-async def test_one_who_goes_away_takes_it_from_nobody() -> None:
-    build = Made()
+def test_one_who_goes_away_takes_it_from_nobody() -> None:
+    asyncio.run(asked_and_left(Made()))
+
+
+async def asked_and_left(build: Made) -> None:
     app = LateApp(build)
     gone, stays = ask(app, 1), ask(app, 2)
     await asyncio.sleep(0.05)
