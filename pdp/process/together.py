@@ -20,7 +20,6 @@ from pdp.diagnostics import escape
 from pdp.identity.bundle import LiveBundles
 from pdp.identity.quarantine.lists import QuarantineError
 from pdp.identity.trust import TrustStore
-from pdp.image.layout import ImageError
 from pdp.image.reader import Image
 from pdp.limits import DRAIN_SECONDS, WORKER_BEAT_SECONDS
 from pdp.process.administering import follow_admins, make_admin
@@ -247,8 +246,9 @@ class _Supervisor:
         self._holds_freed = True
         try:
             return self._images.read(parcel)
-        except (ImageError, OSError) as error:
-            self._say(f"the compiled policies are kept twice: {escape(str(error))}")
+        except Exception as error:  # noqa: BLE001 - workers serve it by now, and this process can do without
+            trouble = escape(f"{type(error).__name__}: {error}")
+            self._say(f"the compiled policies are held twice, for their image cannot be read here: {trouble}")
             return None
 
     def _follow(self) -> ExitStack:

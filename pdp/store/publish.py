@@ -131,9 +131,11 @@ class Publisher(Versions):
                 event = Accepted(published=before, loaded=loaded, before=before)
             else:
                 after = self.following(loaded.snapshot, now)
-                after = self._rested(after, self._change_over(after, bundle))
+                image = self._change_over(after, bundle)
+                # It is in force everywhere else: whatever happens now, it is what is served.
                 self._rejected = False
                 self.serve(after, now)
+                after = self.current = self._rested(after, image)
                 event = Accepted(published=after, loaded=loaded, before=before)
         return event
 

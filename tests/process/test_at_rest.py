@@ -224,3 +224,25 @@ def test_workers_that_do_not_change_over_leave_what_was() -> None:
 
     assert isinstance(world.publisher.offer(edited, NOW), Accepted)
     assert list(answers(world.mapped)) == list(answers(afresh(edited)))
+
+
+def test_a_version_that_workers_serve_is_served_though_it_cannot_be_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the supervisor would tell and confirm one version while the workers answer by the next."""
+    world = Resting(bundle())
+    edited = bundle("    allow prod/new to GET /y\n")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("planted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Loader, "rest_on", fail)
+        with pytest.raises(RuntimeError, match="planted"):
+            world.publisher.offer(edited, NOW + 5)
+
+    assert world.publisher.current.number == 2
+    assert world.publisher.confirmed_at == NOW + 5
+    again = bundle("    allow prod/newer to GET /y\n")
+    assert isinstance(world.publisher.offer(again, NOW + 9), Accepted)
+    assert list(answers(world.mapped)) == list(answers(afresh(again)))
