@@ -1,5 +1,6 @@
 """Certificates, policies, and the real service."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from tests.e2e.running import Pki, Service, make_policies
 # How long a busy machine takes is no finding of a property test.
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy machine")
+
+# As README.md says of processes that fork; before grpcio is imported.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 
 @pytest.fixture(scope="session")

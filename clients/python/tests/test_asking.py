@@ -1,8 +1,10 @@
 """Questions to the real service, over every transport, sync and async."""
 
 import os
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -201,14 +203,18 @@ def test_a_forked_process_begins_anew(shared: Service, pki: Pki) -> None:
             try:
                 first = asks.decide(item())
                 status = 0 if first.allowed and not first.reused else 2
+            except BaseException:
+                traceback.print_exc()
+                raise
             finally:
+                sys.stderr.flush()
                 os._exit(status)
         deadline = time.monotonic() + 20
         while (done := os.waitpid(child, os.WNOHANG)) == (0, 0):
             assert time.monotonic() < deadline, "the forked process hangs"
             time.sleep(0.05)
         assert done[1] == 0
-        assert asks.decide(item()).reused
+        until(lambda: asks.decide(item()).reused)  # not while the machine keeps the stream silent for a lease
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,9 @@ _NO_TLS_1_2: Final = "ECDHE-PSK-AES128-CBC-SHA"
 
 
 def settle() -> None:
-    """Leave TLS 1.2 no cipher suite, and let no peer write into our output."""
+    """Leave TLS 1.2 no cipher suite, let no peer write into our output, touch no forked process."""
     os.environ["GRPC_SSL_CIPHER_SUITES"] = _NO_TLS_1_2
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # the library prints what peers do wrong
+    # What speaks gRPC here forks nothing that will, and the library's handlers for it end a child now and
+    # then: https://github.com/grpc/grpc/issues/43055
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
