@@ -182,6 +182,10 @@ LOG_WAIT_SECONDS: Final = 1.0  # how long a question waits for room where no lin
 DEFAULT_REMEMBERED_ANSWERS: Final = 16_384  # of one worker; each takes some 2 KB
 MAX_PRINCIPALS_REMEMBERED: Final = 4096  # named in questions: a larger mesh has some parsed again
 MAX_REMEMBERED_ANSWERS: Final = 1_048_576
+MAX_KNOWN_HEADS: Final = (
+    1024  # of a listener's requests, kept by their bytes: the same few come over and over
+)
+MAX_KNOWN_HEAD_BYTES: Final = 1024  # a longer one is a browser's, behind a proxy
 MAX_REMEMBERED_BODY_BYTES: Final = 1024  # a question with more to it is rarely asked twice
 MAX_REMEMBERED_TEXT_BYTES: Final = 4096  # an answer that names hundreds of rules is not worth the room
 DEFAULT_IN_FLIGHT: Final = 2048  # questions at a time: beyond it waiting costs more than asking again

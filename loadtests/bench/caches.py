@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from statistics import median
 from typing import Any, Final
 
@@ -71,11 +72,31 @@ def _rights_anew(served: DecisionService, asking: Any) -> object:
     return served.rights(asking, served.versions.current, NOW)
 
 
-#: Caches that help to load a set.
+def any_case() -> dict[str, str]:
+    """The same set, for services that tell no capitals."""
+    relaxed = " {\n    paths may have any-case\n"
+    return {name: text.replace(" {\n", relaxed) for name, text in many_files(FILES, RULES).items()}
+
+
+def disputing(groups: int = 20, members: int = 300, paths: int = 60) -> dict[str, str]:
+    """Groups that share no member, and rules that demand another thing of a header for each."""
+    named = range(groups)
+    lists = [", ".join(f"prod/ns/n{group}/sa/w{member}" for member in range(members)) for group in named]
+    rules = [
+        f'    allow g{group} to GET /p{path}/** set header x-role = "r{group}"\n'
+        for path in range(paths)
+        for group in named
+    ]
+    said = "".join(f"group g{group} = {{ {lists[group]} }}\n" for group in named)
+    head = 'language 1\ntrust domain prod = "prod.example.org"\n'
+    return {"a.policy": f"{head}{said}service s {{\n{''.join(rules)}}}\n"}
+
+
+#: Caches that help to load a set, and the set.
 LOADING: Final = {
-    "segments of patterns": segments._segment,
-    "segments in lower case": letter_case._lowered,
-    "principals that overlap": overlap.principals_overlap,
+    "segments of patterns": (segments._segment, many_files(FILES, RULES)),
+    "segments in lower case": (letter_case._lowered, any_case()),
+    "principals that overlap": (overlap.principals_overlap, disputing()),
 }
 
 
@@ -98,9 +119,10 @@ def without(cached: Any) -> Iterator[None]:
             setattr(module, name, cached)
 
 
-def load(files: dict[str, bytes]) -> None:
+def load(texts: dict[str, str]) -> None:
     """Read a set that no cache has seen, and look for what is wrong with it."""
-    for cached in LOADING.values():
+    files = {name: text.encode() for name, text in texts.items()}
+    for cached, _ in LOADING.values():
         cached.cache_clear()
     assert Loader().load(make_bundle(files), now=NOW).snapshot is not None
 
@@ -115,16 +137,16 @@ def seconds(work: Work, times: int) -> float:
 
 def measure(rounds: int) -> dict[str, list[tuple[float, float]]]:
     """Seconds with each cache and without it, in each round."""
-    files = {name: text.encode() for name, text in many_files(FILES, RULES).items()}
     calls = single_calls()
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in (*calls, *LOADING)}
     for number in range(1, rounds + 1):
         for name, (with_it, without_it) in calls.items():
             found[name].append((seconds(with_it, CALLS), seconds(without_it, CALLS // 10)))
-        for name, cached in LOADING.items():
-            with_it = seconds(lambda: load(files), 1)
+        for name, (cached, files) in LOADING.items():
+            loading = partial(load, files)
+            with_it = seconds(loading, 1)
             with without(cached):
-                found[name].append((with_it, seconds(lambda: load(files), 1)))
+                found[name].append((with_it, seconds(loading, 1)))
         print(f"round {number} of {rounds}", file=sys.stderr, flush=True)
     return found
 

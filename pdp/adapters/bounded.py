@@ -8,7 +8,7 @@ is at the other end is the business of `pdp.adapters.connection` and `pdp.adapte
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade
@@ -38,7 +38,7 @@ from pdp.limits import (
     MAX_MESSAGE_BYTES,
 )
 
-__all__ = ["LINGER_SECONDS", "BoundedProtocol", "target_of"]
+__all__ = ["LINGER_SECONDS", "BoundedProtocol", "defect", "target_of"]
 
 #: Where a request's state holds its target, exactly as it arrived.
 _TARGET: Final = "pdp.target"
@@ -138,8 +138,12 @@ class BoundedProtocol(HttpToolsProtocol):
         version = self.parser.get_http_version()
         if not is_plain(version, self.headers):
             raise _RefusedError
+        self._see(self.headers)
         self._begin()
         self._in_head = False
+
+    def _see(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """See who asks, where a head tells it. Trailers come later, and are nobody's evidence."""
 
     def _refusal_for(self, error: HttpParserError) -> Refused:
         """What is said where the parser gave up, or one of its call-backs."""
@@ -148,8 +152,7 @@ class BoundedProtocol(HttpToolsProtocol):
             cause, _RefusedError | HttpParserError
         ):
             return self._refusal  # uvicorn has targets parsed in a call-back
-        _log.error("a request failed by a defect of pdp", exc_info=cause)
-        return INTERNAL
+        return defect(cause)
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -266,6 +269,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def _abort_after(self, seconds: float) -> None:
         """Whether or not the peer ever says goodbye: until it does, all it sends would be read."""
         self.loop.call_later(seconds, self.transport.abort)
+
+
+def defect(error: BaseException | None) -> Refused:
+    """What is said where a request failed by what should not have happened. It is logged."""
+    _log.error("a request failed by a defect of pdp", exc_info=error)
+    return INTERNAL
 
 
 def _nobody() -> None:

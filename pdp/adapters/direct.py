@@ -9,22 +9,28 @@ FastAPI, which takes several times as long as the answer.
 Whatever is not plain goes the long way and comes to the same: an answer that has to wait (for a revision, for
 keys, for room in the log), a request behind one that still waits, a client that does not read, a body in
 chunks. With `http.direct = false` everything does.
+
+A request whose head came before in the very same bytes is not parsed again (`pdp.adapters.known_heads`).
 """
 
 import re
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
 from pdp.adapters.begun import Begun
-from pdp.adapters.bounded import LINGER_SECONDS, BoundedProtocol
+from pdp.adapters.bounded import LINGER_SECONDS, BoundedProtocol, defect
+from pdp.adapters.known_heads import KnownHead, KnownHeads
 from pdp.adapters.questions import Answerer, Questions
-from pdp.adapters.replies import JSON_HEADERS, Head, Reply, StatusError, as_response, require_caller
+from pdp.adapters.replies import JSON_HEADERS, Head, Reply, StatusError, as_response, failed, require_caller
+from pdp.identity.caller import Caller
 
 __all__ = ["DirectProtocol", "directly"]
 
+_Asker: TypeAlias = Callable[[], Caller]
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("ascii") for status in HTTPStatus
 }
@@ -35,10 +41,49 @@ _UNFIT: Final = re.compile(r"[^\t\x20-\x7e\xa0-\xff]")
 class DirectProtocol(BoundedProtocol):
     """The same, answering at once what can be answered at once."""
 
-    #: What answers; set for each listener.
+    #: What answers, and the heads that came before; set for each listener.
     questions: Questions
+    heads: KnownHeads
 
     _answerer: Answerer | None = None  # of the request that is arriving, if it goes the short way
+    _begun: Begun[Reply] | None = None  # for the request that is about to be parsed
+    _piece = b""  # what is being parsed
+
+    def data_received(self, data: bytes) -> None:
+        """Called by asyncio: answer a request whose head is known, or read on."""
+        if self._is_between_requests() and not self._is_kept_from_answering():
+            found = self.heads.find(data)
+            try:
+                if found is not None and self._has_answered(*found):
+                    return
+            except Exception as error:  # noqa: BLE001 - whatever it was, it must not become a decision
+                self._refuse(defect(error))
+                return
+        self._piece = data
+        super().data_received(data)
+        self._piece = b""
+
+    def _has_answered(self, known: KnownHead, body: bytes) -> bool:
+        """Whether a request was answered; if not, it is parsed, and takes its way from there."""
+        self._see(known.head.headers)
+        caller = partial(require_caller, self.asker())
+        try:
+            reply = _asked(known.answerer, known.head, body, caller)
+        except StatusError:
+            return False
+        if isinstance(reply, Begun):
+            self._begun = reply
+            return False
+        self._write(reply, keeps=True, is_new=True)
+        return True
+
+    def _is_between_requests(self) -> bool:
+        """Whether nothing has begun to arrive, and the next request may be kept open behind."""
+        return not (self._arriving or self._received or self._deaf or self._old)
+
+    def _is_kept_from_answering(self) -> bool:
+        busy = self.cycle is not None and not self.cycle.response_complete
+        return busy or self.flow.write_paused or self.transport.is_closing()
 
     def _begin(self) -> None:
         """The head is here: choose the way."""
@@ -48,13 +93,12 @@ class DirectProtocol(BoundedProtocol):
             super()._begin()
 
     def _found(self) -> Answerer | None:
-        busy = self.cycle is not None and not self.cycle.response_complete
-        if busy or self.flow.write_paused or self.transport.is_closing():
+        if self._is_kept_from_answering():
             return None
         answerer = self.questions.answerer(self._head)
         if answerer is not None:
             self._body: list[bytes] = []
-            self._caller = partial(require_caller, self.asker())
+            self._caller: _Asker = partial(require_caller, self.asker())
             try:
                 self._caller()
             except StatusError:
@@ -75,23 +119,34 @@ class DirectProtocol(BoundedProtocol):
     def _complete(self) -> None:
         """All of the request is here: answer it."""
         answerer, self._answerer = self._answerer, None
+        begun, self._begun = self._begun, None
         if answerer is None:
             super()._complete()
             return
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        reply = None if answerer.again is None else answerer.again(body, self._caller)
-        if reply is None:
-            begun = Begun(answerer.answer(self._head, body, self._caller))
-            reply = begun.result
-            if reply is None or not _is_fit(reply):
-                self._go_on(begun)
-                return
-        self._write(reply)
+        keeps = self.parser.should_keep_alive() and not self._old
+        is_new = self.parser.get_http_version() == "1.1"
+        if keeps and is_new and answerer.again is not None and self._span == self._latest:
+            self.heads.learn(self._piece, self._head, body, answerer)
+        try:
+            reply = begun or _asked(answerer, self._head, body, self._caller)
+        except StatusError as error:
+            reply = failed(error)
+        if isinstance(reply, Begun):
+            self._go_on(reply)
+        else:
+            self._write(reply, keeps=keeps, is_new=is_new)
 
-    def _write(self, reply: Reply) -> None:
-        """Write an answer, and be idle again."""
-        keeps = self.parser.should_keep_alive() and not (self._old or reply.close)
-        said = b"" if keeps and self.parser.get_http_version() == "1.1" else _CONNECTION[keeps]
+    def _write(self, reply: Reply, *, keeps: bool, is_new: bool) -> None:
+        """Write an answer, and be idle again.
+
+        Args:
+            reply: What it is.
+            keeps: Whether the request leaves the connection open.
+            is_new: Whether it is one of HTTP/1.1, where that need not be said.
+        """
+        keeps = keeps and not reply.close
+        said = b"" if keeps and is_new else _CONNECTION[keeps]
         self.transport.write(_written(reply, self.server_state.default_headers, said))
         self.server_state.total_requests += 1
         if keeps:
@@ -121,11 +176,24 @@ def directly(protocol: type[BoundedProtocol], questions: Questions) -> type[Boun
     class ListenerProtocol(DirectProtocol, protocol):  # type: ignore[valid-type,misc]
         pass
 
-    ListenerProtocol.questions = questions
+    ListenerProtocol.questions, ListenerProtocol.heads = questions, KnownHeads()
     return ListenerProtocol
 
 
 _CONNECTION: Final = {True: b"connection: keep-alive\r\n", False: b"connection: close\r\n"}
+
+
+def _asked(answerer: Answerer, head: Head, body: bytes, caller: _Asker) -> Reply | Begun[Reply]:
+    """The reply, or what was begun and needs a task.
+
+    Raises:
+        StatusError: Nobody asks.
+    """
+    if answerer.again is not None and (again := answerer.again(body, caller())) is not None:
+        return again
+    begun = Begun(answerer.answer(head, body, caller))
+    reply = begun.result
+    return begun if reply is None or not _is_fit(reply) else reply
 
 
 def _is_fit(reply: Reply) -> bool:

@@ -9,7 +9,7 @@ should have said who it is.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
@@ -22,7 +22,7 @@ from pdp.service.errors import NotPermittedError
 
 __all__ = ["Local", "local_hosts", "local_protocol_class"]
 
-_Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+_Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 
 @final
@@ -123,14 +123,18 @@ def local_protocol_class(local: Local, seconds: float) -> type[BoundedProtocol]:
             super().connection_made(transport)
             self._uid = peer_uid(transport.get_extra_info("socket"))
 
-        def on_headers_complete(self) -> None:
-            """Called by the parser: see who asks. Trailers come later, and are nobody's evidence."""
             self._identified: LocalCaller | NotPermittedError
+            self._seen: _Headers | None = None
+
+        def _see(self, headers: _Headers) -> None:
+            """See who asks."""
+            if headers is self._seen:  # of a head that is known: see pdp.adapters.known_heads
+                return
+            self._seen = headers
             try:
-                self._identified = local.identify(self._uid, self.headers)
+                self._identified = local.identify(self._uid, headers)
             except NotPermittedError as refused:
                 self._identified = refused
-            super().on_headers_complete()
 
         def asker(self) -> Callable[[], LocalCaller | NotPermittedError]:
             """Of this request alone: the next one on the connection may be somebody else's."""

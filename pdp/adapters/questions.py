@@ -36,7 +36,7 @@ class Answerer(NamedTuple):
     """
 
     answer: _Answering
-    again: Callable[[bytes, Callable[[], Caller]], Reply | None] | None = None
+    again: Callable[[bytes, Caller], Reply | None] | None = None
 
 
 @final
@@ -61,17 +61,21 @@ class Questions:
         self._decide = Answerer(self._decide_anew, self.again)
         self._proxied = Answerer(self.proxied)
 
-    def again(self, body: bytes, caller: Callable[[], Caller]) -> Reply | None:
+    def again(self, body: bytes, caller: Caller) -> Reply | None:
         """Answer one question in JSON that is remembered; None if it is not, or there is more to it now."""
         try:
-            answered = self._json.again(caller(), body)
+            answered = self._json.again(caller, body)
         except Exception as error:  # noqa: BLE001 - whatever it was, it must not become a decision
             return failed(error)
         return None if answered is None else json_reply(answered)
 
     async def decide(self, head: Head, body: bytes, caller: Callable[[], Caller]) -> Reply:
         """Answer one question in JSON."""
-        return self.again(body, caller) or await self._decide_anew(head, body, caller)
+        try:
+            answered = self.again(body, caller())
+        except StatusError as error:
+            return failed(error)
+        return answered or await self._decide_anew(head, body, caller)
 
     async def _decide_anew(self, _: Head, body: bytes, caller: Callable[[], Caller]) -> Reply:
         try:

@@ -53,17 +53,21 @@ def edit(service: Service, text: str) -> None:
 
 def test_connections_are_balanced(service: Service) -> None:
     workers = workers_of(service)
-    before = {pid: sockets_of(pid) for pid in workers}
-    with ExitStack() as opened:
-        for _ in range(30):
-            connection = service.connect()
-            opened.callback(connection.close)
-            assert send(connection, question()).status == 200
-        taken = [sockets_of(pid) - before[pid] for pid in workers]
-
     assert len(workers) == WORKERS
-    assert sum(taken) == 30
-    assert min(taken) >= 8, taken
+    idle = {pid: sockets_of(pid) for pid in workers}
+    tried = []
+    for _ in range(5):  # a worker that gets no processor for milliseconds leaves its share to others
+        with ExitStack() as opened:
+            for _ in range(30):
+                connection = service.connect()
+                opened.callback(connection.close)
+                assert send(connection, question()).status == 200
+            tried.append([sockets_of(pid) - idle[pid] for pid in workers])
+        assert sum(tried[-1]) == 30
+        if min(tried[-1]) >= 8:
+            return
+        until(lambda: idle == {pid: sockets_of(pid) for pid in workers})
+    pytest.fail(f"never balanced: {tried}")
 
 
 def test_no_worker_answers_with_a_version_once_a_newer_one_was_seen(service: Service) -> None:
